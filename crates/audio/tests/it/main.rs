@@ -1,0 +1,22 @@
+//! Tests of everything public.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bad_input;
+mod decoding;
+mod fixtures;
+mod resampling;
+mod spectra;
+mod waveform;
+
+fn shared<T: Send + Sync + Clone>() {}
+fn error<T: std::error::Error + Send + Sync + 'static>() {}
+
+#[test]
+fn types_can_be_shared_between_threads() {
+    shared::<braintune_audio::Waveform>();
+    shared::<braintune_audio::SampleRate>();
+    shared::<braintune_audio::AudioInfo>();
+    shared::<braintune_audio::WhisperLogMel>();
+    shared::<braintune_audio::Stft>();
+    error::<braintune_audio::AudioError>();
+}

@@ -1,0 +1,91 @@
+//! What a speech backbone is: samples in, every hidden state out, differentiable.
+
+use braintune_audio::SampleRate;
+use burn::module::{Module, ModuleDisplay};
+use burn::tensor::Tensor;
+
+/// Facts about a backbone that are known before any forward pass.
+#[derive(Debug, Clone, PartialEq)]
+pub struct BackboneSpec {
+    /// `model_type` of the checkpoint, e.g. `whisper`.
+    pub model_type: String,
+    /// Rate of the samples it takes.
+    pub sample_rate: SampleRate,
+    /// Samples from one frame to the next.
+    pub stride: usize,
+    /// Sample on which frame 0 is centred.
+    pub first_centre: usize,
+    /// Transformer layers. There are `n_layers + 1` hidden states: state 0 is the input of the
+    /// first layer, state `k` the output of layer `k`.
+    pub n_layers: usize,
+    /// Width of every hidden state.
+    pub d_model: usize,
+    /// Shortest clip it takes, samples.
+    pub min_samples: usize,
+    /// Longest clip it takes, samples; `None` for any.
+    pub max_samples: Option<usize>,
+}
+
+impl BackboneSpec {
+    /// Number of hidden states, `n_layers + 1`.
+    #[must_use]
+    pub fn n_hidden_states(&self) -> usize {
+        self.n_layers + 1
+    }
+
+    /// Centre of frame `frame`, seconds from the start of the clip.
+    #[must_use]
+    pub fn frame_time_s(&self, frame: usize) -> f64 {
+        (self.first_centre + frame * self.stride) as f64 / f64::from(self.sample_rate.as_hz())
+    }
+}
+
+/// Every hidden state of a batch of clips.
+#[derive(Debug, Clone)]
+pub struct HiddenStates {
+    layers: Vec<Tensor<3>>,
+}
+
+impl HiddenStates {
+    /// From the states in order, each `[batch, n_frames, d_model]`.
+    #[must_use]
+    pub fn new(layers: Vec<Tensor<3>>) -> Self {
+        Self { layers }
+    }
+
+    /// State 0 (input of the first layer) to state `n_layers`, each `[batch, n_frames, d_model]`,
+    /// numbered and normalised as `transformers` does with `output_hidden_states=True`.
+    #[must_use]
+    pub fn layers(&self) -> &[Tensor<3>] {
+        &self.layers
+    }
+
+    /// The states themselves.
+    #[must_use]
+    pub fn into_layers(self) -> Vec<Tensor<3>> {
+        self.layers
+    }
+}
+
+/// A speech model whose hidden states can be read and, on an autodiff device, differentiated.
+///
+/// Weights are ordinary burn parameters; audio is data, no gradient flows into it.
+pub trait SpeechBackbone: Module + ModuleDisplay {
+    /// What is known before a forward pass.
+    fn spec(&self) -> &BackboneSpec;
+
+    /// Hidden states of a batch.
+    ///
+    /// `samples`: `[batch, n_samples]` at the spec's sample rate, zero-padded behind each clip;
+    /// `lengths`: samples of each clip that are audio, `min_samples ..= n_samples`.
+    ///
+    /// # Panics
+    /// If `lengths` does not fit `samples` or the spec; extractors check audio before they call.
+    fn hidden_states(&self, samples: Tensor<2>, lengths: &[usize]) -> HiddenStates;
+
+    /// Frames, counted from the first, that saw any of `n_samples` samples of audio.
+    ///
+    /// The feature of a window is its last such frame (Moussa & Toneva 2025; for Whisper the
+    /// later ones see padding only).
+    fn n_audio_frames(&self, n_samples: usize) -> usize;
+}

@@ -1,0 +1,239 @@
+//! Features kept on disk, so that a second run reads them and an interrupted one goes on.
+//!
+//! The key is a SHA-256 of weights, audio samples and extraction settings. While an extraction
+//! runs, `<key>.parts/` holds finished rows `<start>-<end>.safetensors`; when it is done they
+//! become `<key>.safetensors` (format of [`LayerFeatures::write`]). Held by `tests/it/cache.rs`.
+
+use std::ops::{ControlFlow, Range};
+use std::path::{Path, PathBuf};
+
+use braintune_audio::Waveform;
+use ndarray::{Array2, Axis, concatenate};
+use sha2::{Digest, Sha256};
+
+use crate::backbone::BackboneSpec;
+use crate::error::{BackboneError, Result, io_error};
+use crate::extractor::{ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction};
+
+/// Part of every key; raised when the meaning of a cached file changes.
+const FORMAT: &str = "braintune features 1";
+/// Batches between two writes to disk.
+const BATCHES_PER_PART: usize = 16;
+
+/// Wraps an extractor with a folder in which its features are kept.
+#[derive(Debug)]
+pub struct CachedExtractor<E> {
+    inner: E,
+    weights_sha256: String,
+    folder: PathBuf,
+}
+
+/// An extraction that is under way: its parts folder and what is in memory.
+struct Resumed<'a> {
+    parts: &'a Path,
+    /// Layers of the rows `0..flushed`, part by part.
+    finished: Vec<Vec<Array2<f32>>>,
+    /// Layers of the rows `flushed..done`, batch by batch.
+    pending: Vec<Vec<Array2<f32>>>,
+    flushed: usize,
+    done: usize,
+}
+
+impl<E: FeatureExtractor> CachedExtractor<E> {
+    /// `weights_sha256` identifies the weights behind `inner` ([`crate::Checkpoint::sha256`]).
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(inner: E, weights_sha256: String, folder: &Path) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+        Ok(Self {
+            inner,
+            weights_sha256,
+            folder: folder.to_path_buf(),
+        })
+    }
+
+    /// Where the features of this recording are, or will be.
+    #[must_use]
+    pub fn path(&self, audio: &Waveform) -> PathBuf {
+        let mut hasher = Sha256::new();
+        let rate = audio.sample_rate().as_hz();
+        for text in [
+            FORMAT,
+            &self.weights_sha256,
+            &self.inner.settings(),
+            &rate.to_string(),
+        ] {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        }
+        for samples in audio.samples().chunks(4096) {
+            let bytes: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
+            hasher.update(bytes);
+        }
+        let key: String = hasher
+            .finalize()
+            .iter()
+            .map(|byte| format!("{byte:02x}"))
+            .collect();
+        self.folder.join(format!("{key}.safetensors"))
+    }
+
+    /// A complete file, if there is one that fits; a damaged one is said and made again.
+    fn cached(&self, path: &Path, times: &[f64]) -> Option<LayerFeatures> {
+        path.exists()
+            .then(|| LayerFeatures::read(path))?
+            .map_or_else(
+                |error| {
+                    tracing::warn!(%error, "damaged cache entry, extracting again");
+                    None
+                },
+                |features| self.fits(&features, times).then_some(features),
+            )
+    }
+
+    fn fits(&self, features: &LayerFeatures, times: &[f64]) -> bool {
+        let spec = self.inner.spec();
+        features.times() == times
+            && features.layers().len() == spec.n_hidden_states()
+            && features
+                .layers()
+                .iter()
+                .all(|layer| layer.ncols() == spec.d_model)
+    }
+
+    /// Parts of an earlier run, as far as they join up from row 0.
+    fn resume<'a>(&self, parts: &'a Path, times: &[f64]) -> Result<Resumed<'a>> {
+        std::fs::create_dir_all(parts).map_err(io_error("create", parts))?;
+        let mut state = Resumed {
+            parts,
+            finished: Vec::new(),
+            pending: Vec::new(),
+            flushed: 0,
+            done: 0,
+        };
+        for rows in parts_in(parts)? {
+            let in_order =
+                rows.start == state.done && rows.end <= times.len() && rows.start < rows.end;
+            // A start off the batch grid would change which windows share a batch.
+            if !in_order || !rows.start.is_multiple_of(self.inner.batch_size()) {
+                continue;
+            }
+            match LayerFeatures::read(&part_path(parts, &rows)) {
+                Ok(part) if self.fits(&part, &times[rows.clone()]) => {
+                    state.finished.push(part.layers().to_vec());
+                    state.done = rows.end;
+                }
+                _ => tracing::warn!(?rows, "damaged part of an earlier run, extracting again"),
+            }
+        }
+        state.flushed = state.done;
+        Ok(state)
+    }
+}
+
+impl Resumed<'_> {
+    /// Writes the pending rows as one part.
+    fn flush(&mut self, times: &[f64]) -> Result<()> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        let rows = self.flushed..self.done;
+        let layers = joined(&std::mem::take(&mut self.pending))?;
+        LayerFeatures::new(layers.clone(), times[rows.clone()].to_vec())
+            .write(&part_path(self.parts, &rows))?;
+        self.finished.push(layers);
+        self.flushed = self.done;
+        Ok(())
+    }
+}
+
+impl<E: FeatureExtractor> FeatureExtractor for CachedExtractor<E> {
+    fn spec(&self) -> &BackboneSpec {
+        self.inner.spec()
+    }
+
+    fn settings(&self) -> String {
+        self.inner.settings()
+    }
+
+    fn times(&self, audio: &Waveform) -> Result<Vec<f64>> {
+        self.inner.times(audio)
+    }
+
+    fn extract_rows(&self, audio: &Waveform, rows: Range<usize>) -> Result<Vec<Array2<f32>>> {
+        self.inner.extract_rows(audio, rows)
+    }
+
+    fn batch_size(&self) -> usize {
+        self.inner.batch_size()
+    }
+
+    fn extract_observed(
+        &self,
+        audio: &Waveform,
+        on: &mut OnExtraction<'_>,
+    ) -> Result<LayerFeatures> {
+        let times = self.times(audio)?;
+        let total = times.len();
+        let path = self.path(audio);
+        if let Some(features) = self.cached(&path, &times) {
+            return match on(ExtractionProgress { done: total, total }) {
+                ControlFlow::Continue(()) => Ok(features),
+                ControlFlow::Break(()) => Err(BackboneError::Cancelled),
+            };
+        }
+        let parts = path.with_extension("parts");
+        let mut state = self.resume(&parts, &times)?;
+        while state.done < total {
+            let end = state.done.saturating_add(self.batch_size()).min(total);
+            state
+                .pending
+                .push(self.inner.extract_rows(audio, state.done..end)?);
+            state.done = end;
+            let stop = on(ExtractionProgress { done: end, total }).is_break();
+            if stop || state.pending.len() == BATCHES_PER_PART {
+                state.flush(&times)?;
+            }
+            if stop {
+                return Err(BackboneError::Cancelled);
+            }
+        }
+        state.flush(&times)?;
+        let features = LayerFeatures::new(joined(&state.finished)?, times);
+        features.write(&path)?;
+        // The complete file is in place: what is left of the parts is only clutter.
+        let _ = std::fs::remove_dir_all(&parts);
+        Ok(features)
+    }
+}
+
+/// Stacks row ranges of every layer.
+fn joined(ranges: &[Vec<Array2<f32>>]) -> Result<Vec<Array2<f32>>> {
+    let n_layers = ranges.first().map_or(0, Vec::len);
+    (0..n_layers)
+        .map(|layer| {
+            let views: Vec<_> = ranges.iter().map(|range| range[layer].view()).collect();
+            concatenate(Axis(0), &views).map_err(|e| BackboneError::Windows(e.to_string()))
+        })
+        .collect()
+}
+
+fn part_path(parts: &Path, rows: &Range<usize>) -> PathBuf {
+    parts.join(format!("{:09}-{:09}.safetensors", rows.start, rows.end))
+}
+
+/// Row ranges of the part files in a folder, by start.
+fn parts_in(parts: &Path) -> Result<Vec<Range<usize>>> {
+    let mut ranges = Vec::new();
+    for entry in std::fs::read_dir(parts).map_err(io_error("read", parts))? {
+        let name = entry.map_err(io_error("read", parts))?.file_name();
+        let range = name.to_str().and_then(|name| {
+            let (start, end) = name.strip_suffix(".safetensors")?.split_once('-')?;
+            Some(start.parse().ok()?..end.parse().ok()?)
+        });
+        ranges.extend(range);
+    }
+    ranges.sort_by_key(|range: &Range<usize>| range.start);
+    Ok(ranges)
+}

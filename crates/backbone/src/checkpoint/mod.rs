@@ -1,0 +1,12 @@
+//! HuggingFace checkpoint folders: configuration, weights in, weights out.
+//!
+//! Tensors keep the names and layouts of PyTorch on disk; burn's adapters turn them into burn's.
+
+mod config_file;
+mod folder;
+mod save;
+mod weights;
+
+pub use config_file::ConfigFile;
+pub use folder::Checkpoint;
+pub(crate) use save::{random_weights, save_checkpoint};

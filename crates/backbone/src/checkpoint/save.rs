@@ -1,0 +1,98 @@
+//! Writing a checkpoint folder, and weights that come from a seed.
+
+use std::path::Path;
+
+use burn::module::{Module, ModuleMapper, Param};
+use burn::tensor::{Tensor, TensorData};
+use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot};
+use rand::SeedableRng;
+use rand_chacha::ChaCha8Rng;
+use rand_distr::{Distribution, StandardNormal};
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
+
+use crate::error::{BackboneError, Result, io_error};
+
+/// Writes the three files of a checkpoint, weights last, each under a temporary name first.
+pub(crate) fn save_checkpoint<M: Module>(
+    dir: &Path,
+    config: &Value,
+    preprocessor: &Value,
+    module: &M,
+    prefix: &str,
+) -> Result<()> {
+    std::fs::create_dir_all(dir).map_err(io_error("create", dir))?;
+    for (name, value) in [
+        ("config.json", config),
+        ("preprocessor_config.json", preprocessor),
+    ] {
+        let text = format!("{value:#}\n");
+        crate::disk::write_atomically(&dir.join(name), text.as_bytes())?;
+    }
+    let path = dir.join("model.safetensors");
+    let bytes = serialize(module, prefix).map_err(|problem| BackboneError::Malformed {
+        path: path.clone(),
+        problem,
+    })?;
+    crate::disk::write_atomically(&path, &bytes)
+}
+
+fn serialize<M: Module>(module: &M, prefix: &str) -> Result<Vec<u8>, String> {
+    let mut tensors = Vec::new();
+    for tensor in module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true) {
+        let key = format!("{prefix}{}", tensor.name);
+        let shape = tensor.shape.to_vec();
+        tensors.push((key, shape, tensor.to_bytes().map_err(|e| e.to_string())?));
+    }
+    let views: Result<Vec<_>, _> = tensors
+        .iter()
+        .map(|(key, shape, bytes)| Ok((key, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .collect();
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|e: safetensors::SafeTensorError| e.to_string())
+}
+
+/// Every weight matrix and kernel drawn from N(0, `sd`), every linear and convolution bias zero,
+/// norms left as initialised. Order of drawing is the module's own, so a seed fixes the weights.
+pub(crate) fn random_weights<M: Module>(module: M, sd: f32, seed: u64) -> M {
+    module.map(&mut Randomizer {
+        rng: ChaCha8Rng::seed_from_u64(seed),
+        sd,
+        path: Vec::new(),
+    })
+}
+
+struct Randomizer {
+    rng: ChaCha8Rng,
+    sd: f32,
+    path: Vec<String>,
+}
+
+impl ModuleMapper for Randomizer {
+    fn enter_module(&mut self, name: &str, _container_type: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container_type: &str) {
+        self.path.pop();
+    }
+
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let is_bias = self.path.last().is_some_and(|name| name == "bias");
+        param.map(|tensor| {
+            if D == 1 {
+                return if is_bias { tensor.zeros_like() } else { tensor };
+            }
+            let n = tensor.shape().num_elements();
+            let values: Vec<f32> = StandardNormal
+                .sample_iter(&mut self.rng)
+                .take(n)
+                .map(|z: f32| self.sd * z)
+                .collect();
+            let device = tensor.device();
+            Tensor::from_data(TensorData::new(values, tensor.shape()), &device)
+        })
+    }
+}

@@ -1,0 +1,46 @@
+//! Pretrained speech models with every hidden state, differentiable on burn.
+//!
+//! A [`Checkpoint`] is a HuggingFace folder on disk; [`WhisperEncoder::from_checkpoint`] makes a
+//! [`SpeechBackbone`] of it, which turns samples into [`HiddenStates`] on any burn device. The
+//! frozen side is [`FeatureExtractor`], object-safe and in ndarray: [`WindowedExtractor`] runs
+//! causal windows over a story, [`WholeClipExtractor`] one short clip, and [`CachedExtractor`]
+//! keeps what either gave on disk.
+//!
+//! ```
+//! use braintune_audio::{SampleRate, Waveform};
+//! use braintune_backbone::{FeatureExtractor, WhisperConfig, WhisperEncoder, WindowedExtractor, Windows};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let device = burn::tensor::Device::flex(); // the caller's choice; this crate enables no backend
+//! let model = WhisperEncoder::random(&WhisperConfig::new(1, 8, 2, 80), 42, &device)?;
+//! let second = Waveform::from_samples(vec![0.1; 16_000], SampleRate::SPEECH)?;
+//! let features = WindowedExtractor::new(model, Windows::new(0.8, 0.4)?, device).extract(&second)?;
+//! assert_eq!(features.times(), [0.4, 0.8]); // window ends, s
+//! assert_eq!(features.layers()[1].dim(), (2, 8)); // [n_windows, d_model]
+//! # Ok(())
+//! # }
+//! ```
+
+mod backbone;
+mod cache;
+mod checkpoint;
+mod disk;
+mod error;
+mod extractor;
+mod feature_file;
+mod pretrained;
+mod whisper;
+mod whole;
+mod windowed;
+mod windows;
+
+pub use backbone::{BackboneSpec, HiddenStates, SpeechBackbone};
+pub use cache::CachedExtractor;
+pub use checkpoint::{Checkpoint, ConfigFile};
+pub use error::{BackboneError, Result};
+pub use extractor::{ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction};
+pub use pretrained::{PretrainedModel, SUPPORTED_MODEL_TYPES};
+pub use whisper::{WhisperConfig, WhisperEncoder};
+pub use whole::WholeClipExtractor;
+pub use windowed::WindowedExtractor;
+pub use windows::Windows;

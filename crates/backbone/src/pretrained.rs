@@ -1,0 +1,90 @@
+//! Any supported checkpoint folder behind one type, chosen by its `model_type`.
+
+use std::path::Path;
+
+use burn::tensor::Device;
+
+use crate::backbone::{BackboneSpec, SpeechBackbone};
+use crate::checkpoint::Checkpoint;
+use crate::error::{BackboneError, Result};
+use crate::extractor::FeatureExtractor;
+use crate::whisper::WhisperEncoder;
+use crate::whole::WholeClipExtractor;
+use crate::windowed::WindowedExtractor;
+use crate::windows::Windows;
+
+/// Values of `model_type` that [`PretrainedModel::load`] takes.
+pub const SUPPORTED_MODEL_TYPES: &str = "whisper";
+
+/// A backbone loaded from a checkpoint folder, whatever its family.
+#[derive(Debug)]
+pub struct PretrainedModel {
+    family: Family,
+    weights_sha256: String,
+    device: Device,
+}
+
+#[derive(Debug)]
+enum Family {
+    Whisper(Box<WhisperEncoder>),
+}
+
+impl PretrainedModel {
+    /// Loads a HuggingFace checkpoint folder onto `device`.
+    ///
+    /// # Errors
+    /// An unknown `model_type`, or what the family's loader finds wrong.
+    pub fn load(folder: &Path, device: Device) -> Result<Self> {
+        let checkpoint = Checkpoint::open(folder)?;
+        let family = match checkpoint.model_type()? {
+            "whisper" => Family::Whisper(Box::new(WhisperEncoder::from_checkpoint(
+                &checkpoint,
+                &device,
+            )?)),
+            found => {
+                return Err(BackboneError::UnknownModelType {
+                    path: checkpoint.config().path().to_path_buf(),
+                    found: found.to_owned(),
+                    supported: SUPPORTED_MODEL_TYPES,
+                });
+            }
+        };
+        Ok(Self {
+            family,
+            weights_sha256: checkpoint.sha256()?,
+            device,
+        })
+    }
+
+    /// Facts about the backbone.
+    #[must_use]
+    pub fn spec(&self) -> &BackboneSpec {
+        match &self.family {
+            Family::Whisper(model) => model.spec(),
+        }
+    }
+
+    /// SHA-256 of weights and configuration ([`Checkpoint::sha256`]).
+    #[must_use]
+    pub fn weights_sha256(&self) -> &str {
+        &self.weights_sha256
+    }
+
+    /// An extractor of one feature per causal window.
+    #[must_use]
+    pub fn into_windowed(self, windows: Windows) -> Box<dyn FeatureExtractor> {
+        match self.family {
+            Family::Whisper(model) => {
+                Box::new(WindowedExtractor::new(*model, windows, self.device))
+            }
+        }
+    }
+
+    /// An extractor of every frame of one clip.
+    #[must_use]
+    pub fn into_whole_clip(self) -> Box<dyn FeatureExtractor> {
+        match self.family {
+            Family::Whisper(model) => Box::new(WholeClipExtractor::new(*model, self.device)),
+        }
+    }
+}

@@ -1,0 +1,243 @@
+//! The whole encoder: log-mel, convolutions, positions, layers, final norm.
+//!
+//! Samples `[batch, n_samples]` → `n_layers + 1` states `[batch, 1500, d_model]`, as
+//! `WhisperEncoder` of `transformers` returns them: state 0 is the first layer's input, the last
+//! one comes after the final layer norm. Held by `tests/it/whisper.rs`.
+
+use std::path::Path;
+
+use braintune_audio::{SampleRate, WhisperLogMel};
+use burn::module::{Initializer, Module, Param};
+use burn::nn::conv::{Conv1d, Conv1dConfig};
+use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, PaddingConfig1d};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Device, Tensor, TensorData};
+
+use super::config::{N_CTX, N_MEL_FRAMES, WhisperConfig};
+use super::layer::WhisperLayer;
+use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone};
+use crate::checkpoint::{Checkpoint, random_weights, save_checkpoint};
+use crate::error::Result;
+
+const HOP: usize = 160;
+const PREFIXES: [&str; 3] = ["model.encoder.", "encoder.", ""];
+
+/// Whisper's encoder with its log-mel front end.
+#[derive(Module, Debug)]
+pub struct WhisperEncoder {
+    conv1: Conv1d,
+    conv2: Conv1d,
+    embed_positions: Embedding,
+    layers: Vec<WhisperLayer>,
+    layer_norm: LayerNorm,
+    #[module(skip)]
+    config: WhisperConfig,
+    #[module(skip)]
+    spec: BackboneSpec,
+    #[module(skip)]
+    log_mel: WhisperLogMel,
+}
+
+impl WhisperEncoder {
+    /// The encoder of a HuggingFace checkpoint folder, on `device`, in f32.
+    ///
+    /// Keys may start with `model.encoder.` or `encoder.` or with neither; the decoder is ignored.
+    ///
+    /// # Errors
+    /// An option that is not implemented, a tensor that is missing or has another shape than
+    /// `config.json` calls for.
+    pub fn from_checkpoint(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
+        let config = WhisperConfig::from_files(checkpoint.config(), &checkpoint.preprocessor()?)?;
+        let mut model = Self::init(&config, device)?;
+        checkpoint.load_into(&mut model, &PREFIXES, "conv1.weight")?;
+        Ok(model)
+    }
+
+    /// An encoder with seeded random weights (normal, sd 0.02 as Whisper's own initialisation;
+    /// sinusoidal positions): a control, and what demos and tests run on.
+    ///
+    /// # Errors
+    /// Sizes that do not fit together.
+    pub fn random(config: &WhisperConfig, seed: u64, device: &Device) -> Result<Self> {
+        let model = random_weights(Self::init(config, device)?, 0.02, seed);
+        let positions = sinusoids(N_CTX, config.d_model);
+        let data = TensorData::new(positions, [N_CTX, config.d_model]);
+        let embed_positions = Embedding {
+            weight: Param::from_tensor(Tensor::from_data(data, device)),
+        };
+        Ok(Self {
+            embed_positions,
+            ..model
+        })
+    }
+
+    fn init(config: &WhisperConfig, device: &Device) -> Result<Self> {
+        config.check(Path::new("config.json"))?;
+        let d_model = config.d_model;
+        let conv = |channels_in, stride| {
+            Conv1dConfig::new(channels_in, d_model, 3)
+                .with_stride(stride)
+                .with_padding(PaddingConfig1d::Explicit(1, 1))
+                .init(device)
+        };
+        let zeros = EmbeddingConfig::new(N_CTX, d_model).with_initializer(Initializer::Zeros);
+        Ok(Self {
+            conv1: conv(config.num_mel_bins, 1),
+            conv2: conv(d_model, 2),
+            embed_positions: zeros.init(device),
+            layers: (0..config.encoder_layers)
+                .map(|_| WhisperLayer::new(config, device))
+                .collect(),
+            layer_norm: LayerNormConfig::new(d_model).init(device),
+            spec: spec(config),
+            log_mel: WhisperLogMel::new(config.num_mel_bins)?,
+            config: config.clone(),
+        })
+    }
+
+    /// Size of this encoder.
+    #[must_use]
+    pub fn config(&self) -> &WhisperConfig {
+        &self.config
+    }
+
+    /// Writes `config.json`, `preprocessor_config.json` and `model.safetensors` (f32, keys with
+    /// `encoder.`) into `dir`, each under a temporary name first.
+    ///
+    /// # Errors
+    /// What the file system says, naming the file.
+    pub fn save(&self, dir: &Path) -> Result<()> {
+        save_checkpoint(
+            dir,
+            &self.config.to_config_json(),
+            &self.config.to_preprocessor_json(),
+            self,
+            "encoder.",
+        )
+    }
+
+    /// Hidden states from log-mel spectrograms `[batch, n_mels, 3000]`.
+    #[must_use]
+    pub fn encode_log_mel(&self, mel: Tensor<3>) -> HiddenStates {
+        let x = gelu(self.conv1.forward(mel));
+        let x = gelu(self.conv2.forward(x)).swap_dims(1, 2); // [batch, 1500, d_model]
+        let mut x = x + self.embed_positions.weight.val().unsqueeze();
+        let mut states = Vec::with_capacity(self.layers.len() + 1);
+        for layer in &self.layers {
+            states.push(x.clone());
+            x = layer.forward(x);
+        }
+        states.push(self.layer_norm.forward(x));
+        HiddenStates::new(states)
+    }
+
+    /// Log-mel spectrograms `[batch, n_mels, 3000]` of clips, on the clips' device.
+    fn log_mel(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<3> {
+        let [batch, n_samples] = samples.dims();
+        assert_eq!(batch, lengths.len(), "one length for each clip");
+        assert!(
+            lengths.iter().all(|&n| n <= n_samples),
+            "lengths exceed the batch"
+        );
+        let device = samples.device();
+        let n_mels = self.config.num_mel_bins;
+        let data = samples.into_data_as::<f32>();
+        let clips = data
+            .as_slice::<f32>()
+            .unwrap_or_else(|_| unreachable!("just converted"));
+        let mut mels = Vec::with_capacity(batch * n_mels * N_MEL_FRAMES);
+        for (clip, &n) in clips.chunks_exact(n_samples).zip(lengths) {
+            let mel = self.log_mel.compute(&clip[..n]);
+            mels.extend(mel.unwrap_or_else(|e| panic!("clip against the spec: {e}")));
+        }
+        Tensor::from_data(
+            TensorData::new(mels, [batch, n_mels, N_MEL_FRAMES]),
+            &device,
+        )
+    }
+}
+
+impl SpeechBackbone for WhisperEncoder {
+    fn spec(&self) -> &BackboneSpec {
+        &self.spec
+    }
+
+    fn hidden_states(&self, samples: Tensor<2>, lengths: &[usize]) -> HiddenStates {
+        self.encode_log_mel(self.log_mel(samples, lengths))
+    }
+
+    fn n_audio_frames(&self, n_samples: usize) -> usize {
+        // The last output whose receptive field through both convolutions (kernel 3, padding 1,
+        // strides 1 and 2) holds a mel frame with audio.
+        n_samples.div_ceil(HOP).div_ceil(2).min(N_CTX - 1) + 1
+    }
+}
+
+fn spec(config: &WhisperConfig) -> BackboneSpec {
+    BackboneSpec {
+        model_type: "whisper".to_owned(),
+        sample_rate: SampleRate::SPEECH,
+        stride: 2 * HOP,
+        first_centre: 0,
+        n_layers: config.encoder_layers,
+        d_model: config.d_model,
+        min_samples: 1,
+        max_samples: Some(N_MEL_FRAMES * HOP),
+    }
+}
+
+/// Sinusoidal positions as in Whisper: sines in the first half of the columns, cosines in the
+/// second, wavelengths from 2π to 10,000 · 2π; row-major `[n_positions, d_model]`.
+fn sinusoids(n_positions: usize, d_model: usize) -> Vec<f32> {
+    let half = d_model.div_ceil(2);
+    let step = 10_000_f64.ln() / (half.max(2) - 1) as f64;
+    let mut rows = Vec::with_capacity(n_positions * d_model);
+    for position in 0..n_positions {
+        for column in 0..d_model {
+            let angle = position as f64 * (-step * (column % half) as f64).exp();
+            let value = if column < half {
+                angle.sin()
+            } else {
+                angle.cos()
+            };
+            #[expect(clippy::cast_possible_truncation, reason = "weights are f32")]
+            rows.push(value as f32);
+        }
+    }
+    rows
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::BackboneError;
+
+    #[test]
+    fn last_audio_frame_is_methods_formula() -> Result<()> {
+        let model = WhisperEncoder::random(&WhisperConfig::new(1, 4, 1, 80), 0, &Device::flex())?;
+        for n in (1_usize..480_000)
+            .step_by(37)
+            .chain([1, 160, 161, 320, 321, 479_999, 480_000])
+        {
+            let last = usize::midpoint(n.div_ceil(160), 1).min(1499);
+            assert_eq!(model.n_audio_frames(n), last + 1, "{n} samples");
+        }
+        Ok(())
+    }
+
+    #[test]
+    fn unsupported_sizes_are_named() {
+        let config = WhisperConfig {
+            encoder_attention_heads: 3,
+            ..WhisperConfig::new(1, 4, 1, 80)
+        };
+        let error = WhisperEncoder::random(&config, 0, &Device::flex()).expect_err("3 heads of 4");
+        assert!(matches!(
+            error,
+            BackboneError::UnsupportedOption {
+                option: "encoder_attention_heads",
+                ..
+            }
+        ));
+    }
+}

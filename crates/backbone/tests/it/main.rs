@@ -1,0 +1,8 @@
+//! Tests of the public API against values of `transformers` and against files as they go wrong.
+#![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
+
+mod cache;
+mod checkpoint;
+mod shared;
+mod whisper;
+mod windowed;

@@ -1,0 +1,72 @@
+//! Windowed extraction against one window at a time, and batches against single windows.
+
+use braintune_audio::{SampleRate, Waveform};
+use braintune_backbone::{BackboneError, FeatureExtractor, PretrainedModel, Windows};
+use burn::tensor::Device;
+
+use crate::shared::{clip, max_abs_difference, micro};
+
+#[test]
+fn a_window_is_the_last_audio_frame_of_that_stretch_alone() {
+    let audio = clip();
+    let model = || PretrainedModel::load(&micro(), Device::flex()).unwrap();
+    let windowed = model().into_windowed(Windows::new(0.9, 0.3).unwrap());
+    let features = windowed.extract(&audio).unwrap();
+    assert_eq!(features.times().len(), 7); // 2.35 s; the last 0.25 s are no whole stride
+    let whole = model().into_whole_clip();
+    for (row, &end_s) in features.times().iter().enumerate() {
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
+        let end = (end_s * 16_000.0).round() as usize;
+        let stretch = audio.samples()[end.saturating_sub(14_400)..end].to_vec();
+        let alone = whole
+            .extract(&Waveform::from_samples(stretch, SampleRate::SPEECH).unwrap())
+            .unwrap();
+        for (layer, (windowed, alone)) in features.layers().iter().zip(alone.layers()).enumerate() {
+            let windowed = windowed.row(row).insert_axis(ndarray::Axis(0)).to_owned();
+            let last = alone
+                .row(alone.nrows() - 1)
+                .insert_axis(ndarray::Axis(0))
+                .to_owned();
+            // Batched matrix products may sum in another order.
+            let difference = max_abs_difference(&windowed, &last);
+            assert!(
+                difference < 1e-5,
+                "window {row}, state {layer}: {difference}"
+            );
+        }
+    }
+}
+
+#[test]
+fn parts_of_the_windows_give_the_same_bits() {
+    let extractor = PretrainedModel::load(&micro(), Device::flex()).unwrap();
+    let extractor = extractor.into_windowed(Windows::new(0.9, 0.3).unwrap());
+    let all = extractor.extract(&clip()).unwrap();
+    let start = extractor.batch_size();
+    let part = extractor.extract_rows(&clip(), start..7).unwrap();
+    for (all, part) in all.layers().iter().zip(&part) {
+        assert_eq!(all.slice(ndarray::s![start.., ..]), part);
+    }
+}
+
+#[test]
+fn audio_that_does_not_suit_is_refused() {
+    let windowed = |length_s, stride_s| {
+        let model = PretrainedModel::load(&micro(), Device::flex()).unwrap();
+        model.into_windowed(Windows::new(length_s, stride_s).unwrap())
+    };
+    let slow = Waveform::from_samples(vec![0.0; 8000], SampleRate::from_hz(8000).unwrap()).unwrap();
+    let short = Waveform::from_samples(vec![0.0; 399], SampleRate::SPEECH).unwrap();
+    let long = Waveform::from_samples(vec![0.0; 16_000 * 41], SampleRate::SPEECH).unwrap();
+    let error = windowed(1.0, 0.5).extract(&slow).unwrap_err();
+    assert!(error.to_string().contains("8000 Hz"), "{error}");
+    assert!(matches!(
+        windowed(1.0, 0.5).extract(&short),
+        Err(BackboneError::Audio(_))
+    ));
+    let error = windowed(40.0, 1.0).extract(&long).unwrap_err();
+    assert!(
+        error.to_string().contains("longer than the 30 s"),
+        "{error}"
+    );
+}

@@ -1,0 +1,171 @@
+//! NumPy files at the borders of the pipelines: any float or integer dtype in, f32 out.
+
+use std::fs::File;
+use std::io::{Cursor, Write};
+use std::path::Path;
+
+use atomic_write_file::AtomicWriteFile;
+use ndarray::{Array, Array1, Array2, ArrayBase, Data, Dimension, Ix1, Ix2, IxDyn};
+use ndarray_npy::{NpzWriter, ReadNpyExt, ReadableElement, WritableElement};
+
+use crate::error::{Result, file_error, io_error};
+
+/// A matrix `[n_rows, n_columns]` of any float or integer type, as f32 (f64 is rounded). A vector
+/// is one column.
+///
+/// # Errors
+/// The file cannot be read, is no `.npy`, or is neither a matrix nor a vector.
+pub fn read_matrix(path: &Path) -> Result<Array2<f32>> {
+    let array = read_f32(path)?;
+    let shape = array.shape().to_vec();
+    match shape.len() {
+        1 => array
+            .into_shape_with_order((shape[0], 1))
+            .map_err(|e| file_error(path, e)),
+        2 => array
+            .into_dimensionality::<Ix2>()
+            .map_err(|e| file_error(path, e)),
+        _ => Err(file_error(
+            path,
+            format!("has shape {shape:?}, expected [n_rows, n_columns]"),
+        )),
+    }
+}
+
+/// A vector of any float or integer type, as f32.
+///
+/// # Errors
+/// As [`read_matrix`], for a vector.
+pub fn read_vector(path: &Path) -> Result<Array1<f32>> {
+    let array = read_f32(path)?;
+    let shape = array.shape().to_vec();
+    array
+        .into_dimensionality::<Ix1>()
+        .map_err(|_| file_error(path, format!("has shape {shape:?}, expected a vector")))
+}
+
+/// A vector of integers of any type: one label per row.
+///
+/// # Errors
+/// As [`read_matrix`], or values that are not whole numbers.
+pub fn read_labels(path: &Path) -> Result<Vec<i64>> {
+    macro_rules! first_that_reads {
+        ($($t:ty),+) => {
+            $(if let Some(labels) = try_read::<$t>(path)? {
+                return vector(path, labels.mapv(i64::from));
+            })+
+        };
+    }
+    first_that_reads!(i64, i32, i16, i8, u32, u16, u8);
+    if let Some(labels) = try_read::<u64>(path)? {
+        return vector(path, labels.mapv(u64::cast_signed));
+    }
+    Err(file_error(
+        path,
+        "holds no integers; groups are integers, one per row",
+    ))
+}
+
+fn vector(path: &Path, labels: Array<i64, IxDyn>) -> Result<Vec<i64>> {
+    let shape = labels.shape().to_vec();
+    match shape.len() {
+        1 => Ok(labels.into_iter().collect()),
+        _ => Err(file_error(
+            path,
+            format!("has shape {shape:?}, expected one label per row"),
+        )),
+    }
+}
+
+fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
+    if let Some(array) = try_read::<f32>(path)? {
+        return Ok(array);
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "f32 is what the solver works in"
+    )]
+    if let Some(array) = try_read::<f64>(path)? {
+        return Ok(array.mapv(|x| x as f32));
+    }
+    macro_rules! integers {
+        ($($t:ty),+) => {
+            $(if let Some(array) = try_read::<$t>(path)? {
+                return Ok(array.mapv(|x| x as f32));
+            })+
+        };
+    }
+    #[expect(clippy::cast_lossless, reason = "one rule for all integer types")]
+    {
+        integers!(i64, i32, i16, i8, u64, u32, u16, u8);
+    }
+    Err(file_error(
+        path,
+        "holds neither floats (f32, f64) nor integers",
+    ))
+}
+
+/// The array if its elements are `T`, `None` if they are something else.
+fn try_read<T: ReadableElement>(path: &Path) -> Result<Option<Array<T, IxDyn>>> {
+    use ndarray_npy::ReadNpyError;
+    let file = File::open(path).map_err(io_error("read", path))?;
+    match Array::<T, IxDyn>::read_npy(std::io::BufReader::new(file)) {
+        Ok(array) => Ok(Some(array)),
+        Err(ReadNpyError::WrongDescriptor(_)) => Ok(None),
+        Err(ReadNpyError::ParseHeader(e)) => Err(file_error(path, format!("is no .npy file: {e}"))),
+        Err(ReadNpyError::MissingData) => Err(file_error(
+            path,
+            "is truncated: less data than its header says",
+        )),
+        Err(e) => Err(file_error(path, format!("is no readable .npy file: {e}"))),
+    }
+}
+
+/// A `.npz` archive that is written in one piece, or not at all.
+pub struct Npz(NpzWriter<Cursor<Vec<u8>>>);
+
+impl std::fmt::Debug for Npz {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Npz").finish_non_exhaustive()
+    }
+}
+
+impl Default for Npz {
+    fn default() -> Self {
+        Self(NpzWriter::new(Cursor::new(Vec::new())))
+    }
+}
+
+impl Npz {
+    /// Adds an array.
+    ///
+    /// # Errors
+    /// A name given twice.
+    pub fn add<T, S, D>(&mut self, name: &str, array: &ArrayBase<S, D>) -> Result<()>
+    where
+        T: WritableElement,
+        S: Data<Elem = T>,
+        D: Dimension,
+    {
+        self.0
+            .add_array(name, array)
+            .map_err(|e| file_error(Path::new(name), e))
+    }
+
+    /// Writes the archive under a temporary name and renames.
+    ///
+    /// # Errors
+    /// What the file system says, naming the file.
+    pub fn write(self, path: &Path) -> Result<()> {
+        let bytes = self.0.finish().map_err(|e| file_error(path, e))?;
+        write_atomically(path, bytes.get_ref())
+    }
+}
+
+/// Writes a file under a temporary name and renames.
+pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
+    let mut file = AtomicWriteFile::open(path).map_err(io_error("write", path))?;
+    file.write_all(bytes)
+        .and_then(|()| file.commit())
+        .map_err(io_error("write", path))
+}

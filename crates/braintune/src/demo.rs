@@ -1,0 +1,87 @@
+//! The main job without any data: a simulated participant and a small random backbone.
+
+use std::path::{Path, PathBuf};
+
+use braintune_backbone::{PretrainedModel, WhisperConfig, WhisperEncoder, Windows};
+use braintune_encoding::CvScore;
+use braintune_fmri::{Ds003020, Trim};
+use braintune_simulation::{SimulationConfig, simulate};
+use burn::tensor::Device;
+
+use crate::encode::{self, BadVoxels, CrossValidation, EncodeConfig, Outcome, Regions};
+use crate::error::{BraintuneError, Result};
+use crate::event::{Event, OnEvent};
+
+/// What the demo made and found.
+#[derive(Debug)]
+pub struct Demo {
+    /// The simulated dataset.
+    pub dataset: PathBuf,
+    /// The backbone.
+    pub model: PathBuf,
+    /// The folder with `alignment.csv`.
+    pub results: PathBuf,
+    /// What the encoding gave.
+    pub outcome: Outcome,
+}
+
+/// Simulates a participant into `out/dataset`, writes a random-weight Whisper encoder into
+/// `out/model` and runs the main job into `out/results`.
+///
+/// # Errors
+/// What the file system says; being stopped.
+pub fn run(
+    out: &Path,
+    seed: u64,
+    device: Device,
+    command: Vec<String>,
+    on: &mut OnEvent<'_>,
+) -> Result<Demo> {
+    let (dataset, model, results) = (out.join("dataset"), out.join("model"), out.join("results"));
+    let stage = |on: &mut OnEvent<'_>, name| match on(Event::Stage(name)) {
+        std::ops::ControlFlow::Continue(()) => Ok(()),
+        std::ops::ControlFlow::Break(()) => Err(BraintuneError::Cancelled),
+    };
+    stage(on, "simulating a participant")?;
+    let participant = simulate(
+        &SimulationConfig::default().with_seed(seed),
+        &dataset,
+        &mut |_| on(Event::Stage("simulating a participant")),
+    )?;
+    stage(on, "writing a random-weight backbone")?;
+    WhisperEncoder::random(&WhisperConfig::new(2, 64, 2, 80), seed, &device)?.save(&model)?;
+    let config = EncodeConfig {
+        subject: participant.subject().to_owned(),
+        train_stories: Some(participant.train_stories().to_vec()),
+        test_stories: vec![participant.test_story().to_owned()],
+        delays: "1,2,3,4".parse()?,
+        alphas: "logspace:-1:4:16".parse()?,
+        cv: CrossValidation::Story,
+        score: CvScore::R2,
+        trim: Trim::new(10, 5),
+        test_trim: Trim::new(10, 5),
+        delays_cross_stories: false,
+        bad_voxels: BadVoxels::Stop,
+        noise_ceiling: Some(participant.noise_ceiling().to_owned()),
+        ceiling_threshold: 0.05,
+        regions: Regions::read(&participant.rois_path())?,
+        seed,
+        memory_budget: 1 << 30,
+    };
+    let loaded = PretrainedModel::load(&model, device)?;
+    let outcome = encode::run(
+        &Ds003020::open(&dataset)?,
+        (loaded, "random-whisper"),
+        Windows::new(4.0, 1.0)?,
+        &config,
+        (&out.join("cache"), &results),
+        command,
+        on,
+    )?;
+    Ok(Demo {
+        dataset,
+        model,
+        results,
+        outcome,
+    })
+}

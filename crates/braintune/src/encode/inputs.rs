@@ -1,0 +1,258 @@
+//! Everything that can be known to be wrong before the first window is extracted.
+//!
+//! Stories and their audio, TRs and their responses are matched here, once; later stages trust it.
+
+use std::ops::Range;
+use std::path::PathBuf;
+
+use braintune_audio::probe_audio;
+use braintune_fmri::{Responses, StoryDataset, Trim};
+use serde_json::{Value, json};
+
+use super::config::{BadVoxels, EncodeConfig};
+use crate::error::{BraintuneError, Result};
+use crate::event::{Event, OnEvent};
+use crate::provenance::{file_sha256, values_sha256};
+
+/// Stories of one participant, found and fit for use.
+#[derive(Debug)]
+pub(super) struct Inputs {
+    pub(super) train: Vec<StoryInput>,
+    pub(super) test: Vec<StoryInput>,
+    pub(super) n_voxels: usize,
+}
+
+/// One story: where its audio is and which rows of its TR grid count.
+#[derive(Debug)]
+pub(super) struct StoryInput {
+    pub(super) name: String,
+    pub(super) audio: PathBuf,
+    /// Midpoints of all TRs of the grid, seconds from sound onset.
+    pub(super) tr_times: Vec<f64>,
+    /// Rows of the grid that are kept.
+    pub(super) rows: Range<usize>,
+    audio_sha256: String,
+    responses_sha256: String,
+}
+
+impl Inputs {
+    pub(super) fn check(
+        dataset: &dyn StoryDataset,
+        config: &EncodeConfig,
+        on: &mut OnEvent<'_>,
+    ) -> Result<Self> {
+        let subject = &config.subject;
+        dataset.check_subject(subject)?;
+        let names = story_names(dataset, config)?;
+        let mut n_voxels = None;
+        for (name, _) in &names {
+            quick_check(dataset, subject, name, &mut n_voxels)?;
+        }
+        let n_voxels = n_voxels.unwrap_or_default();
+        config.regions.check(n_voxels)?;
+        check_ceiling(config, n_voxels)?;
+        let mut inputs = Self {
+            train: Vec::new(),
+            test: Vec::new(),
+            n_voxels,
+        };
+        let total = names.len();
+        for (done, (name, is_test)) in names.iter().enumerate() {
+            if on(Event::Checking {
+                story: name,
+                done,
+                total,
+            })
+            .is_break()
+            {
+                return Err(BraintuneError::Cancelled);
+            }
+            let trim = if *is_test {
+                config.test_trim
+            } else {
+                config.trim
+            };
+            let story = StoryInput::check(dataset, config, name, trim)?;
+            if *is_test {
+                &mut inputs.test
+            } else {
+                &mut inputs.train
+            }
+            .push(story);
+        }
+        Ok(inputs)
+    }
+
+    pub(super) fn n_stories(&self) -> usize {
+        self.train.len() + self.test.len()
+    }
+
+    /// Settings and hashes, for provenance and for the key of a result.
+    pub(super) fn record(
+        &self,
+        config: &EncodeConfig,
+        weights: &str,
+        windows: &str,
+    ) -> Result<Value> {
+        let stories = |stories: &[StoryInput]| -> Vec<Value> {
+            stories
+                .iter()
+                .map(|story| {
+                    json!({
+                        "story": story.name,
+                        "audio_sha256": story.audio_sha256,
+                        "responses_f32_sha256": story.responses_sha256,
+                        "rows": [story.rows.start, story.rows.end],
+                    })
+                })
+                .collect()
+        };
+        Ok(json!({
+            "subject": config.subject,
+            "model_sha256": weights,
+            "features": windows,
+            "train": stories(&self.train),
+            "test": stories(&self.test),
+            "delays": config.delays.as_slice(),
+            "alphas": config.alphas.as_slice(),
+            "cv": format!("{:?}", config.cv),
+            "score": format!("{:?}", config.score),
+            "delays_cross_stories": config.delays_cross_stories,
+            "bad_voxels": format!("{:?}", config.bad_voxels),
+            "noise_ceiling": config.noise_ceiling.as_ref().map(|ceiling| {
+                values_sha256(ceiling.view().insert_axis(ndarray::Axis(0)))
+            }),
+            "ceiling_threshold": config.ceiling_threshold,
+            "regions": config.regions.to_json(),
+            "seed": config.seed,
+        }))
+    }
+}
+
+/// Training and test stories by name, training first; `true` marks a test story.
+fn story_names(dataset: &dyn StoryDataset, config: &EncodeConfig) -> Result<Vec<(String, bool)>> {
+    let test = &config.test_stories;
+    let train = config.train_stories.clone().unwrap_or_else(|| {
+        let usable = dataset.stories().iter().map(braintune_fmri::Story::name);
+        usable
+            .filter(|name| !test.iter().any(|test| test == name))
+            .filter(|name| dataset.has_responses(&config.subject, name))
+            .map(str::to_owned)
+            .collect()
+    });
+    if train.is_empty() || test.is_empty() {
+        return Err(BraintuneError::Input(format!(
+            "{} training and {} test stories: at least one of each is needed",
+            train.len(),
+            test.len()
+        )));
+    }
+    let mut seen = std::collections::HashSet::new();
+    if let Some(twice) = train
+        .iter()
+        .chain(test)
+        .find(|name| !seen.insert(name.as_str()))
+    {
+        return Err(BraintuneError::Input(format!(
+            "story {twice} is named twice among training and test stories"
+        )));
+    }
+    let train = train.into_iter().map(|name| (name, false));
+    Ok(train
+        .chain(test.iter().map(|name| (name.clone(), true)))
+        .collect())
+}
+
+/// Headers only: audio is there and whole, rows and voxels are what they should be.
+fn quick_check(
+    dataset: &dyn StoryDataset,
+    subject: &str,
+    name: &str,
+    n_voxels: &mut Option<usize>,
+) -> Result<()> {
+    let audio = dataset.story(name)?.require_audio()?;
+    let length_s = probe_audio(audio)?.duration_s();
+    let timing = dataset.timing(name)?;
+    let needed_s = timing.tr_times()[timing.stored().start];
+    if let Some(length_s) = length_s.filter(|&length_s| length_s < needed_s) {
+        return Err(BraintuneError::Input(format!(
+            "story {name}: {} holds {length_s:.1} s of audio, its first response is at {needed_s} s; is it the right file?",
+            audio.display()
+        )));
+    }
+    let (_, n) = dataset.response_shape(subject, name)?;
+    match *n_voxels {
+        Some(expected) if expected != n => Err(BraintuneError::Input(format!(
+            "story {name} of {subject} has {n} voxels, the stories before it have {expected}"
+        ))),
+        _ => {
+            *n_voxels = Some(n);
+            Ok(())
+        }
+    }
+}
+
+fn check_ceiling(config: &EncodeConfig, n_voxels: usize) -> Result<()> {
+    match &config.noise_ceiling {
+        Some(ceiling) if ceiling.len() != n_voxels => Err(BraintuneError::Input(format!(
+            "the noise ceiling has {} values, {} has {n_voxels} voxels",
+            ceiling.len(),
+            config.subject
+        ))),
+        _ => Ok(()),
+    }
+}
+
+impl StoryInput {
+    fn check(
+        dataset: &dyn StoryDataset,
+        config: &EncodeConfig,
+        name: &str,
+        trim: Trim,
+    ) -> Result<Self> {
+        let timing = dataset.timing(name)?;
+        let rows = trim.rows(timing.n_trs())?;
+        let all = dataset.responses(&config.subject, name)?;
+        let responses = all.rows(rows.clone())?;
+        check_values(&responses, config, name)?;
+        let audio = dataset.story(name)?.require_audio()?.to_path_buf();
+        Ok(Self {
+            name: name.to_owned(),
+            tr_times: timing.tr_times().to_vec(),
+            rows,
+            audio_sha256: file_sha256(&audio)?,
+            responses_sha256: values_sha256(all.bold()),
+            audio,
+        })
+    }
+}
+
+/// NaN, infinite and constant voxels: an error, or a warning where they are taken as zero.
+fn check_values(responses: &Responses, config: &EncodeConfig, story: &str) -> Result<()> {
+    let bad = responses.bad_values();
+    if bad.is_empty() {
+        return Ok(());
+    }
+    let subject = &config.subject;
+    let place = bad.first.map_or(String::new(), |(row, voxel)| {
+        format!(", the first at row {row}, voxel {voxel} of the rows used")
+    });
+    let found = format!(
+        "story {story} of {subject}: {} voxels hold NaN, {} infinite values, {} are constant{place}",
+        bad.nan_voxels.len(),
+        bad.infinite_voxels.len(),
+        bad.constant_voxels.len(),
+    );
+    match config.bad_voxels {
+        BadVoxels::Zero if bad.n_infinite == 0 => {
+            tracing::warn!("{found}; NaN is taken as 0, these voxels get low or no correlation");
+            Ok(())
+        }
+        BadVoxels::Zero => Err(BraintuneError::Input(format!(
+            "{found}; mend the infinite ones"
+        ))),
+        BadVoxels::Stop => Err(BraintuneError::Input(format!(
+            "{found}; `--bad-voxels zero` takes NaN as 0 and goes on, as the field's reference code does"
+        ))),
+    }
+}

@@ -1,0 +1,90 @@
+//! The main job: how well every layer of a speech model predicts every voxel.
+//!
+//! Audio → windows → hidden states at window ends → Lanczos to TR midpoints → trim → z-score per
+//! story → FIR delays inside each story → ridge with one alpha per voxel, chosen by leaving a
+//! story out → Pearson r on the test stories. The definition in full is in `docs/architecture.md`;
+//! it follows Moussa & Toneva 2025. Held by `tests/it/encode.rs` and `tools/encode_reference.py`.
+
+mod config;
+mod features;
+mod inputs;
+mod layers;
+mod output;
+mod regions;
+mod responses;
+
+use std::path::Path;
+
+use braintune_backbone::{CachedExtractor, FeatureExtractor, PretrainedModel, Windows};
+use braintune_fmri::StoryDataset;
+
+pub use config::{BadVoxels, CrossValidation, EncodeConfig, FoldPlan};
+pub use regions::Regions;
+
+use crate::error::Result;
+use crate::event::OnEvent;
+use crate::provenance::Provenance;
+
+/// Mean alignment of one layer in one region: a row of `alignment.csv`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignmentRow {
+    /// Hidden state, 0 to `n_layers`.
+    pub layer: usize,
+    /// Region of interest; `all` holds every voxel.
+    pub roi: String,
+    /// Voxels in the region.
+    pub n_voxels: usize,
+    /// Mean Pearson r over them.
+    pub mean_r: f64,
+    /// Mean of r / noise ceiling over those above the ceiling threshold, if ceilings were given.
+    pub mean_r_normalized: Option<f64>,
+}
+
+/// What [`run`] did.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Outcome {
+    /// Everything was computed; the rows of `alignment.csv`.
+    Computed(Vec<AlignmentRow>),
+    /// The folder already held the result of the same inputs.
+    AlreadyDone,
+}
+
+/// Runs the whole job into folder `out`: `alignment.csv`, `voxels.npz`, `provenance.json`.
+///
+/// `model_name` goes into the table. Features are kept under `cache`; finished layers under
+/// `out/state` until the end, so that a stopped run goes on where it was. A folder that holds the
+/// result of the same inputs is left as it is.
+///
+/// # Errors
+/// Bad input is found before anything long begins: stories, audio, responses, timing, settings.
+/// Nothing that looks complete is left behind by a run that fails.
+pub fn run(
+    dataset: &dyn StoryDataset,
+    (model, model_name): (PretrainedModel, &str),
+    windows: Windows,
+    config: &EncodeConfig,
+    (cache, out): (&Path, &Path),
+    command: Vec<String>,
+    on: &mut OnEvent<'_>,
+) -> Result<Outcome> {
+    let inputs = inputs::Inputs::check(dataset, config, on)?;
+    let weights = model.weights_sha256().to_owned();
+    let extractor = CachedExtractor::new(model.into_windowed(windows), weights.clone(), cache)?;
+    let record = inputs.record(config, &weights, &extractor.settings())?;
+    let provenance = Provenance::new(command, record);
+    if output::is_complete(out, &provenance) {
+        return Ok(Outcome::AlreadyDone);
+    }
+    output::create(out)?;
+    let stories = features::on_tr_grid(&inputs, &extractor, on)?;
+    let results = layers::fit_all(
+        dataset,
+        &inputs,
+        config,
+        stories,
+        (out, &provenance.key),
+        on,
+    )?;
+    let rows = output::write(out, &results, config, model_name, &provenance)?;
+    Ok(Outcome::Computed(rows))
+}

@@ -1,0 +1,100 @@
+//! Errors of the pipelines: those of every crate, and those that arise where crates meet.
+
+use std::path::{Path, PathBuf};
+
+/// What can go wrong in a pipeline.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum BraintuneError {
+    /// Reading or writing audio.
+    #[error(transparent)]
+    Audio(#[from] braintune_audio::AudioError),
+    /// A checkpoint, its hidden states or the feature cache.
+    #[error(transparent)]
+    Backbone(braintune_backbone::BackboneError),
+    /// A dataset.
+    #[error(transparent)]
+    Fmri(#[from] braintune_fmri::FmriError),
+    /// An encoding model.
+    #[error(transparent)]
+    Encoding(braintune_encoding::EncodingError),
+    /// A simulated participant.
+    #[error(transparent)]
+    Simulation(braintune_simulation::SimulationError),
+    /// A file or folder could not be read or written.
+    #[error("cannot {action} {}", path.display())]
+    Io {
+        /// "read", "write", …
+        action: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// The system's reason.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A file is not what it should be.
+    #[error("{}: {problem}", path.display())]
+    File {
+        /// The file.
+        path: PathBuf,
+        /// Expected, found, what to do.
+        problem: String,
+    },
+    /// Settings or data that do not fit together.
+    #[error("{0}")]
+    Input(String),
+    /// The caller asked to stop; what was finished is kept and a repeated run goes on from there.
+    #[error("stopped before the end; the same command goes on from what is done")]
+    Cancelled,
+}
+
+/// `Result` with [`BraintuneError`].
+pub type Result<T, E = BraintuneError> = std::result::Result<T, E>;
+
+impl From<braintune_backbone::BackboneError> for BraintuneError {
+    fn from(error: braintune_backbone::BackboneError) -> Self {
+        match error {
+            braintune_backbone::BackboneError::Cancelled => Self::Cancelled,
+            error => Self::Backbone(error),
+        }
+    }
+}
+
+impl From<braintune_encoding::EncodingError> for BraintuneError {
+    fn from(error: braintune_encoding::EncodingError) -> Self {
+        match error {
+            braintune_encoding::EncodingError::Cancelled => Self::Cancelled,
+            error => Self::Encoding(error),
+        }
+    }
+}
+
+impl From<braintune_simulation::SimulationError> for BraintuneError {
+    fn from(error: braintune_simulation::SimulationError) -> Self {
+        match error {
+            braintune_simulation::SimulationError::Cancelled => Self::Cancelled,
+            error => Self::Simulation(error),
+        }
+    }
+}
+
+/// Names the file in an I/O error.
+pub(crate) fn io_error(
+    action: &'static str,
+    path: &Path,
+) -> impl FnOnce(std::io::Error) -> BraintuneError {
+    let path = path.to_path_buf();
+    move |source| BraintuneError::Io {
+        action,
+        path,
+        source,
+    }
+}
+
+/// A file that is not what it should be.
+pub(crate) fn file_error(path: &Path, problem: impl ToString) -> BraintuneError {
+    BraintuneError::File {
+        path: path.to_path_buf(),
+        problem: problem.to_string(),
+    }
+}

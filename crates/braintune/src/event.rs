@@ -1,0 +1,58 @@
+//! What a pipeline tells while it runs.
+
+use std::ops::ControlFlow;
+
+/// One step forward.
+#[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// Stories and their files are read and checked before anything long begins.
+    Checking {
+        /// The story.
+        story: &'a str,
+        /// Stories done.
+        done: usize,
+        /// Stories in all.
+        total: usize,
+    },
+    /// Windows of a story went through the backbone (or came from the cache).
+    Extracting {
+        /// The story.
+        story: &'a str,
+        /// Windows of this story that are done.
+        done: usize,
+        /// Windows of this story.
+        total: usize,
+        /// Stories finished before this one.
+        stories_done: usize,
+        /// Stories in all.
+        n_stories: usize,
+    },
+    /// The design of a layer is being decomposed, fold by fold.
+    Decomposing {
+        /// The hidden state.
+        layer: usize,
+        /// Hidden states in all.
+        n_layers: usize,
+        /// Decompositions done.
+        done: usize,
+        /// Decompositions of this layer.
+        total: usize,
+    },
+    /// Voxels were fitted for a layer.
+    Fitting {
+        /// The hidden state.
+        layer: usize,
+        /// Hidden states in all.
+        n_layers: usize,
+        /// Voxels done.
+        done: usize,
+        /// Voxels in all.
+        total: usize,
+    },
+    /// A stage began whose steps are too quick to count.
+    Stage(&'a str),
+}
+
+/// Called at every step; `Break` stops the pipeline with [`crate::BraintuneError::Cancelled`].
+pub type OnEvent<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;

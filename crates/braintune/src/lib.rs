@@ -1,0 +1,39 @@
+//! Brain-tuning and layer-wise brain alignment of speech models: everything under one roof.
+//!
+//! The crates of the workspace are re-exported as modules ([`audio`], [`backbone`], [`fmri`],
+//! [`encoding`], [`simulation`]). What joins them lives here: [`encode`] runs the main job, from
+//! audio and responses to one number per layer and voxel; [`ridge`] fits plain arrays; [`demo`]
+//! does the main job on a simulated participant; [`provenance`] says what went into a result.
+//!
+//! ```
+//! use braintune::encoding::{Alphas, Delays};
+//!
+//! let alphas: Alphas = "logspace:1:4:15".parse()?; // penalties are alpha²
+//! let delays: Delays = "1,2,3,4".parse()?; // TRs
+//! assert_eq!(alphas.as_slice().len(), 15);
+//! assert_eq!(delays.as_slice(), [1, 2, 3, 4]);
+//! # Ok::<(), braintune::encoding::EncodingError>(())
+//! ```
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `flex` | burn's CPU backend in pure Rust, for [`device`] |
+
+pub use braintune_audio as audio;
+pub use braintune_backbone as backbone;
+pub use braintune_encoding as encoding;
+pub use braintune_fmri as fmri;
+pub use braintune_simulation as simulation;
+
+pub mod arrays;
+pub mod demo;
+pub mod device;
+pub mod encode;
+mod error;
+mod event;
+pub mod model;
+pub mod provenance;
+pub mod ridge;
+
+pub use error::{BraintuneError, Result};
+pub use event::{Event, OnEvent};

@@ -1,0 +1,89 @@
+//! `provenance.json`: which versions, command and inputs a result came from.
+
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use crate::arrays::write_atomically;
+use crate::error::{Result, io_error};
+
+/// What went into an output folder or file.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Provenance {
+    /// Version of braintune.
+    pub braintune: String,
+    /// The command line, word by word.
+    pub command: Vec<String>,
+    /// Settings and hashes of all inputs.
+    pub inputs: Value,
+    /// SHA-256 of version and `inputs`: equal keys, equal results.
+    pub key: String,
+}
+
+impl Provenance {
+    /// Of this version of braintune and these inputs.
+    #[must_use]
+    pub fn new(command: Vec<String>, inputs: Value) -> Self {
+        let braintune = env!("CARGO_PKG_VERSION").to_owned();
+        let key = sha256_hex(format!("{braintune}\n{inputs}").as_bytes());
+        Self {
+            braintune,
+            command,
+            inputs,
+            key,
+        }
+    }
+
+    /// Writes the record as JSON.
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn write(&self, path: &Path) -> Result<()> {
+        let value = serde_json::to_value(self).unwrap_or_default();
+        write_atomically(path, format!("{value:#}\n").as_bytes())
+    }
+
+    /// Whether `path` is a record with the same key.
+    #[must_use]
+    pub fn matches(&self, path: &Path) -> bool {
+        let earlier = std::fs::read_to_string(path).ok();
+        let earlier = earlier.and_then(|text| serde_json::from_str::<Self>(&text).ok());
+        earlier.is_some_and(|earlier| earlier.key == self.key)
+    }
+}
+
+/// SHA-256 of a file, hex.
+///
+/// # Errors
+/// The file cannot be read.
+pub fn file_sha256(path: &Path) -> Result<String> {
+    let bytes = std::fs::read(path).map_err(io_error("read", path))?;
+    Ok(sha256_hex(&bytes))
+}
+
+/// SHA-256 of bytes, hex.
+#[must_use]
+pub fn sha256_hex(bytes: &[u8]) -> String {
+    hex(Sha256::new_with_prefix(bytes))
+}
+
+/// SHA-256 of f32 values in row order, little endian, hex.
+#[must_use]
+pub fn values_sha256(values: ndarray::ArrayView2<'_, f32>) -> String {
+    let mut hasher = Sha256::new();
+    for row in values.rows() {
+        let bytes: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
+        hasher.update(bytes);
+    }
+    hex(hasher)
+}
+
+fn hex(hasher: Sha256) -> String {
+    hasher
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
+}

@@ -1,0 +1,154 @@
+//! `braintune ridge`: cross-validated ridge over plain arrays, `X` and `Y` to a `.npz`.
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use braintune_encoding::{
+    Alphas, CvScore, Delays, DesignMatrix, EncodingModel, Folds, Ridge, Solver, pearson_r, r2_score,
+};
+use linfa::ParamGuard;
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, s};
+
+use crate::arrays::Npz;
+use crate::error::{BraintuneError, Result};
+use crate::event::{Event, OnEvent};
+
+/// How to fit.
+#[derive(Debug, Clone)]
+pub struct RidgeSettings {
+    /// The grid; penalties are alpha².
+    pub alphas: Alphas,
+    /// What selects the alpha.
+    pub score: CvScore,
+    /// Primal or dual normal equations.
+    pub solver: Solver,
+    /// Centre columns on the training rows of every fold.
+    pub intercept: bool,
+    /// FIR delays, applied within each group; groups must then be contiguous.
+    pub delays: Option<Delays>,
+    /// Whether the coefficients are written.
+    pub coef: bool,
+}
+
+/// Arrays to fit and, if given, to test on.
+#[derive(Debug, Clone)]
+pub struct RidgeData {
+    /// Features `[n_samples, n_features]`.
+    pub x: Array2<f32>,
+    /// Responses `[n_samples, n_voxels]`.
+    pub y: Array2<f32>,
+    /// One label per row; folds leave one label out, in order of first appearance.
+    pub groups: Option<Vec<i64>>,
+    /// Test features and responses.
+    pub test: Option<(Array2<f32>, Array2<f32>)>,
+}
+
+/// Fits and writes `best_alpha` [`n_voxels`], `alphas`, `cv_scores` [`n_alphas`, `n_voxels`],
+/// `coef` [`n_features`, `n_voxels`] if asked for, `intercept` if there is one, and `r`, `r2`
+/// [`n_voxels`] if there is a test set.
+///
+/// # Errors
+/// Arrays that do not fit together, values that are not finite, a file that cannot be written.
+pub fn fit_arrays(
+    data: RidgeData,
+    settings: &RidgeSettings,
+    out: &Path,
+    on: &mut OnEvent<'_>,
+) -> Result<()> {
+    let RidgeData { x, y, groups, test } = data;
+    let folds = groups
+        .as_deref()
+        .map(Folds::leave_one_group_out)
+        .transpose()?;
+    let x = delayed(x, groups.as_deref(), settings.delays.as_ref())?;
+    let params = Ridge::params(settings.alphas.clone())
+        .score(settings.score)
+        .solver(settings.solver)
+        .intercept(settings.intercept);
+    let params = match folds {
+        Some(folds) => params.folds(folds),
+        None => params,
+    };
+    let mut progress = |progress| on(event(progress));
+    let fitted = params
+        .check()?
+        .fit_observed(&DesignMatrix::from(x), y.view(), &mut progress)?;
+    let mut npz = Npz::default();
+    npz.add("alphas", &ArrayView1::from(settings.alphas.as_slice()))?;
+    npz.add("best_alpha", &ArrayView1::from(fitted.best_alphas()))?;
+    npz.add("cv_scores", &fitted.cv_scores())?;
+    if settings.coef {
+        npz.add("coef", &fitted.coef())?;
+    }
+    if let Some(intercept) = fitted.intercept() {
+        npz.add("intercept", &intercept)?;
+    }
+    if let Some((x_test, y_test)) = test {
+        let x_test = delayed(x_test, None, settings.delays.as_ref())?;
+        let predicted = fitted.predict(x_test.view())?;
+        let (r, r2) = scores(predicted.view(), y_test.view())?;
+        npz.add("r", &r)?;
+        npz.add("r2", &r2)?;
+    }
+    npz.write(out)
+}
+
+fn scores(
+    predicted: ArrayView2<'_, f32>,
+    y: ArrayView2<'_, f32>,
+) -> Result<(Array1<f32>, Array1<f32>)> {
+    Ok((pearson_r(predicted, y)?, r2_score(y, predicted)?))
+}
+
+fn event(progress: braintune_encoding::FitProgress) -> Event<'static> {
+    use braintune_encoding::FitProgress;
+    match progress {
+        FitProgress::Decomposed { done, total } => Event::Decomposing {
+            layer: 0,
+            n_layers: 1,
+            done,
+            total,
+        },
+        FitProgress::Fitted { done, total } => Event::Fitting {
+            layer: 0,
+            n_layers: 1,
+            done,
+            total,
+        },
+        _ => Event::Stage("fit"),
+    }
+}
+
+/// `x` with delays inside each run of equal labels (all rows are one run without labels).
+fn delayed(x: Array2<f32>, groups: Option<&[i64]>, delays: Option<&Delays>) -> Result<Array2<f32>> {
+    let Some(delays) = delays else { return Ok(x) };
+    let Some(groups) = groups else {
+        return Ok(delays.apply(x.view()));
+    };
+    if groups.len() != x.nrows() {
+        return Err(BraintuneError::Input(format!(
+            "X has {} rows and there are {} group labels: one label per row is needed",
+            x.nrows(),
+            groups.len()
+        )));
+    }
+    let mut runs = Vec::new();
+    let mut seen = std::collections::HashSet::new();
+    let mut start = 0;
+    for run in groups.chunk_by(|a, b| a == b) {
+        if !seen.insert(run[0]) {
+            return Err(BraintuneError::Input(format!(
+                "rows of group {} are not contiguous: delays need each group's rows in one block, in order of time",
+                run[0]
+            )));
+        }
+        runs.push(x.slice(s![start..start + run.len(), ..]));
+        start += run.len();
+    }
+    Ok(delays.apply_stories(&runs)?)
+}
+
+/// Goes on whatever happens.
+pub fn ignore_events(_: Event<'_>) -> ControlFlow<()> {
+    ControlFlow::Continue(())
+}

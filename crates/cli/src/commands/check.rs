@@ -1,0 +1,101 @@
+//! `braintune check`: what is wrong or missing in a dataset, before a day of compute.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::Context;
+use atomic_write_file::AtomicWriteFile;
+use braintune::BraintuneError;
+use braintune::fmri::{
+    CheckEntry, CheckEvent, CheckReport, CheckStatus, Ds003020, StoryDataset, check_dataset,
+};
+
+use super::create_parent;
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// What is wrong or missing in a dataset, file by file.
+///
+/// The quick check reads headers, sizes and the ends of files: presence, pointers in place of data,
+/// truncation, rows against timing, audio and `TextGrids` against timing. --deep also reads every
+/// value and decodes every sample: NaN and constant voxels, damaged audio. Exit code 2 if anything
+/// is wrong.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Dataset in the layout of OpenNeuro ds003020 (derivative/, stimuli/)
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Participant whose responses are checked [default: all]
+    #[arg(long)]
+    subject: Option<String>,
+    /// Read every value and decode every sample
+    #[arg(long)]
+    deep: bool,
+    /// Where the report goes
+    #[arg(long, value_name = "FILE", default_value = "check.json")]
+    out: PathBuf,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let dataset = Ds003020::open(&args.dataset)?;
+    let subjects = match &args.subject {
+        Some(subject) => {
+            dataset.check_subject(subject)?;
+            vec![subject.clone()]
+        }
+        None => dataset.subjects().to_vec(),
+    };
+    let mut progress = Progress::new();
+    let mut n_files = 0;
+    let report = check_dataset(&dataset, &subjects, args.deep, &mut |event| {
+        match event {
+            CheckEvent::Started { n_files: n } => n_files = n,
+            CheckEvent::Checked { n_checked, .. } => {
+                progress.show("checking", "files", n_checked, n_files)
+            }
+            _ => {}
+        }
+        interrupt::poll()
+    });
+    drop(progress);
+    if !report.complete {
+        return Err(BraintuneError::Cancelled.into());
+    }
+    create_parent(&args.out)?;
+    write(&args.out, &report)?;
+    let n_problems = summarise(&report, &args.out);
+    Ok(ExitCode::from(if n_problems > 0 { 2 } else { 0 }))
+}
+
+fn write(path: &Path, report: &CheckReport) -> anyhow::Result<()> {
+    let text = format!("{:#}\n", serde_json::to_value(report)?);
+    let write = || {
+        let mut file = AtomicWriteFile::open(path)?;
+        file.write_all(text.as_bytes())?;
+        file.commit()
+    };
+    write().with_context(|| format!("cannot write {}", path.display()))
+}
+
+/// Everything that is not as it should be, a line each, and the count; returns the number of errors.
+fn summarise(report: &CheckReport, out: &Path) -> usize {
+    let line = |entry: &CheckEntry| {
+        let what = match entry.status {
+            CheckStatus::Error => "error  ",
+            CheckStatus::Warning => "warning",
+            CheckStatus::Ok => "ok     ",
+        };
+        eprintln!("{what} {}", entry.message);
+    };
+    report.warnings().for_each(line);
+    report.problems().for_each(line);
+    let (n_problems, n_warnings) = (report.problems().count(), report.warnings().count());
+    eprintln!(
+        "{} files of {} subject(s) checked: {n_problems} wrong, {n_warnings} warning(s); wrote {}",
+        report.entries.len(),
+        report.subjects.len(),
+        out.display()
+    );
+    n_problems
+}

@@ -1,0 +1,185 @@
+//! `braintune encode`: the main job on a dataset.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use braintune::backbone::Windows;
+use braintune::encode::{BadVoxels, CrossValidation, EncodeConfig, Regions};
+use braintune::encoding::{Alphas, CvScore, Delays};
+use braintune::fmri::{Ds003020, StoryDataset, Trim};
+use clap::ValueEnum;
+
+use super::model::{CacheArgs, ModelArgs};
+use super::{command_line, report};
+use crate::progress::Progress;
+
+/// How well every layer of a model predicts every voxel of a participant.
+///
+/// Features at window ends, Lanczos to the TRs, z-score per story, FIR delays inside each story,
+/// ridge (penalty alpha squared) with one alpha per voxel chosen by leaving a story out, Pearson r
+/// on the test stories. Writes alignment.csv (mean r per layer and region), voxels.npz (`r`,
+/// `best_alpha` [`n_layers`, `n_voxels`]) and provenance.json into --out. Interrupt it with Ctrl-C
+/// as you like: the same command goes on from what is done.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Dataset in the layout of OpenNeuro ds003020 (derivative/, stimuli/)
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Participant, e.g. UTS03
+    #[arg(long)]
+    subject: String,
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Folder for the results
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Stories to fit on [default: every other story with responses]
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
+    train_stories: Option<Vec<String>>,
+    /// Stories to test on
+    #[arg(
+        long,
+        alias = "test-story",
+        value_name = "C,…",
+        value_delimiter = ',',
+        default_value = "wheretheressmoke"
+    )]
+    test_stories: Vec<String>,
+    /// Window length in seconds, the newest stride included
+    #[arg(long, value_name = "S", default_value_t = 16.1)]
+    window_s: f64,
+    /// Seconds from one window end to the next
+    #[arg(long, value_name = "S", default_value_t = 0.1)]
+    stride_s: f64,
+    /// FIR delays in TRs
+    #[arg(long, value_name = "TRS", default_value = "1,2,3,4")]
+    delays: Delays,
+    /// Alphas, rising; the penalty is alpha squared, S/(S^2+alpha^2)
+    #[arg(long, value_name = "GRID", default_value = "logspace:1:4:15")]
+    alphas: Alphas,
+    /// How alphas are chosen: leave one story out, or bootstrapped chunks [default: story; bootstrap with --compat huth]
+    #[arg(long)]
+    cv: Option<Cv>,
+    /// What chooses the alpha [default: r2; signed square root of R2 with --compat huth]
+    #[arg(long)]
+    score: Option<super::ridge::Score>,
+    /// TRs dropped at the start and end of each training story [default: the dataset's, 10,5]
+    #[arg(long, value_name = "N,M")]
+    trim: Option<Trim>,
+    /// TRs dropped at the start and end of each test story [default: the dataset's, 50,5]
+    #[arg(long, value_name = "N,M")]
+    test_trim: Option<Trim>,
+    /// Regions of interest: JSON {"name": [voxel indices from 0, …], …}
+    #[arg(long, value_name = "F.json")]
+    rois: Option<PathBuf>,
+    /// Noise ceiling (a correlation) of each voxel; adds r / ceiling over voxels above 0.05
+    #[arg(long, value_name = "F.npy")]
+    noise_ceiling: Option<PathBuf>,
+    /// What to do with voxels that hold NaN or are constant: stop and say where, or take NaN as 0
+    #[arg(long, value_name = "WHAT")]
+    bad_voxels: Option<Bad>,
+    /// Reproduce `HuthLab`'s reference code: bootstrap chunks, signed square root of R2, delays across story borders, NaN as 0
+    #[arg(long)]
+    compat: Option<Compat>,
+    /// Seed of the bootstrap
+    #[arg(long, default_value_t = 42)]
+    seed: u64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Cv {
+    Story,
+    Bootstrap,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Bad {
+    Stop,
+    Zero,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Compat {
+    Huth,
+}
+
+/// Noise ceilings at or below it say too little about a voxel to divide by.
+const CEILING_THRESHOLD: f32 = 0.05;
+/// Bytes of responses and fits in memory at once.
+const MEMORY_BUDGET: usize = 1 << 30;
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    let windows = Windows::new(args.window_s, args.stride_s)?;
+    let dataset = Ds003020::open(&args.dataset)?;
+    let config = config(&args, &dataset)?;
+    let model = args.model.load()?;
+    let mut progress = Progress::new();
+    let outcome = braintune::encode::run(
+        &dataset,
+        (model, &args.model.name()),
+        windows,
+        &config,
+        (&args.cache.folder()?, &args.out),
+        command_line(),
+        &mut |event| progress.on(event),
+    )?;
+    drop(progress);
+    report(&outcome, &args.out);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfig> {
+    let huth = args.compat.is_some();
+    let (trim, test_trim) = dataset.default_trims();
+    let noise_ceiling = args
+        .noise_ceiling
+        .as_deref()
+        .map(braintune::arrays::read_vector);
+    let cv = args
+        .cv
+        .unwrap_or(if huth { Cv::Bootstrap } else { Cv::Story });
+    let bad_voxels = args
+        .bad_voxels
+        .unwrap_or(if huth { Bad::Zero } else { Bad::Stop });
+    let default_score = if huth {
+        CvScore::SignedSqrtR2
+    } else {
+        CvScore::R2
+    };
+    if huth {
+        eprintln!(
+            "compat huth differs from the defaults: delays leak over story borders, alphas are chosen on random chunks by the signed square root of R2"
+        );
+    }
+    Ok(EncodeConfig {
+        subject: args.subject.clone(),
+        train_stories: args.train_stories.clone(),
+        test_stories: args.test_stories.clone(),
+        delays: args.delays.clone(),
+        alphas: args.alphas.clone(),
+        cv: match cv {
+            Cv::Story => CrossValidation::Story,
+            Cv::Bootstrap => CrossValidation::Bootstrap,
+        },
+        score: args.score.map_or(default_score, CvScore::from),
+        trim: args.trim.unwrap_or(trim),
+        test_trim: args.test_trim.unwrap_or(test_trim),
+        delays_cross_stories: huth,
+        bad_voxels: match bad_voxels {
+            Bad::Stop => BadVoxels::Stop,
+            Bad::Zero => BadVoxels::Zero,
+        },
+        noise_ceiling: noise_ceiling.transpose()?,
+        ceiling_threshold: CEILING_THRESHOLD,
+        regions: args
+            .rois
+            .as_deref()
+            .map(Regions::read)
+            .transpose()?
+            .unwrap_or_default(),
+        seed: args.seed,
+        memory_budget: MEMORY_BUDGET,
+    })
+}

@@ -1,0 +1,99 @@
+//! `braintune extract`: hidden states of every layer for one audio file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use braintune::Event;
+use braintune::backbone::{CachedExtractor, FeatureExtractor, LayerFeatures, Windows};
+use braintune::provenance::{Provenance, file_sha256};
+
+use super::model::{CacheArgs, ModelArgs};
+use super::{command_line, create_parent};
+use crate::progress::Progress;
+
+/// Hidden states of every layer for one audio file.
+///
+/// Writes safetensors: `hidden_states.{i}` f32 [`n_windows`, `d_model`] for i = 0 (input of the first
+/// layer) to the last layer, numbered and normalised as transformers does, and `times` f64, seconds
+/// of window ends (with --whole: frame centres). A window's feature is its last frame that saw
+/// audio. Beside it, a file with .provenance.json in its name says what it was made from.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    model: ModelArgs,
+    #[command(flatten)]
+    cache: CacheArgs,
+    /// Audio: WAV, FLAC, MP3 or OGG at any rate, resampled to what the model takes
+    #[arg(long, value_name = "FILE")]
+    audio: PathBuf,
+    /// Where to write, e.g. features.safetensors
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Every frame of one clip (at most 30 s for Whisper) instead of windows
+    #[arg(long, conflicts_with_all = ["window_s", "stride_s"])]
+    whole: bool,
+    /// Window length in seconds, the newest stride included
+    #[arg(long, value_name = "S", default_value_t = 16.1)]
+    window_s: f64,
+    /// Seconds from one window end to the next
+    #[arg(long, value_name = "S", default_value_t = 0.1)]
+    stride_s: f64,
+    /// Do not keep features for the next run
+    #[arg(long)]
+    no_cache: bool,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let windows = Windows::new(args.window_s, args.stride_s)?;
+    let audio = braintune::audio::load_audio(&args.audio)?;
+    create_parent(&args.out)?;
+    let model = args.model.load()?;
+    let weights = model.weights_sha256().to_owned();
+    let mut extractor = if args.whole {
+        model.into_whole_clip()
+    } else {
+        model.into_windowed(windows)
+    };
+    let settings = extractor.settings();
+    if !args.no_cache {
+        extractor = Box::new(CachedExtractor::new(
+            extractor,
+            weights.clone(),
+            &args.cache.folder()?,
+        )?);
+    }
+    let features = extract(extractor.as_ref(), args, &audio)?;
+    features.write(&args.out)?;
+    let inputs = serde_json::json!({
+        "model_sha256": weights,
+        "audio_sha256": file_sha256(&args.audio)?,
+        "features": settings,
+    });
+    Provenance::new(command_line(), inputs)
+        .write(&args.out.with_added_extension("provenance.json"))?;
+    let (n_times, n_states) = (features.times().len(), features.layers().len());
+    eprintln!(
+        "wrote {n_states} hidden states at {n_times} times to {}",
+        args.out.display()
+    );
+    Ok(ExitCode::SUCCESS)
+}
+
+fn extract(
+    extractor: &dyn FeatureExtractor,
+    args: &Args,
+    audio: &braintune::audio::Waveform,
+) -> anyhow::Result<LayerFeatures> {
+    let name = args.audio.file_name().unwrap_or_default().to_string_lossy();
+    let mut progress = Progress::new();
+    let features = extractor.extract_observed(audio, &mut |at| {
+        progress.on(Event::Extracting {
+            story: &name,
+            done: at.done,
+            total: at.total,
+            stories_done: 0,
+            n_stories: 1,
+        })
+    });
+    Ok(features.map_err(braintune::BraintuneError::from)?)
+}

@@ -1,0 +1,59 @@
+//! Flags about the model and its features that several commands share.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, bail};
+use braintune::backbone::PretrainedModel;
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ModelArgs {
+    /// Model: a `HuggingFace` checkpoint folder (config.json, preprocessor_config.json,
+    /// model.safetensors), or the id of one in the local hub cache (HF_HOME)
+    #[arg(long, value_name = "DIR|ID")]
+    pub(crate) model: String,
+    /// Device to compute on
+    #[arg(long, default_value = "flex", value_parser = clap::builder::PossibleValuesParser::new(braintune::device::available()))]
+    device: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CacheArgs {
+    /// Folder in which features are kept for the next run (default: braintune in the user's cache folder)
+    #[arg(long, env = "BRAINTUNE_CACHE", value_name = "DIR")]
+    cache: Option<PathBuf>,
+}
+
+impl ModelArgs {
+    pub(crate) fn load(&self) -> anyhow::Result<PretrainedModel> {
+        let folder = braintune::model::resolve(&self.model)?;
+        let Some(device) = braintune::device::by_name(&self.device) else {
+            bail!("this build has no device {}", self.device);
+        };
+        Ok(PretrainedModel::load(&folder, device)?)
+    }
+
+    /// The model's name in tables: the last part of its folder or id.
+    pub(crate) fn name(&self) -> String {
+        let trimmed = self.model.trim_end_matches('/');
+        trimmed.rsplit('/').next().unwrap_or(trimmed).to_owned()
+    }
+}
+
+impl CacheArgs {
+    pub(crate) fn folder(&self) -> anyhow::Result<PathBuf> {
+        if let Some(folder) = &self.cache {
+            return Ok(folder.clone());
+        }
+        let set = |name| {
+            std::env::var_os(name)
+                .filter(|value| !value.is_empty())
+                .map(PathBuf::from)
+        };
+        set("XDG_CACHE_HOME")
+            .or_else(|| set("HOME").map(|home| home.join(".cache")))
+            .map(|cache| cache.join("braintune"))
+            .context(
+                "neither HOME nor XDG_CACHE_HOME is set: say with --cache where features are kept",
+            )
+    }
+}

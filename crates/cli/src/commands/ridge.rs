@@ -1,0 +1,132 @@
+//! `braintune ridge`: cross-validated ridge over `.npy` arrays.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use braintune::arrays::{read_labels, read_matrix};
+use braintune::encoding::{Alphas, CvScore, Delays, Solver};
+use braintune::provenance::{Provenance, values_sha256};
+use braintune::ridge::{RidgeData, RidgeSettings, fit_arrays};
+use clap::ValueEnum;
+
+use super::{command_line, create_parent};
+use crate::progress::Progress;
+
+/// Cross-validated ridge over plain arrays, one alpha per voxel.
+///
+/// Folds leave one group out, in order of first appearance. Writes a .npz with `best_alpha` (values
+/// of the grid as given; the penalty is alpha squared), `cv_scores` [`n_alphas`, `n_voxels`] (mean over
+/// folds), `coef` with --coef, `r` and `r2` with a test set.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Features [`n_samples`, `n_features`]
+    #[arg(long, value_name = "X.npy")]
+    x: PathBuf,
+    /// Responses [`n_samples`, `n_voxels`]
+    #[arg(long, value_name = "Y.npy")]
+    y: PathBuf,
+    /// Integers, one per row: which rows are left out together. Not needed for a single alpha
+    #[arg(long, value_name = "G.npy")]
+    groups: Option<PathBuf>,
+    /// Alphas, rising; the penalty is alpha squared, S/(S^2+alpha^2)
+    #[arg(long, value_name = "GRID")]
+    alphas: Alphas,
+    /// Where to write, e.g. fit.npz
+    #[arg(long, value_name = "FILE")]
+    out: PathBuf,
+    /// Test features
+    #[arg(long, value_name = "X.npy", requires = "y_test")]
+    x_test: Option<PathBuf>,
+    /// Test responses
+    #[arg(long, value_name = "Y.npy", requires = "x_test")]
+    y_test: Option<PathBuf>,
+    /// What chooses the alpha: the mean over folds of each fold's score
+    #[arg(long, default_value = "r2")]
+    score: Score,
+    /// FIR delays in samples, applied inside each group
+    #[arg(long, value_name = "N,…")]
+    delays: Option<Delays>,
+    /// Centre features and responses on the training rows of each fold
+    #[arg(long)]
+    intercept: bool,
+    /// Write the coefficients
+    #[arg(long)]
+    coef: bool,
+    /// Which normal equations to solve
+    #[arg(long, default_value = "auto")]
+    solver: SolverChoice,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+pub(crate) enum Score {
+    /// Coefficient of determination, variance about the fold's own mean.
+    R2,
+    /// Minus the mean squared error.
+    NegMse,
+    /// Pearson correlation.
+    Corr,
+}
+
+impl From<Score> for CvScore {
+    fn from(score: Score) -> Self {
+        match score {
+            Score::R2 => Self::R2,
+            Score::NegMse => Self::NegMse,
+            Score::Corr => Self::Correlation,
+        }
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum SolverChoice {
+    /// The smaller of the two.
+    Auto,
+    /// [`n_features`, `n_features`].
+    Primal,
+    /// [`n_samples`, `n_samples`].
+    Dual,
+}
+
+pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+    create_parent(&args.out)?;
+    let test = match (&args.x_test, &args.y_test) {
+        (Some(x), Some(y)) => Some((read_matrix(x)?, read_matrix(y)?)),
+        _ => None,
+    };
+    let data = RidgeData {
+        x: read_matrix(&args.x)?,
+        y: read_matrix(&args.y)?,
+        groups: args.groups.as_deref().map(read_labels).transpose()?,
+        test,
+    };
+    let inputs = serde_json::json!({
+        "x_f32_sha256": values_sha256(data.x.view()),
+        "y_f32_sha256": values_sha256(data.y.view()),
+        "groups": data.groups.as_ref().map(|groups| format!("{} rows", groups.len())),
+        "alphas": args.alphas.as_slice(),
+        "score": format!("{:?}", args.score),
+        "delays": args.delays.as_ref().map(Delays::as_slice),
+        "intercept": args.intercept,
+        "solver": format!("{:?}", args.solver),
+    });
+    let settings = RidgeSettings {
+        alphas: args.alphas,
+        score: args.score.into(),
+        solver: match args.solver {
+            SolverChoice::Auto => Solver::Auto,
+            SolverChoice::Primal => Solver::Primal,
+            SolverChoice::Dual => Solver::Dual,
+        },
+        intercept: args.intercept,
+        delays: args.delays,
+        coef: args.coef,
+    };
+    let n_voxels = data.y.ncols();
+    let mut progress = Progress::new();
+    fit_arrays(data, &settings, &args.out, &mut |event| progress.on(event))?;
+    drop(progress);
+    Provenance::new(command_line(), inputs)
+        .write(&args.out.with_added_extension("provenance.json"))?;
+    eprintln!("fitted {n_voxels} voxels, wrote {}", args.out.display());
+    Ok(ExitCode::SUCCESS)
+}

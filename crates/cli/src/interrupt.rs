@@ -1,0 +1,26 @@
+//! Ctrl-C: the first asks the work to stop at the next step, the second ends the process.
+
+use std::ops::ControlFlow;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+static ASKED: AtomicBool = AtomicBool::new(false);
+
+pub(crate) fn install() -> Result<(), ctrlc::Error> {
+    ctrlc::set_handler(|| {
+        if ASKED.swap(true, Ordering::Relaxed) {
+            std::process::exit(1);
+        }
+        eprintln!(
+            "\nstopping at the next step, what is done is kept (Ctrl-C again to stop at once)"
+        );
+    })
+}
+
+/// `Break` once Ctrl-C was pressed.
+pub(crate) fn poll() -> ControlFlow<()> {
+    if ASKED.load(Ordering::Relaxed) {
+        ControlFlow::Break(())
+    } else {
+        ControlFlow::Continue(())
+    }
+}

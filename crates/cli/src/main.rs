@@ -1,0 +1,74 @@
+//! The `braintune` command. What people read goes to stderr, results are files.
+//!
+//! Exit code 0: done; 1: stopped before the end; 2: wrong usage or bad input.
+
+mod commands;
+mod interrupt;
+mod progress;
+
+use std::process::ExitCode;
+
+use braintune::BraintuneError;
+use clap::{Parser, Subcommand};
+
+/// Layer-wise brain alignment of speech models: run a pretrained speech model over story audio,
+/// fit voxel-wise encoding models to fMRI, one per layer, and say how well each layer predicts
+/// each voxel.
+#[derive(Debug, Parser)]
+#[command(name = "braintune", version, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+    /// Threads to use at most (default: RAYON_NUM_THREADS, else all cores). Results do not depend
+    /// on their number
+    #[arg(long, global = true, value_name = "N")]
+    threads: Option<std::num::NonZeroUsize>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Extract(commands::extract::Args),
+    Encode(Box<commands::encode::Args>),
+    Ridge(Box<commands::ridge::Args>),
+    Check(commands::check::Args),
+    Simulate(commands::simulate::Args),
+    Demo(commands::demo::Args),
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    progress::init_log();
+    let run = || -> anyhow::Result<ExitCode> {
+        interrupt::install()?;
+        if let Some(threads) = cli.threads {
+            rayon::ThreadPoolBuilder::new()
+                .num_threads(threads.get())
+                .build_global()?;
+        }
+        match cli.command {
+            Command::Extract(args) => commands::extract::run(&args),
+            Command::Encode(args) => commands::encode::run(*args),
+            Command::Ridge(args) => commands::ridge::run(*args),
+            Command::Check(args) => commands::check::run(&args),
+            Command::Simulate(args) => commands::simulate::run(&args),
+            Command::Demo(args) => commands::demo::run(&args),
+        }
+    };
+    run().unwrap_or_else(|error| {
+        eprintln!("error: {}", message(&error));
+        let stopped = matches!(error.downcast_ref(), Some(BraintuneError::Cancelled));
+        ExitCode::from(if stopped { 1 } else { 2 })
+    })
+}
+
+/// The error and its sources on one line, each said once: some libraries repeat their source.
+fn message(error: &anyhow::Error) -> String {
+    let mut message = String::new();
+    for part in error.chain().map(ToString::to_string) {
+        if !message.contains(&part) {
+            message += if message.is_empty() { "" } else { ": " };
+            message += &part;
+        }
+    }
+    message
+}

@@ -1,0 +1,143 @@
+//! What a person sees while work goes on: one bar on a terminal, nothing elsewhere.
+
+use std::io::{self, IsTerminal, Write};
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
+
+use braintune::Event;
+use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::fmt::MakeWriter;
+
+use crate::interrupt;
+
+static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
+
+/// Warnings to stderr, above the bar; `RUST_LOG` asks for more.
+pub(crate) fn init_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(AboveBars)
+        .with_ansi(io::stderr().is_terminal())
+        .without_time()
+        .with_target(false)
+        .init();
+}
+
+/// A bar that follows a pipeline's events and stops it on Ctrl-C.
+pub(crate) struct Progress {
+    bar: ProgressBar,
+    stage: String,
+}
+
+impl Progress {
+    pub(crate) fn new() -> Self {
+        let bar = if io::stderr().is_terminal() {
+            BARS.add(ProgressBar::new(0))
+        } else {
+            ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())
+        };
+        Self {
+            bar,
+            stage: String::new(),
+        }
+    }
+
+    /// Shows an event; `Break` after Ctrl-C.
+    pub(crate) fn on(&mut self, event: Event<'_>) -> ControlFlow<()> {
+        match event {
+            Event::Checking { story, done, total } => self.show("checking", story, done, total),
+            Event::Extracting {
+                story,
+                done,
+                total,
+                stories_done,
+                n_stories,
+            } => {
+                let stage = format!("features, story {} of {n_stories}", stories_done + 1);
+                self.show(&stage, story, done, total);
+            }
+            Event::Decomposing {
+                layer,
+                n_layers,
+                done,
+                total,
+            } => {
+                self.show(
+                    &format!("layer {layer} of 0..{}", n_layers - 1),
+                    "decompositions",
+                    done,
+                    total,
+                );
+            }
+            Event::Fitting {
+                layer,
+                n_layers,
+                done,
+                total,
+            } => {
+                self.show(
+                    &format!("layer {layer} of 0..{}", n_layers - 1),
+                    "voxels",
+                    done,
+                    total,
+                );
+            }
+            Event::Stage(name) => self.show(name, "", 0, 0),
+            _ => {}
+        }
+        interrupt::poll()
+    }
+
+    pub(crate) fn show(&mut self, stage: &str, what: &str, done: usize, total: usize) {
+        let stage = format!("{stage} {what}");
+        if stage != self.stage {
+            self.bar.set_style(style(total > 0));
+            self.bar.reset();
+            self.bar.set_message(stage.clone());
+            self.stage = stage;
+        }
+        self.bar.set_length(total as u64);
+        self.bar.set_position(done as u64);
+        if total == 0 {
+            self.bar.tick();
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.bar.finish_and_clear();
+    }
+}
+
+fn style(counted: bool) -> ProgressStyle {
+    let template = if counted {
+        "{msg} {wide_bar} {pos}/{len} {elapsed} (left {eta})"
+    } else {
+        "{spinner} {msg}"
+    };
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
+
+/// Writes log lines without tearing the bar.
+struct AboveBars;
+
+impl Write for AboveBars {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        BARS.suspend(|| io::stderr().write(bytes))
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        io::stderr().flush()
+    }
+}
+
+impl MakeWriter<'_> for AboveBars {
+    type Writer = Self;
+
+    fn make_writer(&self) -> Self {
+        Self
+    }
+}

@@ -1,0 +1,8 @@
+//! The command as people use it: what it writes, and one clear message for everything that is wrong.
+#![allow(clippy::unwrap_used, missing_docs)]
+
+mod bad_input;
+mod encode;
+mod extract;
+mod ridge;
+mod workplace;

@@ -1,0 +1,224 @@
+//! What can go wrong, and what the caller can do about it.
+
+use std::ops::Range;
+
+use thiserror::Error;
+
+/// Result of this crate.
+pub type Result<T, E = EncodingError> = std::result::Result<T, E>;
+
+/// Everything that data, a grid or a flag can cause in this crate.
+#[non_exhaustive]
+#[derive(Debug, Error)]
+pub enum EncodingError {
+    /// Two arrays that must share their rows (samples) do not.
+    #[error(
+        "{left} has shape {left_shape:?} and {right} has shape {right_shape:?}: \
+         both need the same number of rows"
+    )]
+    Rows {
+        /// Name of the first array.
+        left: &'static str,
+        /// Its shape.
+        left_shape: [usize; 2],
+        /// Name of the second array.
+        right: &'static str,
+        /// Its shape.
+        right_shape: [usize; 2],
+    },
+    /// An array has another number of columns than it needs.
+    #[error("{what} has shape {shape:?}, expected {expected} columns")]
+    Columns {
+        /// Name of the array.
+        what: &'static str,
+        /// Its shape.
+        shape: [usize; 2],
+        /// How many columns it needs.
+        expected: usize,
+    },
+    /// An array without rows or without columns.
+    #[error("{what} has shape {shape:?}, at least one row and one column are needed")]
+    Empty {
+        /// Name of the array.
+        what: &'static str,
+        /// Its shape.
+        shape: [usize; 2],
+    },
+    /// A value that is not a finite number.
+    #[error(
+        "{what} is {value} at row {row}, column {column}: \
+         replace or drop values that are not finite first"
+    )]
+    NonFinite {
+        /// Name of the array.
+        what: &'static str,
+        /// Row of the first such value, from 0.
+        row: usize,
+        /// Column of the first such value, from 0.
+        column: usize,
+        /// The value.
+        value: f32,
+    },
+    /// Values so large that their products are no numbers any more.
+    #[error("column {column} of y holds values too large to solve for: scale it down")]
+    Overflow {
+        /// Column of the responses, from 0.
+        column: usize,
+    },
+    /// An alpha that is no usable one.
+    #[error(
+        "alpha {index} of the grid is {value}: alphas must be finite and above zero \
+         (the penalty is alpha squared)"
+    )]
+    Alpha {
+        /// Place in the grid, from 0.
+        index: usize,
+        /// The value.
+        value: f64,
+    },
+    /// A grid of alphas that does not rise.
+    #[error(
+        "alpha {index} of the grid is {value} after {previous}: \
+         alphas must be strictly increasing"
+    )]
+    AlphaOrder {
+        /// Place in the grid, from 0.
+        index: usize,
+        /// The value.
+        value: f64,
+        /// The value before it.
+        previous: f64,
+    },
+    /// A grid of alphas without alphas, or with too many.
+    #[error("a grid of {got} alphas, expected 1 to {max}")]
+    AlphaCount {
+        /// How many there were.
+        got: usize,
+        /// How many there may be.
+        max: usize,
+    },
+    /// Text that is no grid of alphas.
+    #[error("'{text}' is no grid of alphas, write 'logspace:1:4:15' or '1,10,100'")]
+    AlphaSyntax {
+        /// The text.
+        text: String,
+    },
+    /// Several alphas and nothing to choose among them by.
+    #[error("{n_alphas} alphas and no folds: set folds, or give a single alpha")]
+    NeedsFolds {
+        /// Number of alphas.
+        n_alphas: usize,
+    },
+    /// Text that is no list of delays.
+    #[error("'{text}' is no list of delays, write whole numbers of samples such as '1,2,3,4'")]
+    DelaySyntax {
+        /// The text.
+        text: String,
+    },
+    /// No delays at all.
+    #[error("no delays, at least one is needed (0 means none)")]
+    NoDelays,
+    /// A delay given twice.
+    #[error("delay {delay} is given twice")]
+    DuplicateDelay {
+        /// The delay, in samples.
+        delay: usize,
+    },
+    /// Feature spaces that do not cover the columns of the design one after the other.
+    #[error(
+        "feature space '{name}' holds columns {columns:?}, expected it to start at {start} \
+         and to end at or before {n_features}"
+    )]
+    FeatureSpace {
+        /// Its name.
+        name: String,
+        /// Its columns.
+        columns: Range<usize>,
+        /// Where it should start.
+        start: usize,
+        /// Number of columns of the design.
+        n_features: usize,
+    },
+    /// Fewer groups than leaving one out needs.
+    #[error("{n_groups} group(s) of rows, leaving one group out needs at least two")]
+    TooFewGroups {
+        /// Number of distinct labels.
+        n_groups: usize,
+    },
+    /// Folds that cannot be made or used.
+    #[error("fold {fold}: {problem}")]
+    Fold {
+        /// Number of the fold, from 0.
+        fold: usize,
+        /// What is wrong with it.
+        problem: FoldProblem,
+    },
+    /// No folds.
+    #[error("no folds, at least one is needed")]
+    NoFolds,
+    /// Chunks that do not fit the rows.
+    #[error(
+        "{n_chunks} held-out chunks of {chunk_len} rows do not fit {n_rows} rows: \
+         at least one chunk must be held out and some rows must stay for training"
+    )]
+    Chunks {
+        /// Held-out chunks.
+        n_chunks: usize,
+        /// Rows of one.
+        chunk_len: usize,
+        /// Rows there are.
+        n_rows: usize,
+    },
+    /// Folds made for another number of rows.
+    #[error("the folds were made for {folds} rows and x has {x}")]
+    FoldRows {
+        /// Rows the folds were made for.
+        folds: usize,
+        /// Rows of the design.
+        x: usize,
+    },
+    /// The eigendecomposition did not converge, in double precision either.
+    #[error("the eigendecomposition of the features did not converge: check their scale")]
+    Decomposition,
+    /// A source of responses failed.
+    #[error("could not read the responses of voxels {voxels:?}")]
+    Read {
+        /// The voxels asked for.
+        voxels: Range<usize>,
+        /// Why.
+        #[source]
+        source: Box<dyn std::error::Error + Send + Sync>,
+    },
+    /// The caller stopped the work.
+    #[error("stopped by the caller")]
+    Cancelled,
+    /// An error of linfa's own, which its `Fit` wants to be able to pass on.
+    #[error(transparent)]
+    Linfa(#[from] linfa::Error),
+}
+
+/// What is wrong with a fold.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Error)]
+pub enum FoldProblem {
+    /// It validates on nothing.
+    #[error("it has no validation rows")]
+    NoValidation,
+    /// It trains on nothing.
+    #[error("it leaves no rows for training")]
+    NoTraining,
+    /// A row beyond the last.
+    #[error("it names row {row}, there are {n_rows}")]
+    RowOutOfRange {
+        /// The row.
+        row: usize,
+        /// How many there are.
+        n_rows: usize,
+    },
+    /// A row given twice.
+    #[error("it names row {row} twice")]
+    DuplicateRow {
+        /// The row.
+        row: usize,
+    },
+}

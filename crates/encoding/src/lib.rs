@@ -1,0 +1,65 @@
+//! Voxel-wise encoding models: which features of a stimulus predict which responses, and how well.
+//!
+//! Arrays are `[n_samples, n_features]` and `[n_samples, n_voxels]`, f32; this crate knows no
+//! seconds and no files. Features are standardised per story ([`zscore`]) and delayed ([`Delays`]);
+//! the result is a [`DesignMatrix`]. [`Ridge::params`] over a grid of [`Alphas`], with [`Folds`] and
+//! a [`CvScore`], are checked into [`RidgeValidParams`]. These fit in one go
+//! ([`EncodingModel::fit`], linfa's `Fit`), or decompose the design once into a [`RidgeSolver`],
+//! which fits tile after tile of voxels, from memory or from a [`ResponseSource`]. A
+//! [`FittedRidge`] predicts; [`pearson_r`] and [`r2_score`] judge.
+//!
+//! The penalty is alpha **squared** everywhere: `w = (X'X + alpha² I)^-1 X'y`.
+//!
+//! ```
+//! use braintune_encoding::{Alphas, DesignMatrix, EncodingModel, Folds, Ridge, pearson_r};
+//! use linfa::ParamGuard;
+//! use ndarray::Array2;
+//!
+//! let x = Array2::from_shape_fn((60, 3), |(i, j)| ((i * (j + 2)) as f32).sin());
+//! let y = x.dot(&ndarray::array![[1.0, 0.0], [0.5, 1.0], [0.0, -2.0]]);
+//! let stories: Vec<i64> = (0..60).map(|row| row / 20).collect();
+//! let model = Ridge::params("logspace:-2:2:5".parse()?)
+//!     .folds(Folds::leave_one_group_out(&stories)?)
+//!     .check()?;
+//! let fitted = model.fit(&DesignMatrix::from(x.clone()), y.view())?;
+//! assert_eq!(fitted.best_alphas(), [0.01, 0.01]);
+//! let r = pearson_r(fitted.predict(x.view())?.view(), y.view())?;
+//! assert!(r.iter().all(|&r| r > 0.999));
+//! # Ok::<(), braintune_encoding::EncodingError>(())
+//! ```
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `testing` | [`check_encoding_model`](crate::check_encoding_model), the contract of an [`EncodingModel`], for tests of implementers |
+
+mod alphas;
+mod check;
+#[cfg(feature = "testing")]
+mod contract;
+mod delays;
+mod design;
+mod error;
+mod folds;
+mod model;
+mod responses;
+mod ridge;
+mod score;
+mod zscore;
+
+pub use self::{
+    alphas::Alphas,
+    delays::Delays,
+    design::{DesignMatrix, FeatureSpace},
+    error::{EncodingError, FoldProblem, Result},
+    folds::Folds,
+    model::{EncodingModel, FitProgress, FittedEncodingModel, OnProgress},
+    responses::ResponseSource,
+    ridge::{
+        FittedRidge, GridEdges, Precision, Ridge, RidgeParams, RidgeSolver, RidgeValidParams,
+        Solver,
+    },
+    score::{CvScore, pearson_r, r2_score},
+    zscore::zscore,
+};
+#[cfg(feature = "testing")]
+pub use contract::check_encoding_model;

@@ -1,0 +1,276 @@
+//! A fitted ridge: best alphas, scores, and weights made when they are asked for.
+
+use std::sync::{Arc, OnceLock};
+
+use faer::{Accum, Mat, MatMut};
+use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2, ShapeBuilder};
+use rayon::prelude::*;
+
+use super::{
+    edges::GridEdges,
+    filter::filter,
+    matrix::{from_array, gemm, par_product, product},
+    prepared::Whole,
+    real::{Real, from_columns},
+    tile::Tile,
+};
+use crate::{Alphas, EncodingError, FittedEncodingModel, Result, check};
+
+/// Ridge weights of some voxels, each with its own alpha (penalty alpha²).
+///
+/// It holds what the weights are made of; [`coef`](FittedRidge::coef) and
+/// [`predict`](FittedRidge::predict) do the rest of the work when called.
+pub struct FittedRidge {
+    alphas: Alphas,
+    best: Vec<usize>,
+    best_alphas: Vec<f64>,
+    scores: Array2<f64>,
+    inner: Inner,
+}
+
+pub(crate) enum Inner {
+    Single(Weights<f32>),
+    Double(Weights<f64>),
+}
+
+/// Tiles of voxels, and their weights in the basis of all rows once they are needed.
+pub(crate) struct Weights<T> {
+    whole: Arc<Whole<T>>,
+    tiles: Vec<Tile<T>>,
+    penalties: Vec<f64>,
+    /// `[n_values, n_voxels]` per tile.
+    in_basis: OnceLock<Vec<Mat<T>>>,
+}
+
+macro_rules! either {
+    ($inner:expr, $weights:ident => $body:expr) => {
+        match $inner {
+            Inner::Single($weights) => $body,
+            Inner::Double($weights) => $body,
+        }
+    };
+}
+
+impl FittedRidge {
+    pub(crate) fn new<T: Real>(
+        alphas: &Alphas,
+        whole: &Arc<Whole<T>>,
+        tiles: Vec<Tile<T>>,
+        wrap: impl FnOnce(Weights<T>) -> Inner,
+    ) -> Self {
+        let best: Vec<usize> = tiles.iter().flat_map(|tile| tile.best.clone()).collect();
+        let best_alphas: Vec<f64> = best.iter().map(|&i| alphas.as_slice()[i]).collect();
+        let weights = Weights {
+            whole: Arc::clone(whole),
+            penalties: best_alphas.iter().map(|alpha| alpha * alpha).collect(),
+            in_basis: OnceLock::new(),
+            tiles,
+        };
+        Self {
+            alphas: alphas.clone(),
+            scores: gather_scores(&weights.tiles, best.len()),
+            best,
+            best_alphas,
+            inner: wrap(weights),
+        }
+    }
+
+    /// The alpha of each voxel, a value of the grid as given; the penalty is its square.
+    #[must_use]
+    pub fn best_alphas(&self) -> &[f64] {
+        &self.best_alphas
+    }
+
+    /// Cross-validated scores, mean over folds, `[n_alphas, n_voxels]`; no rows if the fit had no
+    /// folds.
+    #[must_use]
+    pub fn cv_scores(&self) -> ArrayView2<'_, f64> {
+        self.scores.view()
+    }
+
+    /// How many voxels chose an end of the grid.
+    #[must_use]
+    pub fn grid_edges(&self) -> GridEdges {
+        GridEdges::count(&self.best, self.alphas.as_slice().len())
+    }
+
+    /// Weights, `[n_features, n_voxels]`, column-major; computed at each call.
+    #[must_use]
+    pub fn coef(&self) -> Array2<f32> {
+        either!(&self.inner, weights => weights.coef())
+    }
+
+    /// Intercept of each voxel, `[n_voxels]`; none if the fit had none.
+    #[must_use]
+    pub fn intercept(&self) -> Option<Array1<f32>> {
+        either!(&self.inner, weights => weights.intercept())
+    }
+
+    /// Number of columns of the design.
+    #[must_use]
+    pub fn n_features(&self) -> usize {
+        either!(&self.inner, weights => weights.whole.x.ncols())
+    }
+
+    /// Number of voxels.
+    #[must_use]
+    pub fn n_voxels(&self) -> usize {
+        self.best.len()
+    }
+
+    /// Predictions for `x`, `[n_samples, n_features]`: `[n_samples, n_voxels]`, column-major.
+    ///
+    /// # Errors
+    /// [`EncodingError::Columns`], [`EncodingError::Empty`] or [`EncodingError::NonFinite`].
+    pub fn predict(&self, x: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        check::not_empty("x", x)?;
+        if x.ncols() != self.n_features() {
+            return Err(EncodingError::Columns {
+                what: "x",
+                shape: [x.nrows(), x.ncols()],
+                expected: self.n_features(),
+            });
+        }
+        check::finite("x", x)?;
+        Ok(either!(&self.inner, weights => weights.predict(x)))
+    }
+}
+
+impl<T: Real> Weights<T> {
+    fn in_basis(&self) -> &[Mat<T>] {
+        self.in_basis.get_or_init(|| {
+            let basis = &self.whole.basis;
+            let mut starts = vec![0];
+            for tile in &self.tiles {
+                starts.push(starts[starts.len() - 1] + tile.best.len());
+            }
+            self.tiles
+                .par_iter()
+                .zip(&starts)
+                .map(|(tile, &start)| {
+                    let mut weights = product(basis.vectors.transpose(), tile.moment.as_ref());
+                    for (voxel, &penalty) in self.penalties[start..][..tile.best.len()]
+                        .iter()
+                        .enumerate()
+                    {
+                        let column = weights.col_as_slice_mut(voxel).iter_mut();
+                        for (weight, &value) in column.zip(&basis.values) {
+                            *weight *= T::rounded(filter(value, penalty, basis.noise));
+                        }
+                    }
+                    weights
+                })
+                .collect()
+        })
+    }
+
+    /// `projected * weights` in the basis, tile by tile, as `[projected.nrows(), n_voxels]`.
+    fn apply(
+        &self,
+        projected: &Mat<T>,
+        offset: impl Fn(&Tile<T>, usize) -> f64 + Sync,
+    ) -> Array2<f32> {
+        let n_rows = projected.nrows();
+        let parts: Vec<Vec<T>> = self
+            .in_basis()
+            .par_iter()
+            .zip(&self.tiles)
+            .map(|(weights, tile)| {
+                let mut part = vec![T::zero(); n_rows * weights.ncols()];
+                let dst = MatMut::from_column_major_slice_mut(&mut part, n_rows, weights.ncols());
+                gemm(
+                    dst,
+                    Accum::Replace,
+                    projected.as_ref(),
+                    weights.as_ref(),
+                    T::one(),
+                );
+                for (voxel, column) in part.chunks_exact_mut(n_rows).enumerate() {
+                    let offset = T::rounded(offset(tile, voxel));
+                    column.iter_mut().for_each(|value| *value += offset);
+                }
+                part
+            })
+            .collect();
+        from_columns(
+            n_rows,
+            self.penalties.len(),
+            parts.iter().map(Vec::as_slice),
+        )
+    }
+
+    /// The basis in terms of the features, `[n_features, n_values]`.
+    fn loadings(&self) -> Mat<T> {
+        let whole = &self.whole;
+        if whole.primal {
+            return whole.basis.vectors.clone();
+        }
+        par_product(whole.x.transpose(), whole.basis.vectors.as_ref())
+    }
+
+    fn coef(&self) -> Array2<f32> {
+        self.apply(&self.loadings(), |_, _| 0.0)
+    }
+
+    fn predict(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
+        let whole = &self.whole;
+        let mut x: Mat<T> = from_array(x, whole.x_means.as_deref());
+        if !whole.primal {
+            x = par_product(x.as_ref(), whole.x.transpose());
+        }
+        let projected = par_product(x.as_ref(), whole.basis.vectors.as_ref());
+        self.apply(&projected, |tile, voxel| {
+            tile.y_means.as_ref().map_or(0.0, |means| means[voxel])
+        })
+    }
+
+    fn intercept(&self) -> Option<Array1<f32>> {
+        let n_features = self.whole.x_means.as_ref()?.len();
+        let at_zero = self.predict(Array2::zeros((1, n_features)).view());
+        Some(at_zero.row(0).to_owned())
+    }
+}
+
+fn gather_scores<T>(tiles: &[Tile<T>], n_voxels: usize) -> Array2<f64> {
+    let n_alphas = tiles
+        .first()
+        .map_or(0, |tile| tile.scores.len() / tile.best.len());
+    let mut scores = Vec::with_capacity(n_alphas * n_voxels);
+    for alpha in 0..n_alphas {
+        for tile in tiles {
+            let width = tile.best.len();
+            scores.extend_from_slice(&tile.scores[alpha * width..(alpha + 1) * width]);
+        }
+    }
+    Array2::from_shape_vec((n_alphas, n_voxels), scores).expect("n_voxels scores per alpha")
+}
+
+impl FittedEncodingModel for FittedRidge {
+    fn n_features(&self) -> usize {
+        Self::n_features(self)
+    }
+
+    fn n_voxels(&self) -> usize {
+        Self::n_voxels(self)
+    }
+
+    fn predict(&self, x: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        Self::predict(self, x)
+    }
+}
+
+impl<D: Data<Elem = f32>> linfa::traits::PredictInplace<ArrayBase<D, Ix2>, Array2<f32>>
+    for FittedRidge
+{
+    /// # Panics
+    /// If [`FittedRidge::predict`] errs on `x`, or if `y` has another shape than its result: linfa's
+    /// trait has no errors.
+    fn predict_inplace(&self, x: &ArrayBase<D, Ix2>, y: &mut Array2<f32>) {
+        let predictions = Self::predict(self, x.view());
+        y.assign(&predictions.expect("x must suit the fit"));
+    }
+
+    fn default_target(&self, x: &ArrayBase<D, Ix2>) -> Array2<f32> {
+        Array2::zeros((x.nrows(), Self::n_voxels(self)).f())
+    }
+}

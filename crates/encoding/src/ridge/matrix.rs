@@ -1,0 +1,170 @@
+//! The few dense operations the solver is made of, each sequential: threads go over folds and
+//! voxels, so that no sum depends on their number.
+
+use faer::{
+    Accum, Mat, MatMut, MatRef, Par,
+    diag::Diag,
+    dyn_stack::{MemBuffer, MemStack},
+    linalg::{
+        evd::{self, ComputeEigenvectors},
+        matmul::matmul,
+    },
+};
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+
+use super::real::Real;
+
+/// Width of the blocks of columns that threads share out.
+const BLOCK: usize = 256;
+
+/// `dst += scale * lhs * rhs`, or `=` with [`Accum::Replace`].
+pub(crate) fn gemm<T: Real>(
+    dst: MatMut<'_, T>,
+    accum: Accum,
+    lhs: MatRef<'_, T>,
+    rhs: MatRef<'_, T>,
+    scale: T,
+) {
+    matmul(dst, accum, lhs, rhs, scale, Par::Seq);
+}
+
+/// `lhs * rhs`.
+pub(crate) fn product<T: Real>(lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) -> Mat<T> {
+    let mut dst = Mat::zeros(lhs.nrows(), rhs.ncols());
+    gemm(dst.as_mut(), Accum::Replace, lhs, rhs, T::one());
+    dst
+}
+
+/// `lhs * rhs`, blocks of columns in parallel.
+pub(crate) fn par_product<T: Real>(lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) -> Mat<T> {
+    let blocks: Vec<Mat<T>> = blocks(rhs.ncols())
+        .into_par_iter()
+        .map(|(start, len)| product(lhs, rhs.subcols(start, len)))
+        .collect();
+    let mut dst = Mat::zeros(lhs.nrows(), rhs.ncols());
+    for (block, (start, len)) in blocks.iter().zip(self::blocks(rhs.ncols())) {
+        dst.as_mut().subcols_mut(start, len).copy_from(block);
+    }
+    dst
+}
+
+/// `x' * x`, blocks of columns in parallel; both triangles.
+pub(crate) fn par_gram<T: Real>(x: MatRef<'_, T>) -> Mat<T> {
+    let n = x.ncols();
+    let blocks: Vec<Mat<T>> = blocks(n)
+        .into_par_iter()
+        .map(|(start, len)| {
+            let below = x.subcols(start, n - start);
+            product(below.transpose(), x.subcols(start, len))
+        })
+        .collect();
+    let mut gram = Mat::zeros(n, n);
+    for (block, (start, len)) in blocks.iter().zip(self::blocks(n)) {
+        let mut below = gram.as_mut().submatrix_mut(start, start, n - start, len);
+        below.copy_from(block);
+    }
+    for j in 0..n {
+        for i in 0..j {
+            gram[(i, j)] = gram[(j, i)];
+        }
+    }
+    gram
+}
+
+fn blocks(n: usize) -> Vec<(usize, usize)> {
+    (0..n)
+        .step_by(BLOCK)
+        .map(|start| (start, BLOCK.min(n - start)))
+        .collect()
+}
+
+/// Eigenvectors in columns and eigenvalues, ascending and not below 0, of a positive semidefinite
+/// matrix, of which the lower triangle is read. None if it did not converge.
+pub(crate) fn eigh<T: Real>(matrix: MatRef<'_, T>) -> Option<(Mat<T>, Vec<f64>)> {
+    let n = matrix.nrows();
+    let mut vectors = Mat::zeros(n, n);
+    let mut values = Diag::zeros(n);
+    let compute = ComputeEigenvectors::Yes;
+    let scratch =
+        evd::self_adjoint_evd_scratch::<T>(n, compute, Par::Seq, faer::prelude::default());
+    evd::self_adjoint_evd(
+        matrix,
+        values.as_mut(),
+        Some(vectors.as_mut()),
+        Par::Seq,
+        MemStack::new(&mut MemBuffer::new(scratch)),
+        faer::prelude::default(),
+    )
+    .ok()?;
+    let values: Vec<f64> = (0..n).map(|i| values[i].into()).collect();
+    if values.iter().any(|value| !value.is_finite()) {
+        return None;
+    }
+    Some((vectors, values.iter().map(|value| value.max(0.0)).collect()))
+}
+
+/// The largest eigenvalue of a positive semidefinite matrix, to a few per cent: power iteration
+/// from its heaviest column.
+pub(crate) fn largest_eigenvalue<T: Real>(matrix: MatRef<'_, T>) -> f64 {
+    const STEPS: usize = 30;
+    let diagonal = |i: usize| -> f64 { matrix[(i, i)].into() };
+    let Some(heaviest) = (0..matrix.nrows()).max_by(|&i, &j| diagonal(i).total_cmp(&diagonal(j)))
+    else {
+        return 0.0;
+    };
+    let mut vector = matrix.subcols(heaviest, 1).to_owned();
+    let mut largest = diagonal(heaviest);
+    for _ in 0..STEPS {
+        let norm: f64 = vector.norm_l2().into();
+        if norm == 0.0 || !norm.is_finite() {
+            break;
+        }
+        let unit = Mat::from_fn(vector.nrows(), 1, |i, _| {
+            T::rounded(vector[(i, 0)].into() / norm)
+        });
+        vector = product(matrix, unit.as_ref());
+        largest = vector.norm_l2().into();
+    }
+    largest
+}
+
+/// A column-major copy of `x`, less `means` of its columns if given.
+pub(crate) fn from_array<T: Real>(x: ArrayView2<'_, f32>, means: Option<&[f64]>) -> Mat<T> {
+    match means {
+        None => Mat::from_fn(x.nrows(), x.ncols(), |i, j| T::widened(x[(i, j)])),
+        Some(means) => Mat::from_fn(x.nrows(), x.ncols(), |i, j| {
+            T::rounded(f64::from(x[(i, j)]) - means[j])
+        }),
+    }
+}
+
+/// Rows of `x`, less `shift` of its columns if given.
+pub(crate) fn gather_rows<T: Real>(x: MatRef<'_, T>, rows: &[usize], shift: &[T]) -> Mat<T> {
+    if shift.is_empty() {
+        return Mat::from_fn(rows.len(), x.ncols(), |i, j| x[(rows[i], j)]);
+    }
+    Mat::from_fn(rows.len(), x.ncols(), |i, j| x[(rows[i], j)] - shift[j])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gram_and_product_agree_across_blocks() {
+        let x = Mat::from_fn(5, BLOCK + 3, |i, j| (((i * 31 + j * 17) % 13) as f64) - 6.0);
+        let gram = par_gram(x.as_ref());
+        let dense = par_product(x.as_ref().transpose(), x.as_ref());
+        assert!((&gram - &dense).norm_max() < 1e-12);
+    }
+
+    #[test]
+    fn power_iteration_finds_the_largest_eigenvalue() {
+        let x = Mat::from_fn(20, 7, |i, j| ((i * 5 + j * 3) % 11) as f64 - 4.0);
+        let gram = par_gram(x.as_ref());
+        let (_, values) = eigh(gram.as_ref()).unwrap();
+        let largest = largest_eigenvalue(gram.as_ref());
+        assert!((largest / values[6] - 1.0).abs() < 0.02);
+    }
+}

@@ -1,0 +1,195 @@
+//! Ridge regression with one alpha per voxel, chosen by cross-validation.
+//!
+//! `w = (X'X + alpha² I)^-1 X'y`: the penalty is alpha **squared**, as in HuthLab's `ridge_corr`
+//! (`HuthLab/deep-fMRI-dataset:encoding/ridge_utils/ridge.py`, eaaa5cd); himalaya and scikit-learn
+//! call the penalty itself alpha. Selection as himalaya's `RidgeCV` with `local_alpha`: a score per
+//! fold and voxel, unweighted mean over folds, the best alpha of each voxel, a refit on all rows.
+//! Differs: one eigendecomposition per fold in place of a singular value decomposition, primal or
+//! dual by size, double precision where single is not safe. Held by `tests/it/ridge.rs` (dense
+//! normal equations) and `tests/it/reference.rs` (himalaya, scikit-learn, HuthLab's score).
+
+mod edges;
+mod filter;
+mod fitted;
+mod matrix;
+mod prepared;
+mod real;
+mod solver;
+mod tile;
+
+use std::ops::ControlFlow;
+
+use linfa::{ParamGuard, dataset::DatasetBase, traits::Fit};
+use ndarray::{ArrayBase, ArrayView2, Data, Ix2};
+use tracing::instrument;
+
+pub use self::{edges::GridEdges, fitted::FittedRidge, real::Precision, solver::RidgeSolver};
+use crate::{
+    Alphas, CvScore, DesignMatrix, EncodingError, EncodingModel, FitProgress, Folds, OnProgress,
+    Result,
+};
+
+/// Which normal equations to solve.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Solver {
+    /// The smaller of the two, over folds and all rows.
+    #[default]
+    Auto,
+    /// `X'X`, `[n_features, n_features]`.
+    Primal,
+    /// `XX'`, `[n_samples, n_samples]`.
+    Dual,
+}
+
+/// Where ridge models begin: [`Ridge::params`].
+#[derive(Debug, Clone, Copy)]
+pub struct Ridge;
+
+impl Ridge {
+    /// Parameters of a ridge over a grid of alphas (penalty alpha²): no folds, [`CvScore::R2`],
+    /// [`Solver::Auto`], no intercept.
+    #[must_use]
+    pub fn params(alphas: Alphas) -> RidgeParams {
+        RidgeParams(RidgeValidParams {
+            alphas,
+            folds: None,
+            score: CvScore::default(),
+            solver: Solver::default(),
+            intercept: false,
+        })
+    }
+}
+
+/// Parameters of a ridge, not checked yet: [`check`](ParamGuard::check) makes them
+/// [`RidgeValidParams`].
+#[derive(Debug, Clone, PartialEq)]
+pub struct RidgeParams(RidgeValidParams);
+
+impl RidgeParams {
+    /// Folds to choose alphas by. Needed for more than one alpha.
+    #[must_use]
+    pub fn folds(mut self, folds: Folds) -> Self {
+        self.0.folds = Some(folds);
+        self
+    }
+
+    /// What to rank alphas by.
+    #[must_use]
+    pub fn score(mut self, score: CvScore) -> Self {
+        self.0.score = score;
+        self
+    }
+
+    /// Primal or dual.
+    #[must_use]
+    pub fn solver(mut self, solver: Solver) -> Self {
+        self.0.solver = solver;
+        self
+    }
+
+    /// Whether to fit an intercept: features and responses are centred on the training rows, in
+    /// each fold and in the refit, as in himalaya and scikit-learn.
+    #[must_use]
+    pub fn intercept(mut self, intercept: bool) -> Self {
+        self.0.intercept = intercept;
+        self
+    }
+}
+
+impl ParamGuard for RidgeParams {
+    type Checked = RidgeValidParams;
+    type Error = EncodingError;
+
+    fn check_ref(&self) -> Result<&RidgeValidParams> {
+        let n_alphas = self.0.alphas.as_slice().len();
+        if n_alphas > 1 && self.0.folds.is_none() {
+            return Err(EncodingError::NeedsFolds { n_alphas });
+        }
+        Ok(&self.0)
+    }
+
+    fn check(self) -> Result<RidgeValidParams> {
+        self.check_ref()?;
+        Ok(self.0)
+    }
+}
+
+/// Checked parameters of a ridge.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RidgeValidParams {
+    alphas: Alphas,
+    folds: Option<Folds>,
+    score: CvScore,
+    solver: Solver,
+    intercept: bool,
+}
+
+impl RidgeValidParams {
+    /// Decomposes the design, each fold and the whole, once; the solver fits any number of voxels.
+    ///
+    /// # Errors
+    /// [`EncodingError::Empty`], [`EncodingError::NonFinite`], [`EncodingError::FoldRows`] for folds
+    /// made for another number of rows, [`EncodingError::Decomposition`].
+    pub fn prepare(&self, x: &DesignMatrix) -> Result<RidgeSolver> {
+        self.prepare_observed(x, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// As [`RidgeValidParams::prepare`], telling `on` about each decomposition.
+    ///
+    /// # Errors
+    /// As [`RidgeValidParams::prepare`], and [`EncodingError::Cancelled`].
+    #[instrument(skip_all, fields(n_samples = x.n_samples(), n_features = x.n_features()))]
+    pub fn prepare_observed(
+        &self,
+        x: &DesignMatrix,
+        on: &mut OnProgress<'_>,
+    ) -> Result<RidgeSolver> {
+        RidgeSolver::new(self, x, on)
+    }
+
+    /// The grid of alphas; penalties are their squares.
+    #[must_use]
+    pub fn alphas(&self) -> &Alphas {
+        &self.alphas
+    }
+
+    fn penalties(&self) -> Vec<f64> {
+        let alphas = self.alphas.as_slice().iter();
+        alphas.map(|alpha| alpha * alpha).collect()
+    }
+}
+
+impl EncodingModel for RidgeValidParams {
+    type Fitted = FittedRidge;
+
+    fn fit_observed(
+        &self,
+        x: &DesignMatrix,
+        y: ArrayView2<'_, f32>,
+        on: &mut OnProgress<'_>,
+    ) -> Result<FittedRidge> {
+        crate::check::same_rows("x", x.view(), "y", y)?;
+        let solver = self.prepare_observed(x, on)?;
+        solver.check_responses(y)?;
+        let total = y.ncols();
+        let fitted =
+            solver.fit_checked(y, 0, &mut |done| on(FitProgress::Fitted { done, total }))?;
+        fitted.grid_edges().warn_if_many();
+        Ok(fitted)
+    }
+}
+
+impl<D: Data<Elem = f32>, D2: Data<Elem = f32>>
+    Fit<ArrayBase<D, Ix2>, ArrayBase<D2, Ix2>, EncodingError> for RidgeValidParams
+{
+    type Object = FittedRidge;
+
+    fn fit(
+        &self,
+        dataset: &DatasetBase<ArrayBase<D, Ix2>, ArrayBase<D2, Ix2>>,
+    ) -> Result<FittedRidge> {
+        let x = DesignMatrix::from(dataset.records.to_owned());
+        EncodingModel::fit(self, &x, dataset.targets.view())
+    }
+}

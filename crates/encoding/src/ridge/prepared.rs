@@ -1,0 +1,326 @@
+//! Everything about the features that does not depend on the responses, decomposed once.
+//!
+//! Primal form: `X'X = V diag(λ) V'`, weights `V diag(1 / (λ + alpha²)) V' X'y`. Dual form: `XX' = U
+//! diag(λ) U'`, weights `X' U diag(1 / (λ + alpha²)) U' y`. After that both are the same: a fold is
+//! a basis, its eigenvalues and the projection of its validation rows on the basis. A fold's
+//! training Gram matrix is that of all rows less that of its validation rows.
+
+use std::ops::ControlFlow;
+
+use faer::{Accum, Mat, MatRef};
+use ndarray::ArrayView2;
+use rayon::prelude::*;
+
+use super::{
+    filter::FilterBank,
+    matrix::{eigh, from_array, gather_rows, gemm, largest_eigenvalue, par_gram, product},
+    real::{Precision, Real, column_means},
+};
+use crate::{EncodingError, FitProgress, Folds, OnProgress, Result, Solver};
+
+/// Single precision is safe while the rounding of the largest eigenvalue stays below this part of
+/// the smallest penalty.
+const SAFE_ROUNDING: f64 = 1e-2;
+
+/// Eigenvectors in columns, and eigenvalues, ascending.
+pub(crate) struct Basis<T> {
+    pub(crate) vectors: Mat<T>,
+    pub(crate) values: Vec<f64>,
+    /// Eigenvalues up to this are rounding.
+    pub(crate) noise: f64,
+}
+
+/// All rows.
+pub(crate) struct Whole<T> {
+    pub(crate) primal: bool,
+    /// `[n_samples, n_features]`, less `x_means` with an intercept.
+    pub(crate) x: Mat<T>,
+    /// With an intercept only.
+    pub(crate) x_means: Option<Vec<f64>>,
+    pub(crate) basis: Basis<T>,
+}
+
+/// One fold.
+pub(crate) struct Fold<T> {
+    pub(crate) validation: Vec<usize>,
+    pub(crate) training: Vec<usize>,
+    /// `[n_validation, n_features]`, primal form only, not centred on the training rows.
+    pub(crate) x: Option<Mat<T>>,
+    /// Whether its rows are centred on the mean of its training rows.
+    pub(crate) intercept: bool,
+    /// That mean, of [`Whole::x`]; empty without intercept or in dual form.
+    pub(crate) shift: Vec<T>,
+    /// Eigenvectors, in columns.
+    pub(crate) vectors: Mat<T>,
+    /// Validation rows in the basis, `[n_validation, n_values]`.
+    pub(crate) projected: Mat<T>,
+    pub(crate) bank: FilterBank<T>,
+}
+
+/// All decompositions.
+pub(crate) struct Prepared<T> {
+    pub(crate) whole: std::sync::Arc<Whole<T>>,
+    pub(crate) folds: Vec<Fold<T>>,
+    /// Whether each row validates exactly once.
+    pub(crate) partition: bool,
+}
+
+/// Why a precision does not do.
+pub(crate) enum Unfit {
+    /// Try the next.
+    Imprecise,
+    /// Give up.
+    Error(EncodingError),
+}
+
+impl<T: Real> Prepared<T> {
+    pub(crate) fn new(
+        x: ArrayView2<'_, f32>,
+        settings: &Settings<'_>,
+        on: &mut OnProgress<'_>,
+    ) -> Result<Self, Unfit> {
+        let x_means = settings.intercept.then(|| column_means(x).to_vec());
+        let x: Mat<T> = from_array(x, x_means.as_deref());
+        let primal = settings.is_primal(x.nrows(), x.ncols());
+        let gram = if primal {
+            par_gram(x.as_ref())
+        } else {
+            par_gram(x.transpose())
+        };
+        let largest = largest_eigenvalue(gram.as_ref());
+        let rounding = f64::from(f32::EPSILON) * largest;
+        // Written so that a largest eigenvalue that overflowed is unsafe too.
+        let safe = rounding <= SAFE_ROUNDING * settings.penalties[0];
+        if T::PRECISION == Precision::Single && !safe {
+            return Err(Unfit::Imprecise);
+        }
+        let mut whole = Whole {
+            primal,
+            x,
+            x_means,
+            basis: Basis {
+                vectors: Mat::zeros(0, 0),
+                values: Vec::new(),
+                noise: 0.0,
+            },
+        };
+        let (folds, basis) = decompose(&whole, gram.as_ref(), settings, on)?;
+        whole.basis = basis;
+        Ok(Self {
+            whole: whole.into(),
+            folds,
+            partition: settings.folds.is_some_and(Folds::is_partition),
+        })
+    }
+}
+
+/// What a preparation needs to know besides the features.
+pub(crate) struct Settings<'a> {
+    /// alpha², smallest first.
+    pub(crate) penalties: &'a [f64],
+    pub(crate) folds: Option<&'a Folds>,
+    pub(crate) solver: Solver,
+    pub(crate) intercept: bool,
+}
+
+impl Settings<'_> {
+    fn n_folds(&self) -> usize {
+        self.folds.map_or(0, Folds::n_folds)
+    }
+
+    /// The form with the smaller matrices to decompose, over folds and all rows.
+    fn is_primal(&self, n_samples: usize, n_features: usize) -> bool {
+        let cube = |n: usize| (n as f64).powi(3);
+        match self.solver {
+            Solver::Primal => true,
+            Solver::Dual => false,
+            Solver::Auto => {
+                let dual: f64 = (0..self.n_folds())
+                    .filter_map(|fold| self.folds.map(|folds| folds.validation(fold).len()))
+                    .map(|n_validation| cube(n_samples - n_validation))
+                    .sum();
+                cube(n_features) * (self.n_folds() + 1) as f64 <= dual + cube(n_samples)
+            }
+        }
+    }
+}
+
+/// Folds and, last, all rows; as many at a time as there are threads, so that progress can be told.
+fn decompose<T: Real>(
+    whole: &Whole<T>,
+    gram: MatRef<'_, T>,
+    settings: &Settings<'_>,
+    on: &mut OnProgress<'_>,
+) -> Result<(Vec<Fold<T>>, Basis<T>), Unfit> {
+    let total = settings.n_folds() + 1;
+    let mut folds = Vec::with_capacity(settings.n_folds());
+    let mut basis = None;
+    let jobs: Vec<usize> = (0..total).collect();
+    for batch in jobs.chunks(rayon::current_num_threads()) {
+        let done: Vec<Job<T>> = batch
+            .par_iter()
+            .map(|&job| match settings.folds {
+                Some(rows) if job < rows.n_folds() => {
+                    fold(whole, gram, rows, job, settings).map(Job::Fold)
+                }
+                _ => Basis::new(gram).map(Job::Whole),
+            })
+            .collect::<Option<_>>()
+            .ok_or(match T::PRECISION {
+                Precision::Single => Unfit::Imprecise,
+                Precision::Double => Unfit::Error(EncodingError::Decomposition),
+            })?;
+        for job in done {
+            match job {
+                Job::Fold(fold) => folds.push(fold),
+                Job::Whole(whole) => basis = Some(whole),
+            }
+        }
+        let done = batch.last().map_or(total, |last| last + 1);
+        if on(FitProgress::Decomposed { done, total }) == ControlFlow::Break(()) {
+            return Err(Unfit::Error(EncodingError::Cancelled));
+        }
+    }
+    let basis = basis.ok_or(Unfit::Error(EncodingError::Decomposition))?;
+    Ok((folds, basis))
+}
+
+#[allow(clippy::large_enum_variant)] // both are moved once
+enum Job<T> {
+    Fold(Fold<T>),
+    Whole(Basis<T>),
+}
+
+impl<T: Real> Basis<T> {
+    fn new(gram: MatRef<'_, T>) -> Option<Self> {
+        let (vectors, values) = eigh(gram)?;
+        let epsilon: f64 = T::epsilon().into();
+        let largest = values.last().copied().unwrap_or(0.0);
+        Some(Self {
+            vectors,
+            noise: 10.0 * epsilon * largest,
+            values,
+        })
+    }
+}
+
+fn fold<T: Real>(
+    whole: &Whole<T>,
+    gram: MatRef<'_, T>,
+    folds: &Folds,
+    fold: usize,
+    settings: &Settings<'_>,
+) -> Option<Fold<T>> {
+    let validation = folds.validation(fold).to_vec();
+    let training = folds.training(fold);
+    let (x, shift, basis, projected) = if whole.primal {
+        let x = gather_rows(whole.x.as_ref(), &validation, &[]);
+        let shift = if settings.intercept {
+            training_means(&x, training.len())
+        } else {
+            Vec::new()
+        };
+        let basis = primal(gram, &x, &shift, training.len())?;
+        let projected = if shift.is_empty() {
+            product(x.as_ref(), basis.vectors.as_ref())
+        } else {
+            let rows: Vec<usize> = (0..x.nrows()).collect();
+            let centred = gather_rows(x.as_ref(), &rows, &shift);
+            product(centred.as_ref(), basis.vectors.as_ref())
+        };
+        (Some(x), shift, basis, projected)
+    } else {
+        let (basis, projected) = dual(gram, &validation, &training, settings.intercept)?;
+        (None, Vec::new(), basis, projected)
+    };
+    Some(Fold {
+        bank: FilterBank::new(&basis.values, settings.penalties, basis.noise),
+        intercept: settings.intercept,
+        validation,
+        training,
+        x,
+        shift,
+        vectors: basis.vectors,
+        projected,
+    })
+}
+
+/// Means of the training rows from the validation rows, for columns whose mean over all rows is 0.
+pub(crate) fn training_means<T: Real>(validation: &Mat<T>, n_training: usize) -> Vec<T> {
+    (0..validation.ncols())
+        .map(|j| {
+            let sum: f64 = validation.col_as_slice(j).iter().map(|&x| x.into()).sum();
+            T::rounded(-sum / n_training as f64)
+        })
+        .collect()
+}
+
+fn primal<T: Real>(
+    gram: MatRef<'_, T>,
+    validation: &Mat<T>,
+    shift: &[T],
+    n_training: usize,
+) -> Option<Basis<T>> {
+    let mut training = gram.to_owned();
+    let minus = -T::one();
+    let x = validation.as_ref();
+    gemm(training.as_mut(), Accum::Add, x.transpose(), x, minus);
+    subtract_means(&mut training, shift, shift, n_training);
+    Basis::new(training.as_ref())
+}
+
+/// `product -= n left right'`, what centring `n` rows on their means takes off their product;
+/// nothing where `left` is empty.
+pub(crate) fn subtract_means<T: Real>(product: &mut Mat<T>, left: &[T], right: &[T], n: usize) {
+    let n = T::rounded(n as f64);
+    for (j, &right) in right.iter().enumerate() {
+        for (value, &left) in product.col_as_slice_mut(j).iter_mut().zip(left) {
+            *value -= n * left * right;
+        }
+    }
+}
+
+/// Basis of the training rows' kernel and the validation rows in it.
+fn dual<T: Real>(
+    kernel: MatRef<'_, T>,
+    validation: &[usize],
+    training: &[usize],
+    intercept: bool,
+) -> Option<(Basis<T>, Mat<T>)> {
+    let pick = |rows: &[usize]| {
+        Mat::from_fn(rows.len(), training.len(), |i, j| {
+            kernel[(rows[i], training[j])]
+        })
+    };
+    let (mut train, mut cross) = (pick(training), pick(validation));
+    if intercept {
+        let means = row_means(&train);
+        let mean = means.iter().sum::<f64>() / means.len() as f64;
+        let cross_means = row_means(&cross);
+        centre(&mut train, &means, &means, mean);
+        centre(&mut cross, &cross_means, &means, mean);
+    }
+    let basis = Basis::new(train.as_ref())?;
+    let projected = product(cross.as_ref(), basis.vectors.as_ref());
+    Some((basis, projected))
+}
+
+fn row_means<T: Real>(kernel: &Mat<T>) -> Vec<f64> {
+    let mut sums = vec![0.0; kernel.nrows()];
+    for j in 0..kernel.ncols() {
+        for (sum, &value) in sums.iter_mut().zip(kernel.col_as_slice(j)) {
+            *sum += value.into();
+        }
+    }
+    let n = kernel.ncols() as f64;
+    sums.iter().map(|sum| sum / n).collect()
+}
+
+fn centre<T: Real>(kernel: &mut Mat<T>, row_means: &[f64], column_means: &[f64], mean: f64) {
+    for (j, column_mean) in column_means.iter().enumerate() {
+        for (value, row_mean) in kernel.col_as_slice_mut(j).iter_mut().zip(row_means) {
+            let centred: f64 = (*value).into() - row_mean - column_mean + mean;
+            *value = T::rounded(centred);
+        }
+    }
+}

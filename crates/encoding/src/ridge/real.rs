@@ -1,0 +1,84 @@
+//! The two precisions the solver's kernels run in.
+
+use faer::traits::RealField;
+use ndarray::{Array1, Array2, ArrayView2, ShapeBuilder};
+
+/// Precision the solver works in, chosen from the data: see
+/// [`RidgeSolver::precision`](crate::RidgeSolver::precision).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Precision {
+    /// f32.
+    Single,
+    /// f64.
+    Double,
+}
+
+/// f32 and f64.
+pub(crate) trait Real: linfa::Float + RealField + Into<f64> {
+    const PRECISION: Precision;
+    /// Largest relative error of a filter `1 / (λ + alpha²)` that a bank may make; none where each
+    /// filter is applied as it is.
+    const FILTER_TOLERANCE: Option<f64>;
+
+    fn widened(value: f32) -> Self;
+    fn rounded(value: f64) -> Self;
+    fn narrow(self) -> f32;
+}
+
+impl Real for f32 {
+    const PRECISION: Precision = Precision::Single;
+    const FILTER_TOLERANCE: Option<f64> = Some(1e-6);
+
+    fn widened(value: f32) -> Self {
+        value
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // rounding is what is asked for
+    fn rounded(value: f64) -> Self {
+        value as f32
+    }
+
+    fn narrow(self) -> f32 {
+        self
+    }
+}
+
+impl Real for f64 {
+    const PRECISION: Precision = Precision::Double;
+    const FILTER_TOLERANCE: Option<f64> = None;
+
+    fn widened(value: f32) -> Self {
+        value.into()
+    }
+
+    fn rounded(value: f64) -> Self {
+        value
+    }
+
+    #[allow(clippy::cast_possible_truncation)] // rounding is what is asked for
+    fn narrow(self) -> f32 {
+        self as f32
+    }
+}
+
+/// Means of the columns, summed in f64.
+pub(crate) fn column_means(x: ArrayView2<'_, f32>) -> Array1<f64> {
+    let mut sums = Array1::<f64>::zeros(x.ncols());
+    for row in x.rows() {
+        sums.zip_mut_with(&row, |sum, &value| *sum += f64::from(value));
+    }
+    sums / x.nrows() as f64
+}
+
+/// A column-major f32 array of `[n_rows, n_columns]` from runs of whole columns.
+pub(crate) fn from_columns<'a, T: Real>(
+    n_rows: usize,
+    n_columns: usize,
+    runs: impl Iterator<Item = &'a [T]>,
+) -> Array2<f32> {
+    let mut values = Vec::with_capacity(n_rows * n_columns);
+    for run in runs {
+        values.extend(run.iter().map(|value| value.narrow()));
+    }
+    Array2::from_shape_vec((n_rows, n_columns).f(), values).expect("the runs hold every column")
+}

@@ -1,0 +1,281 @@
+//! A design decomposed once, to fit any number of voxels with.
+
+use std::{
+    ops::{ControlFlow, Range},
+    sync::Arc,
+};
+
+use ndarray::{ArrayView2, Axis};
+use rayon::prelude::*;
+use tracing::{debug, instrument};
+
+use super::{
+    RidgeValidParams,
+    edges::GridEdges,
+    fitted::{FittedRidge, Inner},
+    prepared::{Prepared, Settings, Unfit},
+    real::{Precision, Real},
+    tile::{self, ROWS, TILE, Tile, Workspace},
+};
+use crate::{DesignMatrix, EncodingError, FitProgress, OnProgress, ResponseSource, Result, check};
+
+/// A design decomposed for every fold and for all rows; fits tiles of voxels.
+///
+/// Made by [`RidgeValidParams::prepare`]. Voxels are worked on in tiles of
+/// [`RidgeSolver::TILE`], spread over rayon's threads; results have the same bits for any number of
+/// threads, and for any split of the voxels at multiples of that width.
+pub struct RidgeSolver {
+    params: RidgeValidParams,
+    n_samples: usize,
+    n_features: usize,
+    kernel: Kernel,
+}
+
+enum Kernel {
+    Single(Prepared<f32>),
+    Double(Prepared<f64>),
+}
+
+macro_rules! either {
+    ($kernel:expr, $prepared:ident => $body:expr) => {
+        match $kernel {
+            Kernel::Single($prepared) => $body,
+            Kernel::Double($prepared) => $body,
+        }
+    };
+}
+
+impl RidgeSolver {
+    /// Voxels of one tile.
+    pub const TILE: usize = TILE;
+
+    pub(crate) fn new(
+        params: &RidgeValidParams,
+        x: &DesignMatrix,
+        on: &mut OnProgress<'_>,
+    ) -> Result<Self> {
+        let view = x.view();
+        check::not_empty("x", view)?;
+        if let Some(folds) = params.folds.as_ref().map(crate::Folds::n_rows)
+            && folds != x.n_samples()
+        {
+            return Err(EncodingError::FoldRows {
+                folds,
+                x: x.n_samples(),
+            });
+        }
+        check::finite("x", view)?;
+        let penalties = params.penalties();
+        let settings = Settings {
+            penalties: &penalties,
+            folds: params.folds.as_ref(),
+            solver: params.solver,
+            intercept: params.intercept,
+        };
+        let kernel = match Prepared::new(view, &settings, on) {
+            Ok(prepared) => Ok(Kernel::Single(prepared)),
+            Err(Unfit::Imprecise) => Prepared::new(view, &settings, on).map(Kernel::Double),
+            Err(error) => Err(error),
+        };
+        let solver = Self {
+            params: params.clone(),
+            n_samples: x.n_samples(),
+            n_features: x.n_features(),
+            kernel: kernel.map_err(|unfit| match unfit {
+                Unfit::Imprecise => EncodingError::Decomposition,
+                Unfit::Error(error) => error,
+            })?,
+        };
+        debug!(precision = ?solver.precision(), primal = solver.is_primal(), "decomposed");
+        Ok(solver)
+    }
+
+    /// The precision it works in: double where the rounding of single precision would not be small
+    /// against the smallest penalty, `2^-23 λ_max > 0.01 alpha_min²`, `λ_max` the largest eigenvalue
+    /// of `X'X`; single otherwise.
+    #[must_use]
+    pub fn precision(&self) -> Precision {
+        match self.kernel {
+            Kernel::Single(_) => Precision::Single,
+            Kernel::Double(_) => Precision::Double,
+        }
+    }
+
+    /// Whether it works on `X'X` and not on `XX'`.
+    #[must_use]
+    pub fn is_primal(&self) -> bool {
+        either!(&self.kernel, prepared => prepared.whole.primal)
+    }
+
+    /// Fits responses `y`, `[n_samples, n_voxels]`, all at once. It needs some multiple of the
+    /// memory of `y`; bound it by [`RidgeSolver::voxels_per_tile`].
+    ///
+    /// # Errors
+    /// [`EncodingError::Rows`], [`EncodingError::Empty`], [`EncodingError::NonFinite`] or
+    /// [`EncodingError::Overflow`].
+    #[instrument(skip_all, fields(n_samples = y.nrows(), n_features = self.n_features, n_voxels = y.ncols()))]
+    pub fn fit_tile(&self, y: ArrayView2<'_, f32>) -> Result<FittedRidge> {
+        self.check_responses(y)?;
+        self.fit_checked(y, 0, &mut |_| ControlFlow::Continue(()))
+    }
+
+    /// Fits all voxels of a source, as many at a time as `memory_budget` bytes allow
+    /// ([`RidgeSolver::voxels_per_tile`]), hands each part to `each` and warns if many voxels sit
+    /// at an end of the grid.
+    ///
+    /// # Errors
+    /// As [`RidgeSolver::fit_tile`]; [`EncodingError::Read`] for a source that fails;
+    /// [`EncodingError::Cancelled`] if `on` or `each` breaks.
+    #[instrument(skip_all, fields(n_samples = source.n_samples(), n_features = self.n_features, n_voxels = source.n_voxels()))]
+    pub fn fit_source(
+        &self,
+        source: &dyn ResponseSource,
+        memory_budget: usize,
+        on: &mut OnProgress<'_>,
+        mut each: impl FnMut(Range<usize>, FittedRidge) -> ControlFlow<()>,
+    ) -> Result<GridEdges> {
+        let total = source.n_voxels();
+        let step = self.voxels_per_tile(memory_budget);
+        let mut edges = GridEdges::default();
+        for start in (0..total.max(1)).step_by(step) {
+            let voxels = start..total.min(start.saturating_add(step));
+            let y = source
+                .read(voxels.clone())
+                .map_err(|source| EncodingError::Read {
+                    voxels: voxels.clone(),
+                    source,
+                })?;
+            self.check_responses(y.view())?;
+            if y.ncols() != voxels.len() {
+                return Err(EncodingError::Columns {
+                    what: "y",
+                    shape: [y.nrows(), y.ncols()],
+                    expected: voxels.len(),
+                });
+            }
+            let fitted = self.fit_checked(y.view(), start, &mut |done| {
+                let done = start + done;
+                on(FitProgress::Fitted { done, total })
+            })?;
+            edges.merge(fitted.grid_edges());
+            if each(voxels, fitted) == ControlFlow::Break(()) {
+                return Err(EncodingError::Cancelled);
+            }
+        }
+        edges.warn_if_many();
+        Ok(edges)
+    }
+
+    /// Voxels that can be fitted at once with about `memory_budget` bytes beside the decompositions:
+    /// a multiple of [`RidgeSolver::TILE`], and never less than that.
+    #[must_use]
+    pub fn voxels_per_tile(&self, memory_budget: usize) -> usize {
+        let size = match self.precision() {
+            Precision::Single => size_of::<f32>(),
+            Precision::Double => size_of::<f64>(),
+        };
+        let n_alphas = self.params.alphas.as_slice().len();
+        let n_folds = self.params.folds.as_ref().map_or(0, crate::Folds::n_folds);
+        let basis = if self.is_primal() {
+            self.n_features
+        } else {
+            self.n_samples
+        };
+        // Kept per voxel: responses, moment, weights in the basis, scores, weights or predictions.
+        let kept = 4 * self.n_samples
+            + 2 * size * basis
+            + 8 * n_alphas
+            + 4 * self.n_features.max(self.n_samples);
+        // Per voxel of a tile in work: responses twice, moments, scaled weights, predictions.
+        let rows = self.n_samples.min(ROWS);
+        let work = size * (2 * self.n_samples + basis * (n_folds + n_alphas) + 2 * rows * n_alphas);
+        let budget = memory_budget.saturating_sub(work * TILE * rayon::current_num_threads());
+        (budget / kept / TILE).max(1) * TILE
+    }
+
+    pub(crate) fn check_responses(&self, y: ArrayView2<'_, f32>) -> Result<()> {
+        check::not_empty("y", y)?;
+        if y.nrows() != self.n_samples {
+            return Err(EncodingError::Rows {
+                left: "x",
+                left_shape: [self.n_samples, self.n_features],
+                right: "y",
+                right_shape: [y.nrows(), y.ncols()],
+            });
+        }
+        check::finite("y", y)
+    }
+
+    /// `first` is the number of the first voxel of `y`; `on` hears how many of `y` are done.
+    pub(crate) fn fit_checked(
+        &self,
+        y: ArrayView2<'_, f32>,
+        first: usize,
+        on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<FittedRidge> {
+        let alphas = &self.params.alphas;
+        match &self.kernel {
+            Kernel::Single(prepared) => {
+                let tiles = self.fit_tiles(prepared, y, first, on)?;
+                Ok(FittedRidge::new(
+                    alphas,
+                    &prepared.whole,
+                    tiles,
+                    Inner::Single,
+                ))
+            }
+            Kernel::Double(prepared) => {
+                let tiles = self.fit_tiles(prepared, y, first, on)?;
+                Ok(FittedRidge::new(
+                    alphas,
+                    &prepared.whole,
+                    tiles,
+                    Inner::Double,
+                ))
+            }
+        }
+    }
+
+    fn fit_tiles<T: Real>(
+        &self,
+        prepared: &Prepared<T>,
+        y: ArrayView2<'_, f32>,
+        first: usize,
+        on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<Vec<Tile<T>>> {
+        /// Tiles of each thread between two reports of progress.
+        const PER_THREAD: usize = 4;
+        let n_alphas = self.params.alphas.as_slice().len();
+        let starts: Vec<usize> = (0..y.ncols()).step_by(TILE).collect();
+        let mut tiles = Vec::with_capacity(starts.len());
+        for batch in starts.chunks(PER_THREAD * rayon::current_num_threads()) {
+            let fitted: Result<Vec<Tile<T>>> = batch
+                .par_iter()
+                .map_init(Workspace::default, |work, &start| {
+                    let end = y.ncols().min(start + TILE);
+                    let y = y.slice_axis(Axis(1), (start..end).into());
+                    tile::fit(
+                        prepared,
+                        y,
+                        first + start,
+                        self.params.score,
+                        n_alphas,
+                        work,
+                    )
+                })
+                .collect();
+            tiles.extend(fitted?);
+            let done = batch.last().map_or(0, |start| y.ncols().min(start + TILE));
+            if on(done) == ControlFlow::Break(()) {
+                return Err(EncodingError::Cancelled);
+            }
+        }
+        Ok(tiles)
+    }
+}
+
+const _: fn() = || {
+    fn shared<T: Send + Sync>() {}
+    shared::<Arc<RidgeSolver>>();
+    shared::<FittedRidge>();
+};

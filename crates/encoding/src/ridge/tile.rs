@@ -1,0 +1,329 @@
+//! Cross-validation of one small tile of voxels, sequential.
+//!
+//! Tiles have a fixed width, so that results do not depend on the number of threads, on the memory
+//! budget or on which voxels a caller fits together (cut at multiples of the width).
+
+use std::ops::Range;
+
+use faer::{
+    Accum, Mat, MatMut, MatRef,
+    traits::pulp::{Arch, Simd, WithSimd},
+};
+use ndarray::ArrayView2;
+
+use super::{
+    filter::FilterBank,
+    matrix::{gather_rows, gemm, product},
+    prepared::{Fold, Prepared, subtract_means, training_means},
+    real::Real,
+};
+use crate::{
+    CvScore, EncodingError, Result,
+    score::{Sums, Target},
+};
+
+/// Voxels of a tile; the last one may have fewer.
+pub(crate) const TILE: usize = 256;
+/// Validation rows whose predictions are held at a time.
+pub(crate) const ROWS: usize = 512;
+
+/// Voxels whose predictions are combined and scored while they are in cache.
+const CHUNK: usize = 16;
+
+/// What a tile's fit leaves: enough to make weights of, not the weights.
+pub(crate) struct Tile<T> {
+    /// Primal: `X'Y`, `[n_features, n_voxels]`. Dual: `Y`, `[n_samples, n_voxels]`.
+    pub(crate) moment: Mat<T>,
+    /// With an intercept only.
+    pub(crate) y_means: Option<Vec<f64>>,
+    /// Mean over folds, `[n_alphas, n_voxels]`, voxels of one alpha together; empty without folds.
+    pub(crate) scores: Vec<f64>,
+    /// Place in the grid, per voxel.
+    pub(crate) best: Vec<usize>,
+}
+
+/// Buffers that outlive a tile.
+#[derive(Default)]
+pub(crate) struct Workspace<T> {
+    scaled: Vec<T>,
+    products: Vec<T>,
+    combined: Vec<T>,
+}
+
+/// Fits `y`, `[n_samples, at most TILE]`; `first` is the number of its first voxel, for messages.
+pub(crate) fn fit<T: Real>(
+    prepared: &Prepared<T>,
+    y: ArrayView2<'_, f32>,
+    first: usize,
+    score: CvScore,
+    n_alphas: usize,
+    work: &mut Workspace<T>,
+) -> Result<Tile<T>> {
+    let whole = &prepared.whole;
+    let y_means = whole
+        .x_means
+        .is_some()
+        .then(|| super::real::column_means(y).to_vec());
+    let y: Mat<T> = super::matrix::from_array(y, y_means.as_deref());
+    let targets: Vec<Mat<T>> = prepared
+        .folds
+        .iter()
+        .map(|fold| gather_rows(y.as_ref(), &fold.validation, &[]))
+        .collect();
+    let (moment, held_out) = moments(prepared, &y, &targets);
+    if let Some(column) = (0..moment.ncols()).find(|&j| !all_finite(moment.col_as_slice(j))) {
+        return Err(EncodingError::Overflow {
+            column: first + column,
+        });
+    }
+    let n_voxels = y.ncols();
+    let mut scores = vec![
+        0.0;
+        if targets.is_empty() {
+            0
+        } else {
+            n_alphas * n_voxels
+        }
+    ];
+    for ((fold, mut target), held_out) in prepared.folds.iter().zip(targets).zip(held_out) {
+        let z = project(fold, &y, &moment, held_out, &mut target);
+        let about: Vec<Target> = (0..n_voxels)
+            .map(|voxel| Target::new(target.col_as_slice(voxel)))
+            .collect();
+        let sums = validate(fold, &z, &target, &about, score, n_alphas, work);
+        for (total, sums) in scores.chunks_mut(n_voxels).zip(sums.chunks(n_voxels)) {
+            for ((total, sums), about) in total.iter_mut().zip(sums).zip(&about) {
+                *total += score.finish(sums, about);
+            }
+        }
+    }
+    if let Some(i) = scores.iter().position(|score| !score.is_finite()) {
+        let column = first + i % n_voxels;
+        return Err(EncodingError::Overflow { column });
+    }
+    let n_folds = prepared.folds.len() as f64;
+    scores.iter_mut().for_each(|score| *score /= n_folds);
+    Ok(Tile {
+        best: argmax(&scores, n_voxels),
+        moment: if whole.primal { moment } else { y },
+        y_means,
+        scores,
+    })
+}
+
+/// Primal: `X'Y` of all rows and of each fold's validation rows. Where each row validates once, the
+/// first is the sum of the others.
+fn moments<T: Real>(
+    prepared: &Prepared<T>,
+    y: &Mat<T>,
+    targets: &[Mat<T>],
+) -> (Mat<T>, Vec<Option<Mat<T>>>) {
+    let whole = &prepared.whole;
+    if !whole.primal {
+        return (Mat::zeros(0, 0), targets.iter().map(|_| None).collect());
+    }
+    let held_out: Vec<Option<Mat<T>>> = prepared
+        .folds
+        .iter()
+        .zip(targets)
+        .map(|(fold, target)| Some(product(fold.x.as_ref()?.transpose(), target.as_ref())))
+        .collect();
+    if !prepared.partition {
+        return (product(whole.x.transpose(), y.as_ref()), held_out);
+    }
+    let mut sum = Mat::zeros(whole.x.ncols(), y.ncols());
+    for part in held_out.iter().flatten() {
+        sum += part;
+    }
+    (sum, held_out)
+}
+
+/// The training rows' responses in the fold's basis, `[n_values, n_voxels]`. With an intercept,
+/// `target` loses the mean of the training rows.
+fn project<T: Real>(
+    fold: &Fold<T>,
+    y: &Mat<T>,
+    moment: &Mat<T>,
+    held_out: Option<Mat<T>>,
+    target: &mut Mat<T>,
+) -> Mat<T> {
+    let n_training = fold.training.len();
+    let mut shift = Vec::new();
+    if fold.intercept {
+        shift = training_means(target, n_training);
+        for (j, &shift) in shift.iter().enumerate() {
+            for value in target.col_as_slice_mut(j) {
+                *value -= shift;
+            }
+        }
+    }
+    let projected = match held_out {
+        Some(mut held_out) => {
+            for j in 0..held_out.ncols() {
+                let all = moment.col_as_slice(j);
+                for (held_out, &all) in held_out.col_as_slice_mut(j).iter_mut().zip(all) {
+                    *held_out = all - *held_out;
+                }
+            }
+            subtract_means(&mut held_out, &fold.shift, &shift, n_training);
+            held_out
+        }
+        None => gather_rows(y.as_ref(), &fold.training, &shift),
+    };
+    product(fold.vectors.transpose(), projected.as_ref())
+}
+
+/// Sums over the fold's validation rows that the score is made of, for each alpha and voxel.
+fn validate<T: Real>(
+    fold: &Fold<T>,
+    z: &Mat<T>,
+    target: &Mat<T>,
+    about: &[Target],
+    score: CvScore,
+    n_alphas: usize,
+    work: &mut Workspace<T>,
+) -> Vec<Sums> {
+    let n_voxels = z.ncols();
+    let mut sums = vec![Sums::default(); n_alphas * n_voxels];
+    scale(fold, z, &mut work.scaled);
+    for start in (0..target.nrows()).step_by(ROWS) {
+        let rows = start..target.nrows().min(start + ROWS);
+        multiply(fold, rows.clone(), n_voxels, work);
+        for first in (0..n_voxels).step_by(CHUNK) {
+            let voxels = first..n_voxels.min(first + CHUNK);
+            let (predictions, stride) = predict(
+                &fold.bank,
+                voxels.start * rows.len()..voxels.end * rows.len(),
+                n_voxels * rows.len(),
+                n_alphas,
+                work,
+            );
+            Arch::new().dispatch(Add {
+                sums: &mut sums,
+                predictions,
+                stride,
+                target,
+                about,
+                rows: rows.clone(),
+                voxels,
+                score,
+            });
+        }
+    }
+    sums
+}
+
+/// Adds the predictions of some rows and voxels to the sums.
+struct Add<'a, T> {
+    sums: &'a mut [Sums],
+    predictions: &'a [T],
+    /// From one alpha to the next in `predictions`.
+    stride: usize,
+    target: &'a Mat<T>,
+    about: &'a [Target],
+    rows: Range<usize>,
+    voxels: Range<usize>,
+    score: CvScore,
+}
+
+impl<T: Real> WithSimd for Add<'_, T> {
+    type Output = ();
+
+    // Inlined into a function that may use all the processor has.
+    #[inline(always)]
+    fn with_simd<S: Simd>(self, _: S) {
+        let n_voxels = self.about.len();
+        for (sums, predictions) in self
+            .sums
+            .chunks_exact_mut(n_voxels)
+            .zip(self.predictions.chunks(self.stride))
+        {
+            let columns = predictions.chunks_exact(self.rows.len());
+            for (voxel, p) in self.voxels.clone().zip(columns) {
+                let y = &self.target.col_as_slice(voxel)[self.rows.clone()];
+                let mean = self.about[voxel].mean;
+                self.score.accumulate(&mut sums[voxel], y, p, mean);
+            }
+        }
+    }
+}
+
+/// `diag(weights) Z` for every product of every run, `[run, n_voxels]` each, one after the other.
+fn scale<T: Real>(fold: &Fold<T>, z: &Mat<T>, scaled: &mut Vec<T>) {
+    scaled.clear();
+    for run in &fold.bank.runs {
+        for product in 0..run.weights.ncols() {
+            let weights = run.weights.col_as_slice(product);
+            for voxel in 0..z.ncols() {
+                let z = &z.col_as_slice(voxel)[run.range.clone()];
+                scaled.extend(z.iter().zip(weights).map(|(&z, &weight)| z * weight));
+            }
+        }
+    }
+}
+
+/// Products of `rows` of the fold's validation rows with the scaled responses, `[rows, n_voxels]`
+/// each, column-major, one after the other.
+fn multiply<T: Real>(fold: &Fold<T>, rows: Range<usize>, n_voxels: usize, work: &mut Workspace<T>) {
+    let len = rows.len() * n_voxels;
+    work.products.resize(len * fold.bank.n_products, T::zero());
+    let mut read = 0;
+    for run in &fold.bank.runs {
+        let (n_values, n_columns) = (run.range.len(), n_voxels * run.weights.ncols());
+        let scaled = &work.scaled[read..read + n_values * n_columns];
+        read += scaled.len();
+        let into = &mut work.products[run.first * len..][..rows.len() * n_columns];
+        gemm(
+            MatMut::from_column_major_slice_mut(into, rows.len(), n_columns),
+            Accum::Replace,
+            fold.projected
+                .submatrix(rows.start, run.range.start, rows.len(), n_values),
+            MatRef::from_column_major_slice(scaled, n_values, n_columns),
+            T::one(),
+        );
+    }
+}
+
+/// Predictions from the entries `at` of each product of `len` entries: alpha by alpha, and how far
+/// it is from one alpha to the next.
+fn predict<'a, T: Real>(
+    bank: &FilterBank<T>,
+    at: Range<usize>,
+    len: usize,
+    n_alphas: usize,
+    work: &'a mut Workspace<T>,
+) -> (&'a [T], usize) {
+    let Some(combine) = &bank.combine else {
+        return (&work.products[at.start..], len);
+    };
+    let (start, len_at) = (at.start, at.len());
+    let products = MatRef::from_column_major_slice(&work.products, len, bank.n_products);
+    work.combined.resize(len_at * n_alphas, T::zero());
+    gemm(
+        MatMut::from_column_major_slice_mut(&mut work.combined, len_at, n_alphas),
+        Accum::Replace,
+        products.subrows(start, len_at),
+        combine.as_ref(),
+        T::one(),
+    );
+    (&work.combined, len_at)
+}
+
+/// Per voxel the first alpha of the highest score; 0 where there are no scores.
+fn argmax(scores: &[f64], n_voxels: usize) -> Vec<usize> {
+    let mut best = vec![0; n_voxels];
+    for (alpha, of_alpha) in scores.chunks(n_voxels).enumerate() {
+        for (voxel, best) in best.iter_mut().enumerate() {
+            if of_alpha[voxel] > scores[*best * n_voxels + voxel] {
+                *best = alpha;
+            }
+        }
+    }
+    best
+}
+
+fn all_finite<T: Real>(values: &[T]) -> bool {
+    values
+        .iter()
+        .all(|&value| num_traits::Float::is_finite(value))
+}

@@ -1,0 +1,13 @@
+//! Public behaviour of the crate.
+#![allow(clippy::unwrap_used, clippy::float_cmp, missing_docs)]
+
+mod contract;
+mod delays;
+mod errors;
+mod folds;
+mod problem;
+mod properties;
+mod reference;
+mod ridge;
+mod scores;
+mod solver;

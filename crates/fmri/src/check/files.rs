@@ -1,0 +1,303 @@
+//! The check of single files.
+
+use std::cmp::Reverse;
+use std::error::Error;
+use std::path::PathBuf;
+
+use braintune_audio::{load_audio, probe_audio};
+
+use super::{CheckDetails, CheckEntry, CheckStatus, FileKind};
+use crate::files::list_dir;
+use crate::response_file::{DATA, REPEATS};
+use crate::responses::{BadValueScan, BadValues};
+use crate::{Ds003020, FmriError, ResponseFile, Result, Story, StoryDataset, read_textgrid};
+
+/// How long after the end of the grid of TRs the sound may end, in seconds.
+const MAX_SOUND_AFTER_GRID_S: f64 = 10.0;
+/// How long before the end of the grid of TRs the sound may end, in seconds.
+const MAX_SOUND_BEFORE_GRID_END_S: f64 = 30.0;
+/// How long after the end of the sound labels may end, in seconds.
+const MAX_LABELS_AFTER_SOUND_S: f64 = 1.0;
+/// Columns that a message names at most.
+const MAX_NAMED_VOXELS: usize = 5;
+
+/// Checks files of one dataset; each method gives the entry of one file.
+pub(super) struct Checker<'a> {
+    pub(super) dataset: &'a Ds003020,
+    pub(super) deep: bool,
+}
+
+/// What a check of one file collects: details, and what is wrong, the worst first.
+#[derive(Default)]
+struct Findings {
+    details: CheckDetails,
+    problems: Vec<(CheckStatus, String)>,
+}
+
+impl Findings {
+    fn warn(&mut self, message: impl Into<String>) {
+        self.problems.push((CheckStatus::Warning, message.into()));
+    }
+
+    fn fail(&mut self, message: impl Into<String>) {
+        self.problems.push((CheckStatus::Error, message.into()));
+    }
+
+    fn entry(mut self, kind: FileKind, path: PathBuf, story: Option<&str>) -> CheckEntry {
+        self.problems.sort_by_key(|problem| Reverse(problem.0));
+        let status = self
+            .problems
+            .first()
+            .map_or(CheckStatus::Ok, |problem| problem.0);
+        let messages: Vec<_> = self.problems.into_iter().map(|problem| problem.1).collect();
+        CheckEntry {
+            story: story.map(Into::into),
+            subject: None,
+            path,
+            kind,
+            status,
+            message: messages.join("; "),
+            details: self.details,
+        }
+    }
+}
+
+impl Checker<'_> {
+    /// A story's sound; without it only those analyses stop that have responses.
+    pub(super) fn audio(&self, story: &Story, is_heard: bool) -> CheckEntry {
+        let mut found = Findings::default();
+        match story.require_audio() {
+            Err(error) if is_heard => found.fail(full_message(&error)),
+            Err(error) => found.warn(full_message(&error)),
+            Ok(path) => {
+                if let Err(error) = self.read_audio(path, &mut found.details) {
+                    found.fail(full_message(&*error));
+                } else {
+                    self.compare_with_grid(story.name(), &mut found);
+                }
+            }
+        }
+        let path = story
+            .audio()
+            .map_or_else(|| self.dataset.dir().join("stimuli"), Into::into);
+        found.entry(FileKind::Audio, path, Some(story.name()))
+    }
+
+    fn read_audio(
+        &self,
+        path: &std::path::Path,
+        details: &mut CheckDetails,
+    ) -> Result<(), Box<dyn Error>> {
+        let info = probe_audio(path)?;
+        details.sample_rate_hz = Some(info.sample_rate.as_hz());
+        details.n_channels = Some(info.n_channels);
+        details.duration_s = info.duration_s();
+        if self.deep {
+            details.duration_s = Some(load_audio(path)?.duration_s());
+        }
+        Ok(())
+    }
+
+    fn compare_with_grid(&self, story: &str, found: &mut Findings) {
+        let Some(sound_s) = found.details.duration_s else {
+            found.warn("the header gives no length; a deep check decodes the file");
+            return;
+        };
+        let Ok(timing) = self.dataset.timing(story) else {
+            return;
+        };
+        let silence_s = timing.end_s() - sound_s;
+        if !(-MAX_SOUND_AFTER_GRID_S..=MAX_SOUND_BEFORE_GRID_END_S).contains(&silence_s) {
+            found.fail(format!(
+                "the sound of {story} lasts {sound_s:.1} s, its TRs (respdict.json) last until \
+                 {:.1} s: expected a sound of {:.1} to {:.1} s",
+                timing.end_s(),
+                timing.end_s() - MAX_SOUND_BEFORE_GRID_END_S,
+                timing.end_s() + MAX_SOUND_AFTER_GRID_S,
+            ));
+        }
+    }
+
+    /// A story's `TextGrid`, whose labels must end with the sound.
+    pub(super) fn textgrid(&self, story: &Story, sound_s: Option<f64>) -> CheckEntry {
+        let mut found = Findings::default();
+        let expected = || self.dataset.textgrid_path(story.name());
+        let path = story.textgrid().map_or_else(expected, Into::into);
+        if story.textgrid().is_none() {
+            found.warn(format!(
+                "story {} has no TextGrid; features of words need it",
+                story.name()
+            ));
+            return found.entry(FileKind::TextGrid, path, Some(story.name()));
+        }
+        match read_textgrid(&path).and_then(|grid| Ok((grid.words()?.len(), grid.duration_s()))) {
+            Err(error) => found.fail(full_message(&error)),
+            Ok((n_words, labels_s)) => {
+                found.details.n_words = Some(n_words);
+                found.details.duration_s = Some(labels_s);
+                if n_words == 0 {
+                    found.warn("it holds no word");
+                }
+                let too_long = |sound_s: &f64| labels_s > sound_s + MAX_LABELS_AFTER_SOUND_S;
+                if let Some(sound_s) = sound_s.filter(too_long) {
+                    found.fail(format!(
+                        "its labels last until {labels_s:.1} s, the sound of {} {sound_s:.1} s",
+                        story.name()
+                    ));
+                }
+            }
+        }
+        found.entry(FileKind::TextGrid, path, Some(story.name()))
+    }
+
+    /// Responses of `subject` to `story`; the first one fixes `n_voxels` for the others.
+    pub(super) fn responses(
+        &self,
+        subject: &str,
+        story: &Story,
+        n_voxels: &mut Option<usize>,
+    ) -> CheckEntry {
+        let story = story.name();
+        let mut found = Findings::default();
+        let path = self.dataset.response_path(subject, story);
+        if !self.dataset.has_responses(subject, story) {
+            found.warn(format!("no responses of {subject} to story {story}"));
+        } else if let Err(error) = self.read_responses(subject, story, n_voxels, &mut found) {
+            found.fail(full_message(&error));
+        }
+        let entry = found.entry(FileKind::Responses, path, Some(story));
+        CheckEntry {
+            subject: Some(subject.into()),
+            ..entry
+        }
+    }
+
+    fn read_responses(
+        &self,
+        subject: &str,
+        story: &str,
+        n_voxels_before: &mut Option<usize>,
+        found: &mut Findings,
+    ) -> Result<()> {
+        let file = ResponseFile::open(&self.dataset.response_path(subject, story))?;
+        let info = file.info(DATA)?;
+        found.details.shape = Some(info.shape);
+        found.details.dtype = Some(info.dtype);
+        found.details.storage = Some(info.storage);
+        let [n_trs, n_voxels] = file.shape()?;
+        self.dataset
+            .check_rows(subject, story, file.path(), (n_trs, n_voxels))?;
+        let before = *n_voxels_before.get_or_insert(n_voxels);
+        if before != n_voxels {
+            found.fail(format!(
+                "{n_voxels} voxels, earlier stories of {subject} have {before}"
+            ));
+        }
+        let has_repeats = file.keys()?.iter().any(|key| key == REPEATS);
+        let mut n_repeats = 0;
+        if has_repeats {
+            let [n, n_trs, n_voxels] = file.repeats_shape()?;
+            self.dataset
+                .check_rows(subject, story, file.path(), (n_trs, n_voxels))?;
+            n_repeats = n;
+            found.details.n_repeats = Some(n);
+        }
+        if self.deep {
+            let bad = scan(&file, DATA, &[], n_trs, n_voxels)?;
+            found.details.n_nonfinite_voxels = Some(n_nonfinite_voxels(&bad));
+            found.details.n_constant_voxels = Some(bad.constant_voxels.len());
+            report_bad_values(found, DATA, &bad);
+            for repeat in 0..n_repeats {
+                let bad = scan(&file, REPEATS, &[repeat], n_trs, n_voxels)?;
+                report_bad_values(found, &format!("repeat {repeat}"), &bad);
+            }
+        }
+        Ok(())
+    }
+
+    /// Response files of stories that have no timing.
+    pub(super) fn strays(&self, subject: &str) -> Vec<CheckEntry> {
+        let folder = self.dataset.response_path(subject, "").with_file_name("");
+        let files = list_dir(&folder).unwrap_or_default().into_iter();
+        let is_stray = |path: &PathBuf| {
+            let name = path.file_stem().and_then(|stem| stem.to_str());
+            path.extension().is_some_and(|extension| extension == "hf5")
+                && name
+                    .is_some_and(|name| !name.starts_with('.') && self.dataset.story(name).is_err())
+        };
+        let entry = |path| {
+            let mut found = Findings::default();
+            found.warn("respdict.json has no such story, so the file is not used");
+            CheckEntry {
+                subject: Some(subject.into()),
+                ..found.entry(FileKind::Responses, path, None)
+            }
+        };
+        files.filter(is_stray).map(entry).collect()
+    }
+
+    /// A subject that was asked for and is not there.
+    pub(super) fn unknown_subject(&self, subject: &str, error: &FmriError) -> CheckEntry {
+        let mut found = Findings::default();
+        found.fail(full_message(error));
+        let path = self.dataset.response_path(subject, "").with_file_name("");
+        CheckEntry {
+            subject: Some(subject.into()),
+            ..found.entry(FileKind::Responses, path, None)
+        }
+    }
+}
+
+fn scan(
+    file: &ResponseFile,
+    key: &str,
+    lead: &[usize],
+    n_trs: usize,
+    n_voxels: usize,
+) -> Result<BadValues> {
+    let mut scan = BadValueScan::new(n_voxels);
+    file.for_each_block(key, lead, 0..n_trs, 0..n_voxels, &mut |rows| {
+        scan.add_rows(rows);
+    })?;
+    Ok(scan.finish())
+}
+
+fn n_nonfinite_voxels(bad: &BadValues) -> usize {
+    let both: std::collections::BTreeSet<_> =
+        bad.nan_voxels.iter().chain(&bad.infinite_voxels).collect();
+    both.len()
+}
+
+fn report_bad_values(found: &mut Findings, what: &str, bad: &BadValues) {
+    if let Some((row, voxel)) = bad.first {
+        found.fail(format!(
+            "{what} has {} NaN and {} infinite values in {} voxels, the first in row {row} of \
+             voxel {voxel}",
+            bad.n_nan,
+            bad.n_infinite,
+            n_nonfinite_voxels(bad),
+        ));
+    }
+    if !bad.constant_voxels.is_empty() {
+        let named = bad.constant_voxels.iter().take(MAX_NAMED_VOXELS);
+        let named: Vec<_> = named.map(ToString::to_string).collect();
+        let more = bad.constant_voxels.len().saturating_sub(MAX_NAMED_VOXELS);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        found.fail(format!(
+            "{what} never changes in voxels {}{more}",
+            named.join(", ")
+        ));
+    }
+}
+
+/// An error and its sources on one line.
+fn full_message(error: &dyn Error) -> String {
+    match error.source() {
+        Some(source) => format!("{error}: {}", full_message(source)),
+        None => error.to_string(),
+    }
+}

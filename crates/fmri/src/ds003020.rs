@@ -1,0 +1,319 @@
+//! The layout of `OpenNeuro` ds003020 (`LeBel` et al. 2023, Scientific Data 10, 555).
+//!
+//! ```text
+//! derivative/respdict.json                                 story -> number of TRs acquired
+//! derivative/preprocessed_data/<subject>/<story>.hf5       `data` [n_trs, n_voxels], z-scored
+//! derivative/TextGrids/<story>.TextGrid
+//! stimuli/<story>.{wav,flac,mp3,ogg}
+//! ```
+//!
+//! TRs last 2 s and sound begins 10 s after the first trigger, so TR k covers `[2k - 10, 2k - 8]` s
+//! of the sound and its midpoint is at `2k - 9` s. The grid of a story has `respdict - 5` TRs, of
+//! which the file holds all but the first 10 and the last 5. A story heard several times (the test
+//! story `wheretheressmoke`) has `individual_repeats` `[n_repeats, n_trs, n_voxels]` beside `data`.
+//! Held by `tests/it/datasets.rs` and, on real files, `tests/it/lebel.rs`.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::fs;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+
+use serde::Deserializer as _;
+use serde::de::{self, MapAccess, Visitor};
+
+use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
+use crate::files::{list_dir, read_error, refuse_pointer};
+use crate::response_file::REPEATS;
+use crate::{FmriError, ResponseFile, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
+
+const TR_S: f64 = 2.0;
+const FIRST_TR_S: f64 = -9.0;
+/// TRs of `respdict.json` that lie past the grid.
+const N_PAST_GRID: usize = 5;
+/// Rows of the grid that are not stored, and the trim of training stories.
+const STORED: Trim = Trim::new(10, 5);
+/// The test story's first 50 TRs are left out: its responses from row 40 on.
+const TEST: Trim = Trim::new(50, 5);
+
+/// A folder in the ds003020 layout, whole or in part.
+///
+/// ```no_run
+/// use std::path::Path;
+/// use braintune_fmri::{Ds003020, StoryDataset};
+///
+/// let dataset = Ds003020::open(Path::new("ds003020"))?;
+/// for story in dataset.stories() {
+///     let audio = story.require_audio()?;
+///     let responses = dataset.responses("UTS03", story.name())?;
+/// }
+/// # Ok::<(), braintune_fmri::FmriError>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Ds003020 {
+    dir: PathBuf,
+    subjects: Vec<String>,
+    stories: Vec<Story>,
+    /// TRs acquired of each story, as `respdict.json` gives them.
+    n_acquired: BTreeMap<String, usize>,
+}
+
+impl Ds003020 {
+    /// Opens the folder `dir`: reads `respdict.json` and lists the other files.
+    ///
+    /// Subjects are the folders of `derivative/preprocessed_data`, sorted; stories are those of
+    /// `respdict.json`, in its order. Files that are missing are no error here but where they are
+    /// needed.
+    ///
+    /// # Errors
+    ///
+    /// [`FmriError::Missing`] if `dir` or `respdict.json` is not there, [`FmriError::RespDict`] if
+    /// that file is not a JSON object of whole numbers greater than 20, [`FmriError::Pointer`],
+    /// [`FmriError::Io`].
+    pub fn open(dir: &Path) -> Result<Self> {
+        if !dir.is_dir() {
+            return Err(FmriError::Missing {
+                what: "dataset folder".into(),
+                path: dir.into(),
+            });
+        }
+        let lengths = read_respdict(&dir.join("derivative/respdict.json"))?;
+        let audio_dir = dir.join("stimuli");
+        let audio = files_by_stem(&audio_dir, &AUDIO_EXTENSIONS)?;
+        let textgrids = files_by_stem(&dir.join("derivative/TextGrids"), &["TextGrid"])?;
+        let stories = lengths.iter().map(|(name, _)| {
+            let mut story = Story::new(name).looked_for_in(&audio_dir);
+            if let Some(path) = audio.get(name) {
+                story = story.with_audio(path);
+            }
+            if let Some(path) = textgrids.get(name) {
+                story = story.with_textgrid(path);
+            }
+            story
+        });
+        let stories = stories.collect();
+        let responses_dir = dir.join("derivative/preprocessed_data");
+        let entries = list_dir(&responses_dir)?;
+        let folders = entries.into_iter().filter(|path| path.is_dir());
+        let mut subjects: Vec<_> = folders.filter_map(|path| file_name(&path)).collect();
+        subjects.sort();
+        Ok(Self {
+            dir: dir.into(),
+            subjects,
+            stories,
+            n_acquired: lengths.into_iter().collect(),
+        })
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    /// Where the responses of a subject to a story are, or would be.
+    #[must_use]
+    pub fn response_path(&self, subject: &str, story: &str) -> PathBuf {
+        let dir = self.dir.join("derivative/preprocessed_data").join(subject);
+        dir.join(format!("{story}.hf5"))
+    }
+
+    /// Where the `TextGrid` of a story is, or would be.
+    #[must_use]
+    pub fn textgrid_path(&self, story: &str) -> PathBuf {
+        let dir = self.dir.join("derivative/TextGrids");
+        dir.join(format!("{story}.TextGrid"))
+    }
+
+    /// Compares `(n_trs, n_voxels)` of an array of `path` with the timing of `story`.
+    pub(crate) fn check_rows(
+        &self,
+        subject: &str,
+        story: &str,
+        path: &Path,
+        shape: (usize, usize),
+    ) -> Result<()> {
+        let timing = self.timing(story)?;
+        let check = RowCheck {
+            subject,
+            story,
+            timing: format!("respdict.json: {}", self.n_acquired[story]),
+            source_name: path.display().to_string(),
+        };
+        check.check(&timing, shape)
+    }
+
+    fn response_file(&self, subject: &str, story: &str) -> Result<ResponseFile> {
+        self.check_subject(subject)?;
+        self.story(story)?;
+        let path = self.response_path(subject, story);
+        match ResponseFile::open(&path) {
+            Err(FmriError::Missing { path, .. }) => Err(FmriError::Missing {
+                what: format!("responses of {subject} to story {story}"),
+                path,
+            }),
+            other => other,
+        }
+    }
+}
+
+impl StoryDataset for Ds003020 {
+    fn name(&self) -> &'static str {
+        "ds003020"
+    }
+
+    fn subjects(&self) -> &[String] {
+        &self.subjects
+    }
+
+    fn stories(&self) -> &[Story] {
+        &self.stories
+    }
+
+    fn timing(&self, story: &str) -> Result<StoryTiming> {
+        self.story(story)?;
+        let n_trs = self.n_acquired[story] - N_PAST_GRID;
+        StoryTiming::new(n_trs, TR_S, FIRST_TR_S, STORED.rows(n_trs)?)
+    }
+
+    /// Whether the file is there, or a pointer to it: a file that was not fetched is an error where
+    /// it is read, not a story the subject did not hear.
+    fn has_responses(&self, subject: &str, story: &str) -> bool {
+        self.n_acquired.contains_key(story)
+            && self
+                .response_path(subject, story)
+                .symlink_metadata()
+                .is_ok()
+    }
+
+    fn response_shape(&self, subject: &str, story: &str) -> Result<(usize, usize)> {
+        let file = self.response_file(subject, story)?;
+        let [n_trs, n_voxels] = file.shape()?;
+        self.check_rows(subject, story, file.path(), (n_trs, n_voxels))?;
+        Ok((n_trs, n_voxels))
+    }
+
+    fn responses_columns(
+        &self,
+        subject: &str,
+        story: &str,
+        voxels: Range<usize>,
+    ) -> Result<Responses> {
+        let (n_trs, _) = self.response_shape(subject, story)?;
+        let bold = self.response_file(subject, story)?.read(0..n_trs, voxels)?;
+        Responses::from_bold(bold, &self.timing(story)?)
+    }
+
+    fn repeats(&self, subject: &str, story: &str) -> Result<Vec<Responses>> {
+        let file = self.response_file(subject, story)?;
+        let [n_repeats, n_trs, n_voxels] = file.repeats_shape().map_err(|error| match error {
+            FmriError::NoKey { path, keys, .. } => FmriError::NoRepeats {
+                subject: subject.into(),
+                story: story.into(),
+                reason: format!(
+                    "no `{REPEATS}` in {}, which has {}",
+                    path.display(),
+                    keys.join(", ")
+                ),
+            },
+            other => other,
+        })?;
+        self.check_rows(subject, story, file.path(), (n_trs, n_voxels))?;
+        let timing = self.timing(story)?;
+        let read = |repeat| {
+            let bold = file.read_repeat(repeat, 0..n_trs, 0..n_voxels)?;
+            Responses::from_bold(bold, &timing)
+        };
+        (0..n_repeats).map(read).collect()
+    }
+
+    fn default_trims(&self) -> (Trim, Trim) {
+        (STORED, TEST)
+    }
+}
+
+/// Reads `respdict.json`, in its order.
+fn read_respdict(path: &Path) -> Result<Vec<(String, usize)>> {
+    refuse_pointer(path)?;
+    let text =
+        fs::read_to_string(path).map_err(|error| read_error(path, "list of stories", error))?;
+    let malformed = |reason: String| FmriError::RespDict {
+        path: path.into(),
+        reason,
+    };
+    let mut deserializer = serde_json::Deserializer::from_str(&text);
+    let lengths = deserializer
+        .deserialize_map(LengthsVisitor)
+        .map_err(|error| malformed(format!("expected {{\"story\": n_trs, ...}}: {error}")))?;
+    let shortest = STORED.start() + STORED.end() + N_PAST_GRID + 1;
+    for (k, (name, n_acquired)) in lengths.iter().enumerate() {
+        if *n_acquired < shortest {
+            return Err(malformed(format!(
+                "story {name} has {n_acquired} TRs, expected at least {shortest}"
+            )));
+        }
+        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+            return Err(malformed(format!("{name:?} cannot be the name of a story")));
+        }
+        if lengths[..k].iter().any(|(other, _)| other == name) {
+            return Err(malformed(format!("story {name} is listed twice")));
+        }
+    }
+    Ok(lengths)
+}
+
+/// Keeps the order of a JSON object, which a map would lose.
+struct LengthsVisitor;
+
+impl<'de> Visitor<'de> for LengthsVisitor {
+    type Value = Vec<(String, usize)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of whole numbers")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut lengths = Vec::new();
+        while let Some(name) = map.next_key::<String>()? {
+            let length = map.next_value::<serde_json::Value>()?;
+            let n_acquired = length.as_u64().and_then(|n| usize::try_from(n).ok());
+            let n_acquired = n_acquired.ok_or_else(|| {
+                de::Error::custom(format!(
+                    "story {name} has {length}, expected a whole number"
+                ))
+            })?;
+            lengths.push((name, n_acquired));
+        }
+        Ok(lengths)
+    }
+}
+
+/// Files of `dir` by name without extension; of several, the one whose extension comes first.
+fn files_by_stem(dir: &Path, extensions: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+    let mut best: BTreeMap<String, (usize, PathBuf)> = BTreeMap::new();
+    for path in list_dir(dir)? {
+        let (Some(stem), Some(extension)) = (path.file_stem(), path.extension()) else {
+            continue;
+        };
+        let (Some(stem), Some(extension)) = (stem.to_str(), extension.to_str()) else {
+            continue;
+        };
+        let rank = extensions
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(extension));
+        let Some(rank) = rank else { continue };
+        match best.get(stem) {
+            Some((other, _)) if *other <= rank => {}
+            _ => {
+                best.insert(stem.into(), (rank, path));
+            }
+        }
+    }
+    let best = best.into_iter();
+    Ok(best.map(|(stem, (_, path))| (stem, path)).collect())
+}
+
+fn file_name(path: &Path) -> Option<String> {
+    let name = path.file_name()?.to_str()?;
+    (!name.starts_with('.')).then(|| name.to_owned())
+}

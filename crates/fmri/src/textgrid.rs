@@ -1,0 +1,241 @@
+//! Praat `TextGrid` files: what was said when.
+//!
+//! Intervals in seconds from sound onset. Reads the long and the short text format, UTF-8, UTF-16
+//! and Latin-1, any line ending; not Praat's binary format. Points of a point tier become intervals
+//! of no length. Held by `tests/it/textgrid.rs`.
+
+use std::fs;
+use std::path::Path;
+
+use textgrid_rs as format;
+
+use crate::files::{read_error, refuse_pointer, write_atomically};
+use crate::{FmriError, Result};
+
+/// Labels of word tiers that are no words: silence, breath, lip smacks, laughter, noise.
+const NO_WORDS: [&str; 7] = [
+    "sentence_start",
+    "sentence_end",
+    "br",
+    "lg",
+    "ls",
+    "ns",
+    "sp",
+];
+
+/// No tier has more intervals than this; a larger count is damage.
+const MAX_COUNT: f64 = 1e7;
+
+/// The tiers of a `TextGrid`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct TextGrid {
+    /// The tiers in the order of the file.
+    pub tiers: Vec<Tier>,
+}
+
+/// One tier, such as the words or the phonemes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Tier {
+    /// Its name.
+    pub name: String,
+    /// Its intervals in the order of the file, silent ones included.
+    pub intervals: Vec<Interval>,
+}
+
+/// One label and when it was said.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Interval {
+    /// Start in seconds.
+    pub start_s: f64,
+    /// End in seconds.
+    pub end_s: f64,
+    /// The label; empty for silence.
+    pub text: String,
+}
+
+impl TextGrid {
+    /// End of the last interval in seconds; 0 without intervals.
+    #[must_use]
+    pub fn duration_s(&self) -> f64 {
+        let intervals = self.tiers.iter().flat_map(|tier| &tier.intervals);
+        intervals.fold(0.0, |end, interval| interval.end_s.max(end))
+    }
+
+    /// The words: the word tier without silence, breath and noise labels.
+    ///
+    /// The word tier is the one named `word` or `words`, else the second tier, else the only one.
+    /// Left out are empty labels and `sentence_start`, `sentence_end`, `br`, `lg`, `ls`, `ns`,
+    /// `sp`, in any case and with or without braces.
+    ///
+    /// # Errors
+    ///
+    /// [`FmriError::NoWordTier`] if there is no tier at all.
+    ///
+    /// ```
+    /// use braintune_fmri::{Interval, TextGrid, Tier};
+    ///
+    /// let interval = |start_s, text: &str| Interval { start_s, end_s: start_s + 1.0, text: text.into() };
+    /// let intervals = vec![interval(0.0, "sp"), interval(1.0, "SO"), interval(2.0, "{BR}")];
+    /// let grid = TextGrid { tiers: vec![Tier { name: "word".into(), intervals }] };
+    /// assert_eq!(grid.words()?[0].text, "SO");
+    /// assert_eq!(grid.words()?.len(), 1);
+    /// # Ok::<(), braintune_fmri::FmriError>(())
+    /// ```
+    pub fn words(&self) -> Result<Vec<&Interval>> {
+        let named = |tier: &&Tier| matches!(&*tier.name.to_lowercase(), "word" | "words");
+        let tier = self.tiers.iter().find(named);
+        let tier = tier.or(self.tiers.get(1)).or(self.tiers.first());
+        let tier = tier.ok_or_else(|| FmriError::NoWordTier {
+            tiers: self.tiers.iter().map(|tier| tier.name.clone()).collect(),
+        })?;
+        let is_word = |interval: &&Interval| {
+            let label = interval.text.to_lowercase();
+            let label = label.trim().trim_matches(['{', '}']).trim();
+            !label.is_empty() && !NO_WORDS.contains(&label)
+        };
+        Ok(tier.intervals.iter().filter(is_word).collect())
+    }
+}
+
+/// Reads a `TextGrid` file.
+///
+/// # Errors
+///
+/// [`FmriError::Missing`] or [`FmriError::Io`] if the file cannot be read, [`FmriError::Pointer`] if it stands in for data
+/// that was not fetched, [`FmriError::TextGrid`] if it is no `TextGrid`, has no tier, or an interval ends
+/// before it begins.
+pub fn read_textgrid(path: &Path) -> Result<TextGrid> {
+    refuse_pointer(path)?;
+    let bytes = fs::read(path).map_err(|error| read_error(path, "TextGrid", error))?;
+    parse(&bytes).map_err(|reason| FmriError::TextGrid {
+        path: path.into(),
+        reason,
+    })
+}
+
+/// Writes a `TextGrid` file in Praat's long text format, under a temporary name first.
+///
+/// # Errors
+///
+/// [`FmriError::Io`] if the file cannot be written; nothing is left behind then.
+pub fn write_textgrid(path: &Path, textgrid: &TextGrid) -> Result<()> {
+    let io_error = |source| FmriError::Io {
+        doing: "write",
+        path: path.into(),
+        source,
+    };
+    let xmax = textgrid.duration_s();
+    let tier = |tier: &Tier| {
+        format::TextGridTier::IntervalTier(format::TextGridIntervalTier {
+            name: tier.name.clone(),
+            xmin: 0.0,
+            xmax,
+            intervals: tier.intervals.iter().map(to_format).collect(),
+        })
+    };
+    let file = format::TextGrid {
+        xmin: 0.0,
+        xmax,
+        tiers: textgrid.tiers.iter().map(tier).collect(),
+    };
+    let text = file.stringify_long().map_err(io_error)?;
+    write_atomically(path, |partial| fs::write(partial, text).map_err(io_error))
+}
+
+fn to_format(interval: &Interval) -> format::TextGridInterval {
+    format::TextGridInterval {
+        xmin: interval.start_s,
+        xmax: interval.end_s,
+        text: interval.text.clone(),
+    }
+}
+
+fn parse(bytes: &[u8]) -> Result<TextGrid, String> {
+    let text = plain_numbers(&decode(bytes))?;
+    let file = format::TextGrid::parse_text_format_utf8(&text).map_err(|e| e.to_string())?;
+    let tiers = file.tiers.into_iter().map(|tier| match tier {
+        format::TextGridTier::IntervalTier(tier) => {
+            let intervals = tier.intervals.into_iter().map(|interval| Interval {
+                start_s: interval.xmin,
+                end_s: interval.xmax,
+                text: interval.text,
+            });
+            checked_tier(tier.name, intervals.collect())
+        }
+        format::TextGridTier::TextTier(tier) => {
+            let points = tier.points.into_iter().map(|point| Interval {
+                start_s: point.number,
+                end_s: point.number,
+                text: point.mark,
+            });
+            checked_tier(tier.name, points.collect())
+        }
+    });
+    let tiers = tiers.collect::<Result<Vec<_>, _>>()?;
+    if tiers.is_empty() {
+        return Err("it has no tier".into());
+    }
+    Ok(TextGrid { tiers })
+}
+
+fn checked_tier(name: String, intervals: Vec<Interval>) -> Result<Tier, String> {
+    let backwards = |interval: &Interval| interval.start_s > interval.end_s;
+    if let Some(k) = intervals.iter().position(backwards) {
+        let Interval { start_s, end_s, .. } = intervals[k];
+        return Err(format!(
+            "interval {} of tier {name} runs from {start_s} s to {end_s} s",
+            k + 1
+        ));
+    }
+    Ok(Tier { name, intervals })
+}
+
+/// UTF-16 by its byte order mark, else UTF-8, else Latin-1.
+fn decode(bytes: &[u8]) -> String {
+    let utf16 = |from: fn([u8; 2]) -> u16, bytes: &[u8]| {
+        let (pairs, _) = bytes.as_chunks::<2>();
+        let units: Vec<u16> = pairs.iter().map(|&pair| from(pair)).collect();
+        String::from_utf16_lossy(&units)
+    };
+    match bytes {
+        [0xff, 0xfe, rest @ ..] => utf16(u16::from_le_bytes, rest),
+        [0xfe, 0xff, rest @ ..] => utf16(u16::from_be_bytes, rest),
+        [0xef, 0xbb, 0xbf, rest @ ..] => String::from_utf8_lossy(rest).into_owned(),
+        _ => match std::str::from_utf8(bytes) {
+            Ok(text) => text.to_owned(),
+            Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
+        },
+    }
+}
+
+/// Rewrites numbers with an exponent, which the parser would cut at the `e`, and refuses counts so
+/// large that the parser would fail to allocate for them. Labels in quotes stay as they are.
+fn plain_numbers(text: &str) -> Result<String, String> {
+    let mut plain = String::with_capacity(text.len());
+    // A doubled quote inside a label closes and opens it again, which comes to the same.
+    for (k, part) in text.split('"').enumerate() {
+        if k > 0 {
+            plain.push('"');
+        }
+        if k % 2 == 1 {
+            plain.push_str(part);
+            continue;
+        }
+        for piece in part.split_inclusive(char::is_whitespace) {
+            let token = piece.trim_end();
+            let starts_as_number =
+                token.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c));
+            match token.parse::<f64>() {
+                Ok(number) if starts_as_number && number.abs() > MAX_COUNT => {
+                    return Err(format!("implausible number {token}"));
+                }
+                Ok(number) if starts_as_number && token.contains(['e', 'E']) => {
+                    plain.push_str(&number.to_string());
+                    plain.push_str(&piece[token.len()..]);
+                }
+                _ => plain.push_str(piece),
+            }
+        }
+    }
+    Ok(plain)
+}

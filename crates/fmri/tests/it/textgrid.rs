@@ -1,0 +1,186 @@
+use std::fs;
+
+use braintune_fmri::{FmriError, Interval, TextGrid, Tier, read_textgrid, write_textgrid};
+
+use super::fixture;
+
+const SPELLINGS: [&str; 8] = [
+    "long_utf8",
+    "long_utf8_bom",
+    "long_crlf",
+    "long_utf16_le",
+    "long_utf16_be",
+    "long_latin1",
+    "short_utf8",
+    "short_utf16_be",
+];
+
+fn tier(name: &str, intervals: [(f64, f64, &str); 4]) -> Tier {
+    Tier {
+        name: name.into(),
+        intervals: intervals
+            .map(|(start_s, end_s, text)| Interval {
+                start_s,
+                end_s,
+                text: text.into(),
+            })
+            .to_vec(),
+    }
+}
+
+/// What `generate.py` wrote.
+fn expected(line_end: &str) -> TextGrid {
+    let so_it = format!("so{line_end}it");
+    TextGrid {
+        tiers: vec![
+            tier(
+                "phone",
+                [
+                    (0.0, 0.5, "sp"),
+                    (0.5, 1.25, "S OW1"),
+                    (1.25, 2.0, "he said \"no\""),
+                    (2.0, 3.0, ""),
+                ],
+            ),
+            tier(
+                "word",
+                [
+                    (0.0, 0.5, "{SL}"),
+                    (0.5, 1.25, "café"),
+                    (1.25, 2.0, &so_it),
+                    (2.0, 3.0, "sp"),
+                ],
+            ),
+        ],
+    }
+}
+
+#[test]
+fn every_spelling_reads_the_same() {
+    for name in SPELLINGS {
+        let grid = read_textgrid(&fixture(&format!("textgrid/{name}.TextGrid"))).unwrap();
+        let line_end = if name == "long_crlf" { "\r\n" } else { "\n" };
+        assert_eq!(grid, expected(line_end), "{name}");
+        assert_eq!(grid.duration_s(), 3.0);
+    }
+}
+
+#[test]
+fn words_leave_out_what_is_not_said() {
+    let grid = expected("\n");
+    let words = grid.words().unwrap();
+    let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
+    assert_eq!(texts, ["{SL}", "café", "so\nit"]);
+
+    let label = |text: &str| Interval {
+        text: text.into(),
+        ..Interval::default()
+    };
+    let labels = [
+        "",
+        " ",
+        "sp",
+        "SP",
+        "{br}",
+        "{LG}",
+        "ls",
+        "ns",
+        "sentence_start",
+        "sentence_end",
+    ];
+    let mut intervals = labels.map(label).to_vec();
+    intervals.push(label("spa"));
+    let tier = Tier {
+        name: "words".into(),
+        intervals,
+    };
+    let only = TextGrid { tiers: vec![tier] };
+    assert_eq!(only.words().unwrap(), [&label("spa")]);
+    let none = TextGrid::default().words().unwrap_err();
+    assert!(matches!(none, FmriError::NoWordTier { .. }));
+}
+
+#[test]
+fn what_is_written_reads_back() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("story.TextGrid");
+    write_textgrid(&path, &expected("\n")).unwrap();
+    assert_eq!(read_textgrid(&path).unwrap(), expected("\n"));
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+
+    let nowhere = dir.path().join("no/folder/story.TextGrid");
+    let message = write_textgrid(&nowhere, &expected("\n"))
+        .unwrap_err()
+        .to_string();
+    assert!(message.starts_with("cannot write"), "{message}");
+}
+
+#[test]
+fn numbers_with_exponents_are_read_whole() {
+    let text = "File type = \"ooTextFile\"\nObject class = \"TextGrid\"\n\n0\n3\n<exists>\n1\n\
+                \"IntervalTier\"\n\"word\"\n0\n3\n2\n2.5e-05\n1e0\n\"1e-3 a\"\n1\n3\n\"b\"\n";
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("story.TextGrid");
+    fs::write(&path, text).unwrap();
+    let grid = read_textgrid(&path).unwrap();
+    let first = &grid.tiers[0].intervals[0];
+    assert_eq!(
+        (first.start_s, first.end_s, &*first.text),
+        (2.5e-5, 1.0, "1e-3 a")
+    );
+}
+
+#[test]
+fn damage_is_an_error_and_never_a_panic() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("story.TextGrid");
+    let refused = |bytes: &[u8]| {
+        fs::write(&path, bytes).unwrap();
+        let error = read_textgrid(&path);
+        let message = error
+            .as_ref()
+            .err()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        assert!(
+            error.is_ok() || message.contains("story.TextGrid"),
+            "{message}"
+        );
+        error.is_err()
+    };
+    assert!(refused(b""));
+    assert!(refused(b"hello"));
+    assert!(refused(&[0xff, 0xfe, 0x20]));
+    assert!(refused(&[0x89, b'H', b'D', b'F', 0, 0, 0]));
+    let long = fs::read(fixture("textgrid/long_utf8.TextGrid")).unwrap();
+    let text = String::from_utf8(long.clone()).unwrap();
+    assert!(refused(
+        text.replace("size = 4", "size = 99999999999999").as_bytes()
+    ));
+    assert!(refused(text.replace("size = 4", "size = 400").as_bytes()));
+    assert!(refused(
+        text.replace("xmin = 1.25", "xmin = 2.25").as_bytes()
+    ));
+    for n in 0..text.trim_end().len() {
+        assert!(refused(&long[..n]), "cut after {n} bytes");
+    }
+    for name in ["long_utf8", "short_utf16_be"] {
+        let good = fs::read(fixture(&format!("textgrid/{name}.TextGrid"))).unwrap();
+        for k in (0..good.len()).step_by(7) {
+            let mut damaged = good.clone();
+            damaged[k] ^= 0x5a;
+            refused(&damaged);
+        }
+    }
+}
+
+#[test]
+fn missing_files_and_pointers_are_named() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("story.TextGrid");
+    let missing = read_textgrid(&path).unwrap_err();
+    assert!(matches!(missing, FmriError::Missing { .. }), "{missing}");
+    fs::write(&path, "/annex/objects/MD5E-s10--00.TextGrid\n").unwrap();
+    let pointer = read_textgrid(&path).unwrap_err();
+    assert!(matches!(pointer, FmriError::Pointer { .. }), "{pointer}");
+}
