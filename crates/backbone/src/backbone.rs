@@ -83,9 +83,36 @@ pub trait SpeechBackbone: Module + ModuleDisplay {
     /// If `lengths` does not fit `samples` or the spec; extractors check audio before they call.
     fn hidden_states(&self, samples: Tensor<2>, lengths: &[usize]) -> HiddenStates;
 
+    /// Hidden states at one frame of each clip: `n_layers + 1` tensors `[batch, d_model]`.
+    ///
+    /// What a window's feature needs. A backbone overrides it where that saves work: the last
+    /// layer then has one query instead of one for each frame.
+    ///
+    /// # Panics
+    /// As [`hidden_states`](Self::hidden_states), or if `frames` does not hold one for each clip.
+    fn hidden_states_at(
+        &self,
+        samples: Tensor<2>,
+        lengths: &[usize],
+        frames: &[usize],
+    ) -> Vec<Tensor<2>> {
+        let states = self.hidden_states(samples, lengths).into_layers();
+        states
+            .into_iter()
+            .map(|layer| pick_frames(layer, frames).squeeze_dim(1))
+            .collect()
+    }
+
     /// Frames, counted from the first, that saw any of `n_samples` samples of audio.
     ///
     /// The feature of a window is its last such frame (Moussa & Toneva 2025; for Whisper the
     /// later ones see padding only).
     fn n_audio_frames(&self, n_samples: usize) -> usize;
+}
+
+/// Frame `frames[i]` of clip `i`: `[batch, n_frames, d_model]` → `[batch, 1, d_model]`.
+pub(crate) fn pick_frames(layer: Tensor<3>, frames: &[usize]) -> Tensor<3> {
+    assert_eq!(layer.dims()[0], frames.len(), "one frame for each clip");
+    let one = |(clip, &frame)| layer.clone().slice([clip..clip + 1, frame..frame + 1]);
+    Tensor::cat(frames.iter().enumerate().map(one).collect(), 0)
 }

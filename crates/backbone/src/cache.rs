@@ -8,17 +8,19 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
 use braintune_audio::Waveform;
-use ndarray::{Array2, Axis, concatenate};
+use ndarray::Array2;
 use sha2::{Digest, Sha256};
 
 use crate::backbone::BackboneSpec;
 use crate::error::{BackboneError, Result, io_error};
-use crate::extractor::{ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction};
+use crate::extractor::{
+    ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction, stack_rows,
+};
 
 /// Part of every key; raised when the meaning of a cached file changes.
 const FORMAT: &str = "braintune features 1";
-/// Batches between two writes to disk.
-const BATCHES_PER_PART: usize = 16;
+/// Steps between two writes to disk.
+const STEPS_PER_PART: usize = 8;
 
 /// Wraps an extractor with a folder in which its features are kept.
 #[derive(Debug)]
@@ -33,7 +35,7 @@ struct Resumed<'a> {
     parts: &'a Path,
     /// Layers of the rows `0..flushed`, part by part.
     finished: Vec<Vec<Array2<f32>>>,
-    /// Layers of the rows `flushed..done`, batch by batch.
+    /// Layers of the rows `flushed..done`, step by step.
     pending: Vec<Vec<Array2<f32>>>,
     flushed: usize,
     done: usize,
@@ -115,8 +117,8 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
         for rows in parts_in(parts)? {
             let in_order =
                 rows.start == state.done && rows.end <= times.len() && rows.start < rows.end;
-            // A start off the batch grid would change which windows share a batch.
-            if !in_order || !rows.start.is_multiple_of(self.inner.batch_size()) {
+            // A start off the grid of steps would change which windows share a batch.
+            if !in_order || !rows.start.is_multiple_of(self.inner.rows_per_step()) {
                 continue;
             }
             match LayerFeatures::read(&part_path(parts, &rows)) {
@@ -139,7 +141,7 @@ impl Resumed<'_> {
             return Ok(());
         }
         let rows = self.flushed..self.done;
-        let layers = joined(&std::mem::take(&mut self.pending))?;
+        let layers = stack_rows(&std::mem::take(&mut self.pending))?;
         LayerFeatures::new(layers.clone(), times[rows.clone()].to_vec())
             .write(&part_path(self.parts, &rows))?;
         self.finished.push(layers);
@@ -165,8 +167,8 @@ impl<E: FeatureExtractor> FeatureExtractor for CachedExtractor<E> {
         self.inner.extract_rows(audio, rows)
     }
 
-    fn batch_size(&self) -> usize {
-        self.inner.batch_size()
+    fn rows_per_step(&self) -> usize {
+        self.inner.rows_per_step()
     }
 
     fn extract_observed(
@@ -186,13 +188,13 @@ impl<E: FeatureExtractor> FeatureExtractor for CachedExtractor<E> {
         let parts = path.with_extension("parts");
         let mut state = self.resume(&parts, &times)?;
         while state.done < total {
-            let end = state.done.saturating_add(self.batch_size()).min(total);
+            let end = state.done.saturating_add(self.rows_per_step()).min(total);
             state
                 .pending
                 .push(self.inner.extract_rows(audio, state.done..end)?);
             state.done = end;
             let stop = on(ExtractionProgress { done: end, total }).is_break();
-            if stop || state.pending.len() == BATCHES_PER_PART {
+            if stop || state.pending.len() == STEPS_PER_PART {
                 state.flush(&times)?;
             }
             if stop {
@@ -200,23 +202,12 @@ impl<E: FeatureExtractor> FeatureExtractor for CachedExtractor<E> {
             }
         }
         state.flush(&times)?;
-        let features = LayerFeatures::new(joined(&state.finished)?, times);
+        let features = LayerFeatures::new(stack_rows(&state.finished)?, times);
         features.write(&path)?;
         // The complete file is in place: what is left of the parts is only clutter.
         let _ = std::fs::remove_dir_all(&parts);
         Ok(features)
     }
-}
-
-/// Stacks row ranges of every layer.
-fn joined(ranges: &[Vec<Array2<f32>>]) -> Result<Vec<Array2<f32>>> {
-    let n_layers = ranges.first().map_or(0, Vec::len);
-    (0..n_layers)
-        .map(|layer| {
-            let views: Vec<_> = ranges.iter().map(|range| range[layer].view()).collect();
-            concatenate(Axis(0), &views).map_err(|e| BackboneError::Windows(e.to_string()))
-        })
-        .collect()
 }
 
 fn part_path(parts: &Path, rows: &Range<usize>) -> PathBuf {

@@ -84,7 +84,7 @@ pub enum BackboneError {
     /// The log-mel front end refused the audio.
     #[error(transparent)]
     FrontEnd(#[from] braintune_audio::AudioError),
-    /// The caller asked to stop; batches that were finished are in the cache, if there is one.
+    /// The caller asked to stop; steps that were finished are in the cache, if there is one.
     #[error("stopped before the features were complete")]
     Cancelled,
 }

@@ -53,7 +53,7 @@ pub struct ExtractionProgress {
     pub total: usize,
 }
 
-/// Called after every batch; `Break` stops the extraction.
+/// Called after every step; `Break` stops the extraction.
 pub type OnExtraction<'a> = dyn FnMut(ExtractionProgress) -> ControlFlow<()> + 'a;
 
 /// Anything that turns a recording into per-layer features.
@@ -73,7 +73,7 @@ pub trait FeatureExtractor {
 
     /// Rows `rows` of the features: one `[rows.len(), d_model]` matrix for each hidden state.
     ///
-    /// Ranges that start at a multiple of [`batch_size`](Self::batch_size) give the same bits as
+    /// Ranges that start at a multiple of [`rows_per_step`](Self::rows_per_step) give the same bits as
     /// one range over everything.
     ///
     /// # Errors
@@ -84,10 +84,10 @@ pub trait FeatureExtractor {
         rows: std::ops::Range<usize>,
     ) -> Result<Vec<Array2<f32>>>;
 
-    /// Rows that go through the backbone together.
-    fn batch_size(&self) -> usize;
+    /// Rows that are extracted between two reports of progress.
+    fn rows_per_step(&self) -> usize;
 
-    /// All features of a recording, reporting after every batch.
+    /// All features of a recording, reporting after every step.
     ///
     /// # Errors
     /// As [`times`](Self::times), or [`BackboneError::Cancelled`] when `on` breaks.
@@ -101,7 +101,7 @@ pub trait FeatureExtractor {
         let mut layers = vec![Array2::zeros((total, d_model)); self.spec().n_hidden_states()];
         let mut done = 0;
         while done < total {
-            let end = done.saturating_add(self.batch_size()).min(total);
+            let end = done.saturating_add(self.rows_per_step()).min(total);
             for (layer, rows) in layers.iter_mut().zip(self.extract_rows(audio, done..end)?) {
                 layer.slice_mut(ndarray::s![done..end, ..]).assign(&rows);
             }
@@ -167,8 +167,8 @@ impl FeatureExtractor for Box<dyn FeatureExtractor> {
         (**self).extract_rows(audio, rows)
     }
 
-    fn batch_size(&self) -> usize {
-        (**self).batch_size()
+    fn rows_per_step(&self) -> usize {
+        (**self).rows_per_step()
     }
 
     fn extract_observed(
@@ -178,4 +178,16 @@ impl FeatureExtractor for Box<dyn FeatureExtractor> {
     ) -> Result<LayerFeatures> {
         (**self).extract_observed(audio, on)
     }
+}
+
+/// Stacks row ranges of every layer: `ranges[range][layer]` → `[n_rows, d_model]` per layer.
+pub(crate) fn stack_rows(ranges: &[Vec<Array2<f32>>]) -> Result<Vec<Array2<f32>>> {
+    let n_layers = ranges.first().map_or(0, Vec::len);
+    (0..n_layers)
+        .map(|layer| {
+            let views: Vec<_> = ranges.iter().map(|range| range[layer].view()).collect();
+            ndarray::concatenate(ndarray::Axis(0), &views)
+                .map_err(|e| BackboneError::Windows(e.to_string()))
+        })
+        .collect()
 }

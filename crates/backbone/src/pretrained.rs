@@ -22,6 +22,7 @@ pub struct PretrainedModel {
     family: Family,
     weights_sha256: String,
     device: Device,
+    batch_size: usize,
 }
 
 #[derive(Debug)]
@@ -53,6 +54,7 @@ impl PretrainedModel {
             family,
             weights_sha256: checkpoint.sha256()?,
             device,
+            batch_size: 1,
         })
     }
 
@@ -70,12 +72,20 @@ impl PretrainedModel {
         &self.weights_sha256
     }
 
+    /// Windows per forward pass ([`WindowedExtractor::with_batch_size`]).
+    #[must_use]
+    pub fn with_batch_size(mut self, batch_size: usize) -> Self {
+        self.batch_size = batch_size;
+        self
+    }
+
     /// An extractor of one feature per causal window.
     #[must_use]
     pub fn into_windowed(self, windows: Windows) -> Box<dyn FeatureExtractor> {
         match self.family {
             Family::Whisper(model) => {
-                Box::new(WindowedExtractor::new(*model, windows, self.device))
+                let extractor = WindowedExtractor::new(*model, windows, self.device);
+                Box::new(extractor.with_batch_size(self.batch_size))
             }
         }
     }

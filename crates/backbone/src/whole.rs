@@ -72,7 +72,7 @@ impl<B: SpeechBackbone> FeatureExtractor for WholeClipExtractor<B> {
         Ok(states.into_layers().into_iter().map(part).collect())
     }
 
-    fn batch_size(&self) -> usize {
+    fn rows_per_step(&self) -> usize {
         usize::MAX // the clip is one forward pass
     }
 }

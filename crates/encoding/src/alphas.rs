@@ -8,8 +8,8 @@ const MAX_ALPHAS: usize = 1_000;
 
 /// A grid of alphas: finite, above zero, strictly increasing, at least one.
 ///
-/// The penalty on the weights is alpha², `w = (X'X + alpha² I)^-1 X'y`, as in HuthLab's code
-/// (`S / (S² + alpha²)`). himalaya and scikit-learn call the penalty itself alpha: their
+/// The penalty on the weights is alpha², `w = (X'X + alpha² I)^-1 X'y`, as in the code of
+/// `HuthLab/deep-fMRI-dataset` (`S / (S² + alpha²)`). himalaya and scikit-learn call the penalty itself alpha: their
 /// `alpha = 100` is `10` here.
 ///
 /// ```
@@ -52,11 +52,11 @@ impl Alphas {
     /// As [`Alphas::from_values`].
     pub fn logspace(start: f64, stop: f64, n: usize) -> Result<Self> {
         check_count(n)?;
-        let step = (stop - start) / (n.max(2) - 1) as f64;
+        let spacing = (stop - start) / (n.max(2) - 1) as f64;
         let exponent = |i| match i {
             0 => start,
             i if i == n - 1 => stop,
-            i => start + i as f64 * step,
+            i => start + i as f64 * spacing,
         };
         Self::from_values((0..n).map(|i| 10f64.powf(exponent(i))).collect())
     }

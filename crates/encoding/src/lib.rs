@@ -30,7 +30,7 @@
 //!
 //! | feature | adds |
 //! |---|---|
-//! | `testing` | [`check_encoding_model`](crate::check_encoding_model), the contract of an [`EncodingModel`], for tests of implementers |
+//! | `testing` | `check_encoding_model`, the contract of an [`EncodingModel`], for tests of implementers |
 
 mod alphas;
 mod check;

@@ -23,7 +23,7 @@ pub enum CvScore {
     NegMse,
     /// Pearson correlation. 0 where the responses or the predictions are constant.
     Correlation,
-    /// HuthLab's: `sign(R) sqrt(|R|)` of `R = 1 - var(y - p) / ((1 + var(y)) / 2)`, population
+    /// That of `ridge_corr`: `sign(R) sqrt(|R|)` of `R = 1 - var(y - p) / ((1 + var(y)) / 2)`, population
     /// variances. Not a correlation, whatever the reference code calls it.
     SignedSqrtR2,
 }
@@ -35,7 +35,8 @@ const LANES: usize = 8;
 
 impl CvScore {
     /// Adds rows to `sums`: predictions `p` of responses `y` whose mean over the fold is `mean`.
-    #[inline(always)]
+    #[inline(always)] // into functions compiled for more than the baseline processor
+    #[allow(clippy::inline_always)]
     pub(crate) fn accumulate<T: Copy + Into<f64>>(
         self,
         sums: &mut Sums,
@@ -95,7 +96,8 @@ impl Target {
     }
 }
 
-#[inline(always)]
+#[inline(always)] // as above
+#[allow(clippy::inline_always)]
 fn accumulate<T: Copy + Into<f64>>(
     sums: &mut Sums,
     y: &[T],
@@ -178,6 +180,7 @@ struct Centred<'a> {
 
 impl<'a> Centred<'a> {
     fn new(column: ArrayView1<'a, f32>) -> Self {
+        #[allow(clippy::float_cmp)] // a constant is meant bit by bit
         let constant = column.iter().all(|value| *value == column[0]);
         let mean = column.iter().map(|&x| f64::from(x)).sum::<f64>() / column.len() as f64;
         let squares = column.iter().map(|&x| (f64::from(x) - mean).powi(2));

@@ -26,7 +26,9 @@ pub fn zscore(x: ArrayView2<'_, f32>) -> Array2<f32> {
             let Some(&first) = column.first() else {
                 return;
             };
-            if column.iter().all(|&value| value == first) {
+            #[allow(clippy::float_cmp)] // a constant is meant bit by bit
+            let constant = column.iter().all(|&value| value == first);
+            if constant {
                 return;
             }
             let mean = column.iter().map(|&value| f64::from(value)).sum::<f64>() / n;

@@ -15,7 +15,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use super::config::{N_CTX, N_MEL_FRAMES, WhisperConfig};
 use super::layer::WhisperLayer;
-use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone};
+use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, pick_frames};
 use crate::checkpoint::{Checkpoint, random_weights, save_checkpoint};
 use crate::error::Result;
 
@@ -119,9 +119,7 @@ impl WhisperEncoder {
     /// Hidden states from log-mel spectrograms `[batch, n_mels, 3000]`.
     #[must_use]
     pub fn encode_log_mel(&self, mel: Tensor<3>) -> HiddenStates {
-        let x = gelu(self.conv1.forward(mel));
-        let x = gelu(self.conv2.forward(x)).swap_dims(1, 2); // [batch, 1500, d_model]
-        let mut x = x + self.embed_positions.weight.val().unsqueeze();
+        let mut x = self.embed(mel);
         let mut states = Vec::with_capacity(self.layers.len() + 1);
         for layer in &self.layers {
             states.push(x.clone());
@@ -129,6 +127,13 @@ impl WhisperEncoder {
         }
         states.push(self.layer_norm.forward(x));
         HiddenStates::new(states)
+    }
+
+    /// The input of the first layer: convolutions plus positions, `[batch, 1500, d_model]`.
+    fn embed(&self, mel: Tensor<3>) -> Tensor<3> {
+        let x = gelu(self.conv1.forward(mel));
+        let x = gelu(self.conv2.forward(x)).swap_dims(1, 2);
+        x + self.embed_positions.weight.val().unsqueeze()
     }
 
     /// Log-mel spectrograms `[batch, n_mels, 3000]` of clips, on the clips' device.
@@ -164,6 +169,26 @@ impl SpeechBackbone for WhisperEncoder {
 
     fn hidden_states(&self, samples: Tensor<2>, lengths: &[usize]) -> HiddenStates {
         self.encode_log_mel(self.log_mel(samples, lengths))
+    }
+
+    fn hidden_states_at(
+        &self,
+        samples: Tensor<2>,
+        lengths: &[usize],
+        frames: &[usize],
+    ) -> Vec<Tensor<2>> {
+        let mut x = self.embed(self.log_mel(samples, lengths));
+        let mut states = Vec::with_capacity(self.layers.len() + 1);
+        for (i, layer) in self.layers.iter().enumerate() {
+            states.push(pick_frames(x.clone(), frames).squeeze_dim(1));
+            x = if i + 1 == self.layers.len() {
+                layer.forward_at(x, frames)
+            } else {
+                layer.forward(x)
+            };
+        }
+        states.push(self.layer_norm.forward(x).squeeze_dim(1));
+        states
     }
 
     fn n_audio_frames(&self, n_samples: usize) -> usize {

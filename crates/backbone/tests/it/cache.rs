@@ -34,8 +34,8 @@ impl FeatureExtractor for Counting<'_> {
         self.computed.set(self.computed.get() + rows.len());
         self.inner.extract_rows(audio, rows)
     }
-    fn batch_size(&self) -> usize {
-        self.inner.batch_size()
+    fn rows_per_step(&self) -> usize {
+        self.inner.rows_per_step()
     }
 }
 
@@ -90,16 +90,16 @@ fn an_interrupted_run_goes_on_where_it_stopped() {
     computed.set(0);
     let extractor = cached(folder.path(), 0.05, "w", &computed);
     let stopped = extractor.extract_observed(&clip(), &mut |at| {
-        if at.done >= 20 {
+        if at.done >= 16 {
             ControlFlow::Break(())
         } else {
             ControlFlow::Continue(())
         }
     });
     assert!(matches!(stopped, Err(BackboneError::Cancelled)));
-    assert_eq!(computed.replace(0), 20);
+    assert_eq!(computed.replace(0), 16);
     assert_eq!(extractor.extract(&clip()).unwrap(), whole);
-    assert_eq!(computed.get(), total - 20);
+    assert_eq!(computed.get(), total - 16);
     assert!(!extractor.path(&clip()).with_extension("parts").exists());
 }
 

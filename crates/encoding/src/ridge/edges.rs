@@ -9,6 +9,7 @@ const MANY: f64 = 0.1;
 /// A pile of voxels at an end says that the grid does not reach far enough: their scores would be
 /// better, or their weights smaller, with alphas beyond it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(clippy::struct_field_names)] // n_ is how this crate names counts
 pub struct GridEdges {
     n_voxels: usize,
     n_first: usize,

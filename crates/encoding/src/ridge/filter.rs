@@ -150,10 +150,10 @@ impl Approximation {
                 (0..values.len()).all(|i| rest[(i, a)].abs() <= tolerance * filters[(i, a)])
             });
             if within {
-                let axes = Mat::from_fn(n_alphas, rank, |a, j| vectors[(a, n_alphas - 1 - j)]);
+                let kept = Mat::from_fn(n_alphas, rank, |a, j| vectors[(a, n_alphas - 1 - j)]);
                 return Some(Self {
-                    per_value: &filters * &axes,
-                    per_alpha: Mat::from_fn(n_alphas, rank, |a, j| axes[(a, j)] * scales[a]),
+                    per_value: &filters * &kept,
+                    per_alpha: Mat::from_fn(n_alphas, rank, |a, j| kept[(a, j)] * scales[a]),
                 });
             }
         }
@@ -280,6 +280,7 @@ mod tests {
     }
 
     #[test]
+    #[allow(clippy::float_cmp)] // exact by construction
     fn noise_is_filtered_out_only_under_small_penalties() {
         assert_eq!(filter(1e-18, 1e-30, 1e-12), 0.0);
         assert_eq!(filter(0.0, 0.0, 0.0), 0.0);

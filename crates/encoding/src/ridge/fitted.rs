@@ -187,7 +187,9 @@ impl<T: Real> Weights<T> {
                 );
                 for (voxel, column) in part.chunks_exact_mut(n_rows).enumerate() {
                     let offset = T::rounded(offset(tile, voxel));
-                    column.iter_mut().for_each(|value| *value += offset);
+                    for value in column {
+                        *value += offset;
+                    }
                 }
                 part
             })

@@ -1,12 +1,12 @@
 //! Ridge regression with one alpha per voxel, chosen by cross-validation.
 //!
-//! `w = (X'X + alpha² I)^-1 X'y`: the penalty is alpha **squared**, as in HuthLab's `ridge_corr`
+//! `w = (X'X + alpha² I)^-1 X'y`: the penalty is alpha **squared**, as in `ridge_corr`
 //! (`HuthLab/deep-fMRI-dataset:encoding/ridge_utils/ridge.py`, eaaa5cd); himalaya and scikit-learn
 //! call the penalty itself alpha. Selection as himalaya's `RidgeCV` with `local_alpha`: a score per
 //! fold and voxel, unweighted mean over folds, the best alpha of each voxel, a refit on all rows.
 //! Differs: one eigendecomposition per fold in place of a singular value decomposition, primal or
 //! dual by size, double precision where single is not safe. Held by `tests/it/ridge.rs` (dense
-//! normal equations) and `tests/it/reference.rs` (himalaya, scikit-learn, HuthLab's score).
+//! normal equations) and `tests/it/reference.rs` (himalaya, scikit-learn, `ridge_corr`).
 
 mod edges;
 mod filter;

@@ -102,7 +102,9 @@ pub(crate) fn fit<T: Real>(
         return Err(EncodingError::Overflow { column });
     }
     let n_folds = prepared.folds.len() as f64;
-    scores.iter_mut().for_each(|score| *score /= n_folds);
+    for score in &mut scores {
+        *score /= n_folds;
+    }
     Ok(Tile {
         best: argmax(&scores, n_voxels),
         moment: if whole.primal { moment } else { y },
@@ -231,6 +233,7 @@ impl<T: Real> WithSimd for Add<'_, T> {
 
     // Inlined into a function that may use all the processor has.
     #[inline(always)]
+    #[allow(clippy::inline_always)]
     fn with_simd<S: Simd>(self, _: S) {
         let n_voxels = self.about.len();
         for (sums, predictions) in self

@@ -18,7 +18,7 @@ impl Problem {
         let x = normal(n_samples, n_features, seed);
         let w = normal(n_features, n_voxels, seed + 1) / (n_features as f32).sqrt();
         let y = x.dot(&w) + normal(n_samples, n_voxels, seed + 2);
-        let groups = (0..n_samples).map(|row| (row * 4 / n_samples) as i64);
+        let groups = (0..n_samples).map(|row| i64::try_from(row * 4 / n_samples).unwrap());
         Self {
             x,
             y,

@@ -92,7 +92,9 @@ proptest! {
         let mut validated = vec![0; labels.len()];
         for fold in 0..folds.n_folds() {
             let rows = folds.validation(fold);
-            rows.iter().for_each(|&row| validated[row] += 1);
+            for &row in rows {
+                validated[row] += 1;
+            }
             let training = folds.training(fold);
             prop_assert!(training.iter().all(|row| !rows.contains(row)));
             prop_assert!(training.iter().all(|&row| labels[row] != labels[rows[0]]));

@@ -1,4 +1,4 @@
-//! Against himalaya, scikit-learn and a NumPy transcription of HuthLab's score.
+//! Against himalaya, scikit-learn and a transcription of `ridge_corr`'s score.
 
 use braintune_encoding::{
     Alphas, CvScore, DesignMatrix, EncodingModel, FittedRidge, Folds, Ridge, Solver,

@@ -107,19 +107,16 @@ fn single_precision_is_right_down_to_where_it_ends() {
             .join(",");
         let params = problem.params(&alphas).solver(solver).check().unwrap();
         let fitted = params.fit(&problem.design(), problem.y.view()).unwrap();
-        for (row, factor) in factors.into_iter().enumerate() {
-            let expected = dense_cv_r2(&problem, &problem.folds(), factor * smallest);
-            let mut worst = 0.0f64;
+        // Single precision is given up where its rounding reaches a hundredth of the smallest
+        // penalty. What is left of that in a score falls with the penalty.
+        for (row, tolerance) in [1e-3, 1e-4, 5e-6].into_iter().enumerate() {
+            let expected = dense_cv_r2(&problem, &problem.folds(), factors[row] * smallest);
             for (got, expected) in fitted.cv_scores().row(row).iter().zip(&expected) {
-                worst = worst.max((got - expected).abs() / (1.0 + expected.abs()));
+                let error = (got - expected).abs() / (1.0 + expected.abs());
+                assert!(error < tolerance, "{solver:?} {}: {error}", factors[row]);
             }
-            println!(
-                "{n_samples} {n_features} {solver:?} {factor} {smallest}: {worst:e} {:?}",
-                expected.to_vec()
-            );
         }
     }
-    panic!();
 }
 
 /// Features on common axes, as hidden states are: the eigenvalues fall off fast.
