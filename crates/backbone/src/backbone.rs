@@ -99,7 +99,7 @@ pub trait SpeechBackbone: Module + ModuleDisplay {
         let states = self.hidden_states(samples, lengths).into_layers();
         states
             .into_iter()
-            .map(|layer| pick_frames(layer, frames).squeeze_dim(1))
+            .map(|layer| pick_frames(&layer, frames).squeeze_dim(1))
             .collect()
     }
 
@@ -111,7 +111,7 @@ pub trait SpeechBackbone: Module + ModuleDisplay {
 }
 
 /// Frame `frames[i]` of clip `i`: `[batch, n_frames, d_model]` → `[batch, 1, d_model]`.
-pub(crate) fn pick_frames(layer: Tensor<3>, frames: &[usize]) -> Tensor<3> {
+pub(crate) fn pick_frames(layer: &Tensor<3>, frames: &[usize]) -> Tensor<3> {
     assert_eq!(layer.dims()[0], frames.len(), "one frame for each clip");
     let one = |(clip, &frame)| layer.clone().slice([clip..clip + 1, frame..frame + 1]);
     Tensor::cat(frames.iter().enumerate().map(one).collect(), 0)

@@ -12,6 +12,7 @@ use ndarray::Array2;
 use sha2::{Digest, Sha256};
 
 use crate::backbone::BackboneSpec;
+use crate::disk::hex;
 use crate::error::{BackboneError, Result, io_error};
 use crate::extractor::{
     ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction, stack_rows,
@@ -73,11 +74,7 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
             let bytes: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
             hasher.update(bytes);
         }
-        let key: String = hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
+        let key: String = hex(&hasher.finalize());
         self.folder.join(format!("{key}.safetensors"))
     }
 
@@ -140,6 +137,8 @@ impl Resumed<'_> {
         if self.pending.is_empty() {
             return Ok(());
         }
+        // Another run over the same recording may have finished and taken the folder away.
+        std::fs::create_dir_all(self.parts).map_err(io_error("create", self.parts))?;
         let rows = self.flushed..self.done;
         let layers = stack_rows(&std::mem::take(&mut self.pending))?;
         LayerFeatures::new(layers.clone(), times[rows.clone()].to_vec())

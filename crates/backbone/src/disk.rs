@@ -1,6 +1,7 @@
-//! Files that are either whole or not there.
+//! Files that are either whole or not there, and how hashes of them are written.
 
-use std::io::Write;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
@@ -14,4 +15,12 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)
         .and_then(|()| file.commit())
         .map_err(io_error("write", path))
+}
+
+/// Two hexadecimal digits per byte.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}"); // a String takes everything
+        text
+    })
 }

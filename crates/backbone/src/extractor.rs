@@ -180,6 +180,18 @@ impl FeatureExtractor for Box<dyn FeatureExtractor> {
     }
 }
 
+/// # Errors
+/// A hidden state that is NaN or infinite: damaged weights, or samples far outside -1 to 1.
+pub(crate) fn check_finite(layers: &[Array2<f32>]) -> Result<()> {
+    let damaged = |layer: &Array2<f32>| layer.iter().any(|x| !x.is_finite());
+    match layers.iter().position(damaged) {
+        None => Ok(()),
+        Some(state) => Err(BackboneError::Audio(format!(
+            "hidden state {state} holds NaN or infinite values: the weights are damaged or the audio is far outside -1 to 1"
+        ))),
+    }
+}
+
 /// Stacks row ranges of every layer: `ranges[range][layer]` → `[n_rows, d_model]` per layer.
 pub(crate) fn stack_rows(ranges: &[Vec<Array2<f32>>]) -> Result<Vec<Array2<f32>>> {
     let n_layers = ranges.first().map_or(0, Vec::len);

@@ -8,7 +8,7 @@ use ndarray::Array2;
 
 use crate::backbone::{BackboneSpec, SpeechBackbone};
 use crate::error::{BackboneError, Result};
-use crate::extractor::{FeatureExtractor, check_audio};
+use crate::extractor::{FeatureExtractor, check_audio, check_finite};
 use crate::windowed::to_array;
 
 /// Runs a frozen backbone once over a whole clip.
@@ -69,7 +69,9 @@ impl<B: SpeechBackbone> FeatureExtractor for WholeClipExtractor<B> {
             let frames = layer.slice([0..1, rows.clone()]);
             to_array(frames.reshape([rows.len(), d_model]))
         };
-        Ok(states.into_layers().into_iter().map(part).collect())
+        let layers: Vec<_> = states.into_layers().into_iter().map(part).collect();
+        check_finite(&layers)?;
+        Ok(layers)
     }
 
     fn rows_per_step(&self) -> usize {

@@ -14,7 +14,7 @@ use rayon::ThreadPoolBuilder;
 
 use crate::backbone::{BackboneSpec, SpeechBackbone};
 use crate::error::{BackboneError, Result};
-use crate::extractor::{FeatureExtractor, check_audio, stack_rows};
+use crate::extractor::{FeatureExtractor, check_audio, check_finite, stack_rows};
 use crate::windows::Windows;
 
 /// Windows per step: enough batches of one to keep some threads busy, few enough for Ctrl-C to be
@@ -170,7 +170,9 @@ impl<B: SpeechBackbone + Sync> FeatureExtractor for WindowedExtractor<B> {
         })?;
         let batches: Vec<_> = windows.chunks(self.batch_size).collect();
         let features = in_threads(&batches, |batch| self.batch(audio.samples(), batch));
-        stack_rows(&features)
+        let layers = stack_rows(&features)?;
+        check_finite(&layers)?;
+        Ok(layers)
     }
 
     fn rows_per_step(&self) -> usize {

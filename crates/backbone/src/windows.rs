@@ -12,6 +12,9 @@ use crate::error::{BackboneError, Result};
 /// Shorter windows are dropped: one frame of a wav2vec-style backbone.
 const MIN_SAMPLES: usize = 400;
 
+/// Shorter strides than this are a mistake, and would be more windows than memory holds.
+const MIN_STRIDE_S: f64 = 0.001;
+
 /// Length and stride of the windows, seconds.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Windows {
@@ -23,12 +26,13 @@ impl Windows {
     /// Windows of `length_s` seconds (the newest stride included) that end every `stride_s`.
     ///
     /// # Errors
-    /// Not positive and finite, or a stride longer than the window (audio would be skipped).
+    /// Not positive and finite, a stride under 1 ms, or longer than the window (audio would be skipped).
     pub fn new(length_s: f64, stride_s: f64) -> Result<Self> {
         let usable = |x: f64| x.is_finite() && x > 0.0;
-        if !usable(length_s) || !usable(stride_s) || stride_s > length_s {
+        if !usable(length_s) || !usable(stride_s) || stride_s > length_s || stride_s < MIN_STRIDE_S
+        {
             return Err(BackboneError::Windows(format!(
-                "window {length_s} s and stride {stride_s} s: both must be positive, the stride no longer than the window"
+                "window {length_s} s and stride {stride_s} s: both must be positive, the stride at least 1 ms and no longer than the window"
             )));
         }
         Ok(Self { length_s, stride_s })
@@ -51,7 +55,7 @@ impl Windows {
     pub fn over(&self, n_samples: usize, rate_hz: u32) -> Vec<(f64, Range<usize>)> {
         let rate = f64::from(rate_hz);
         let length = to_samples(self.length_s * rate);
-        (1_u32..)
+        (1..=u32::MAX)
             .map(|k| f64::from(k) * self.stride_s)
             .map(|end_s| (end_s, to_samples(end_s * rate)))
             .take_while(|&(_, end)| end <= n_samples)
@@ -107,6 +111,7 @@ mod tests {
             (0.0, 0.1),
             (16.0, 0.0),
             (16.0, f64::NAN),
+            (16.0, 1e-9),
             (1.0, 2.0),
             (-1.0, -2.0),
         ] {

@@ -92,7 +92,7 @@ pub(crate) fn io_error(
 }
 
 /// A file that is not what it should be.
-pub(crate) fn file_error(path: &Path, problem: impl ToString) -> BraintuneError {
+pub(crate) fn file_error(path: &Path, problem: impl std::fmt::Display) -> BraintuneError {
     BraintuneError::File {
         path: path.to_path_buf(),
         problem: problem.to_string(),

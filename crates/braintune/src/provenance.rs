@@ -1,5 +1,6 @@
 //! `provenance.json`: which versions, command and inputs a result came from.
 
+use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -69,10 +70,13 @@ pub fn sha256_hex(bytes: &[u8]) -> String {
     hex(Sha256::new_with_prefix(bytes))
 }
 
-/// SHA-256 of f32 values in row order, little endian, hex.
+/// SHA-256 of a matrix, hex: its shape as two u64, then its f32 values in row order, little endian.
 #[must_use]
 pub fn values_sha256(values: ndarray::ArrayView2<'_, f32>) -> String {
     let mut hasher = Sha256::new();
+    for n in values.shape() {
+        hasher.update((*n as u64).to_le_bytes());
+    }
     for row in values.rows() {
         let bytes: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
         hasher.update(bytes);
@@ -84,6 +88,8 @@ fn hex(hasher: Sha256) -> String {
     hasher
         .finalize()
         .iter()
-        .map(|byte| format!("{byte:02x}"))
-        .collect()
+        .fold(String::new(), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}"); // a String takes everything
+            text
+        })
 }

@@ -2,6 +2,17 @@
 //!
 //! Exit code 0: done; 1: stopped before the end; 2: wrong usage or bad input.
 
+// Doc comments of flags are the text of --help, read on a terminal.
+#![allow(clippy::doc_markdown)]
+
+/// Writes a line to stderr; a reader that went away or a full disk behind it stops no work.
+macro_rules! say {
+    ($($arg:tt)*) => {{
+        use std::io::Write as _;
+        let _ = writeln!(std::io::stderr(), $($arg)*);
+    }};
+}
+
 mod commands;
 mod interrupt;
 mod progress;
@@ -21,8 +32,8 @@ struct Cli {
     command: Command,
     /// Threads to use at most (default: RAYON_NUM_THREADS, else all cores). Results do not depend
     /// on their number
-    #[arg(long, global = true, value_name = "N")]
-    threads: Option<std::num::NonZeroUsize>,
+    #[arg(long, global = true, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    threads: Option<u16>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -42,12 +53,12 @@ fn main() -> ExitCode {
         interrupt::install()?;
         if let Some(threads) = cli.threads {
             rayon::ThreadPoolBuilder::new()
-                .num_threads(threads.get())
+                .num_threads(usize::from(threads))
                 .build_global()?;
         }
         match cli.command {
             Command::Extract(args) => commands::extract::run(&args),
-            Command::Encode(args) => commands::encode::run(*args),
+            Command::Encode(args) => commands::encode::run(&args),
             Command::Ridge(args) => commands::ridge::run(*args),
             Command::Check(args) => commands::check::run(&args),
             Command::Simulate(args) => commands::simulate::run(&args),
@@ -55,7 +66,7 @@ fn main() -> ExitCode {
         }
     };
     run().unwrap_or_else(|error| {
-        eprintln!("error: {}", message(&error));
+        say!("error: {}", message(&error));
         let stopped = matches!(error.downcast_ref(), Some(BraintuneError::Cancelled));
         ExitCode::from(if stopped { 1 } else { 2 })
     })

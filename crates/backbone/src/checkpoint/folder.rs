@@ -10,6 +10,7 @@ use sha2::{Digest, Sha256};
 
 use super::config_file::ConfigFile;
 use super::weights::WeightsFile;
+use crate::disk::hex;
 use crate::error::{BackboneError, Result, io_error};
 
 /// An opened HuggingFace checkpoint folder: `config.json` read, weights found but not loaded.
@@ -91,11 +92,7 @@ impl Checkpoint {
             std::io::copy(&mut file, &mut HashWriter(&mut hasher))
                 .map_err(io_error("read", path))?;
         }
-        Ok(hasher
-            .finalize()
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect())
+        Ok(hex(&hasher.finalize()))
     }
 
     /// Puts the checkpoint's tensors into `module`, converted to f32.
@@ -111,19 +108,15 @@ impl Checkpoint {
         prefixes: &[&str],
         probe: &str,
     ) -> Result<()> {
-        let prefix = prefixes
-            .iter()
-            .find(|prefix| self.find(&format!("{prefix}{probe}")).is_some())
-            .or(prefixes.first())
-            .copied()
-            .unwrap_or_default();
+        let prefix = self.prefix(prefixes, probe);
         let mut tensors = Vec::new();
         let mut missing = Vec::new();
         for wanted in module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true) {
             let key = format!("{prefix}{}", wanted.name);
             match self.find(&key) {
                 Some(shard) => {
-                    tensors.push(shard.tensor(&key, wanted.name, wanted.shape.to_vec())?)
+                    let shape = wanted.shape.to_vec();
+                    tensors.push(shard.tensor(&key, wanted.name, shape)?);
                 }
                 None => missing.push(key),
             }
@@ -142,6 +135,41 @@ impl Checkpoint {
                 problem: error.to_string(),
             }),
         }
+    }
+
+    /// Checks some tensors before a module of the configured size is made: a damaged configuration
+    /// must not ask for more memory than the weights could fill.
+    ///
+    /// # Errors
+    /// A tensor that is missing or has another shape, by name.
+    pub(crate) fn check_shapes(
+        &self,
+        prefixes: &[&str],
+        probe: &str,
+        expected: &[(String, Vec<usize>)],
+    ) -> Result<()> {
+        let prefix = self.prefix(prefixes, probe);
+        for (name, shape) in expected {
+            let key = format!("{prefix}{name}");
+            match self.find(&key) {
+                Some(shard) => shard.check_shape(&key, shape).map(|_| ())?,
+                None => {
+                    return Err(BackboneError::MissingTensors {
+                        path: self.folder.clone(),
+                        names: vec![key],
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The first of `prefixes` under which `probe` exists, else the first.
+    fn prefix<'a>(&self, prefixes: &[&'a str], probe: &str) -> &'a str {
+        let found = prefixes
+            .iter()
+            .find(|prefix| self.find(&format!("{prefix}{probe}")).is_some());
+        found.or(prefixes.first()).copied().unwrap_or_default()
     }
 
     fn find(&self, key: &str) -> Option<&WeightsFile> {

@@ -82,17 +82,20 @@ impl ModuleMapper for Randomizer {
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         let is_bias = self.path.last().is_some_and(|name| name == "bias");
         param.map(|tensor| {
-            if D == 1 {
-                return if is_bias { tensor.zeros_like() } else { tensor };
-            }
-            let n = tensor.shape().num_elements();
-            let values: Vec<f32> = StandardNormal
-                .sample_iter(&mut self.rng)
-                .take(n)
-                .map(|z: f32| self.sd * z)
-                .collect();
+            // A value of its own does not inherit it, and the weights must stay trainable.
+            let trainable = tensor.is_require_grad();
             let device = tensor.device();
-            Tensor::from_data(TensorData::new(values, tensor.shape()), &device)
+            let value = if D > 1 {
+                let n = tensor.shape().num_elements();
+                let normal = StandardNormal.sample_iter(&mut self.rng);
+                let values: Vec<f32> = normal.take(n).map(|z: f32| self.sd * z).collect();
+                Tensor::from_data(TensorData::new(values, tensor.shape()), &device)
+            } else if is_bias {
+                tensor.zeros_like()
+            } else {
+                tensor.detach()
+            };
+            value.set_require_grad(trainable)
         })
     }
 }

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use burn::tensor::{Bytes, DType};
 use burn_pack::Tensor as PackTensor;
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, Metadata};
+use safetensors::tensor::{Dtype, Metadata, TensorInfo};
 
 use crate::error::{BackboneError, Result, io_error};
 
@@ -24,7 +24,9 @@ pub(super) struct WeightsFile {
 impl WeightsFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
         if let Some(kind) = braintune_audio::pointer_kind(path) {
-            return Err(malformed(path, format!("is {kind}")));
+            let hint = kind.fetch_hint();
+            let problem = format!("is a {kind} pointer, not the data: run {hint}");
+            return Err(malformed(path, problem));
         }
         let mut file = File::open(path).map_err(io_error("read", path))?;
         let length = file.metadata().map_err(io_error("read", path))?.len();
@@ -74,6 +76,23 @@ impl WeightsFile {
         self.metadata.info(key).is_some()
     }
 
+    /// What the header says of tensor `key`, if its shape is `expected`.
+    pub(super) fn check_shape(&self, key: &str, expected: &[usize]) -> Result<&TensorInfo> {
+        match self.metadata.info(key) {
+            Some(info) if info.shape == expected => Ok(info),
+            Some(info) => Err(BackboneError::TensorShape {
+                path: self.path.clone(),
+                name: key.to_owned(),
+                expected: expected.to_vec(),
+                got: info.shape.clone(),
+            }),
+            None => Err(BackboneError::MissingTensors {
+                path: self.path.clone(),
+                names: vec![key.to_owned()],
+            }),
+        }
+    }
+
     /// The tensor `key` as f32 under the name `name`, if its shape is `expected`.
     pub(super) fn tensor(
         &self,
@@ -81,20 +100,7 @@ impl WeightsFile {
         name: String,
         expected: Vec<usize>,
     ) -> Result<PackTensor> {
-        let Some(info) = self.metadata.info(key) else {
-            return Err(BackboneError::MissingTensors {
-                path: self.path.clone(),
-                names: vec![key.to_owned()],
-            });
-        };
-        if info.shape != expected {
-            return Err(BackboneError::TensorShape {
-                path: self.path.clone(),
-                name: key.to_owned(),
-                expected,
-                got: info.shape.clone(),
-            });
-        }
+        let info = self.check_shape(key, &expected)?;
         let (start, end) = info.data_offsets;
         let n_values: usize = expected.iter().product();
         if end.checked_sub(start) != Some(n_values * info.dtype.bitsize() / 8) {

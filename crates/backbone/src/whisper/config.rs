@@ -1,4 +1,4 @@
-//! Whisper's config.json and preprocessor_config.json: what of them the encoder needs, checked.
+//! Whisper's `config.json` and `preprocessor_config.json`: what of them the encoder needs, checked.
 
 use std::path::Path;
 

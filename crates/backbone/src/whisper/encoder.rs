@@ -21,6 +21,8 @@ use crate::error::Result;
 
 const HOP: usize = 160;
 const PREFIXES: [&str; 3] = ["model.encoder.", "encoder.", ""];
+/// A key by which the prefix is found.
+const PROBE: &str = "conv1.weight";
 
 /// Whisper's encoder with its log-mel front end.
 #[derive(Module, Debug)]
@@ -48,8 +50,20 @@ impl WhisperEncoder {
     /// `config.json` calls for.
     pub fn from_checkpoint(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
         let config = WhisperConfig::from_files(checkpoint.config(), &checkpoint.preprocessor()?)?;
+        let last = config.encoder_layers - 1;
+        let sizes = [
+            (
+                "conv1.weight".to_owned(),
+                vec![config.d_model, config.num_mel_bins, 3],
+            ),
+            (
+                format!("layers.{last}.fc1.weight"),
+                vec![config.encoder_ffn_dim, config.d_model],
+            ),
+        ];
+        checkpoint.check_shapes(&PREFIXES, PROBE, &sizes)?;
         let mut model = Self::init(&config, device)?;
-        checkpoint.load_into(&mut model, &PREFIXES, "conv1.weight")?;
+        checkpoint.load_into(&mut model, &PREFIXES, PROBE)?;
         Ok(model)
     }
 
@@ -180,9 +194,9 @@ impl SpeechBackbone for WhisperEncoder {
         let mut x = self.embed(self.log_mel(samples, lengths));
         let mut states = Vec::with_capacity(self.layers.len() + 1);
         for (i, layer) in self.layers.iter().enumerate() {
-            states.push(pick_frames(x.clone(), frames).squeeze_dim(1));
+            states.push(pick_frames(&x, frames).squeeze_dim(1));
             x = if i + 1 == self.layers.len() {
-                layer.forward_at(x, frames)
+                layer.forward_at(&x, frames)
             } else {
                 layer.forward(x)
             };

@@ -44,9 +44,9 @@ impl WhisperLayer {
 
     /// The output of [`forward`](Self::forward) at frame `frames[i]` of clip `i` alone:
     /// `[batch, n_frames, d_model]` → `[batch, 1, d_model]`.
-    pub(super) fn forward_at(&self, x: Tensor<3>, frames: &[usize]) -> Tensor<3> {
+    pub(super) fn forward_at(&self, x: &Tensor<3>, frames: &[usize]) -> Tensor<3> {
         let normed = self.self_attn_layer_norm.forward(x.clone());
-        let queries = pick_frames(normed.clone(), frames);
+        let queries = pick_frames(&normed, frames);
         self.finish(
             pick_frames(x, frames),
             self.self_attn.forward(queries, normed),

@@ -6,13 +6,17 @@ use std::ops::Range;
 use std::path::PathBuf;
 
 use braintune_audio::probe_audio;
+use braintune_encoding::Folds;
 use braintune_fmri::{Responses, StoryDataset, Trim};
 use serde_json::{Value, json};
 
-use super::config::{BadVoxels, EncodeConfig};
+use super::config::{BadVoxels, EncodeConfig, FoldPlan};
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 use crate::provenance::{file_sha256, values_sha256};
+
+/// Time by which the sound may end before the grid of TRs, as in `check_dataset`.
+const LONGEST_SILENCE_S: f64 = 30.0;
 
 /// Stories of one participant, found and fit for use.
 #[derive(Debug)]
@@ -80,7 +84,19 @@ impl Inputs {
             }
             .push(story);
         }
+        check_delays(&inputs.train, config)?;
+        check_delays(&inputs.test, config)?;
+        inputs.folds(config)?;
         Ok(inputs)
+    }
+
+    /// The folds over the training rows.
+    pub(super) fn folds(&self, config: &EncodeConfig) -> Result<Folds> {
+        let rows_per_story: Vec<usize> = self.train.iter().map(|story| story.rows.len()).collect();
+        FoldPlan {
+            rows_per_story: &rows_per_story,
+        }
+        .folds(config.cv, config.seed)
     }
 
     pub(super) fn n_stories(&self) -> usize {
@@ -88,12 +104,7 @@ impl Inputs {
     }
 
     /// Settings and hashes, for provenance and for the key of a result.
-    pub(super) fn record(
-        &self,
-        config: &EncodeConfig,
-        weights: &str,
-        windows: &str,
-    ) -> Result<Value> {
+    pub(super) fn record(&self, config: &EncodeConfig, weights: &str, windows: &str) -> Value {
         let stories = |stories: &[StoryInput]| -> Vec<Value> {
             stories
                 .iter()
@@ -107,7 +118,7 @@ impl Inputs {
                 })
                 .collect()
         };
-        Ok(json!({
+        json!({
             "subject": config.subject,
             "model_sha256": weights,
             "features": windows,
@@ -125,7 +136,7 @@ impl Inputs {
             "ceiling_threshold": config.ceiling_threshold,
             "regions": config.regions.to_json(),
             "seed": config.seed,
-        }))
+        })
     }
 }
 
@@ -173,10 +184,10 @@ fn quick_check(
     let audio = dataset.story(name)?.require_audio()?;
     let length_s = probe_audio(audio)?.duration_s();
     let timing = dataset.timing(name)?;
-    let needed_s = timing.tr_times()[timing.stored().start];
-    if let Some(length_s) = length_s.filter(|&length_s| length_s < needed_s) {
+    let end_s = timing.end_s();
+    if let Some(length_s) = length_s.filter(|&length_s| length_s < end_s - LONGEST_SILENCE_S) {
         return Err(BraintuneError::Input(format!(
-            "story {name}: {} holds {length_s:.1} s of audio, its first response is at {needed_s} s; is it the right file?",
+            "story {name}: {} holds {length_s:.1} s of audio, its TRs end at {end_s} s; is it the right file?",
             audio.display()
         )));
     }
@@ -199,7 +210,33 @@ fn check_ceiling(config: &EncodeConfig, n_voxels: usize) -> Result<()> {
             ceiling.len(),
             config.subject
         ))),
-        _ => Ok(()),
+        Some(ceiling) => match ceiling.iter().position(|c| c.is_infinite() || *c > 1.001) {
+            None => Ok(()),
+            Some(voxel) => Err(BraintuneError::Input(format!(
+                "the noise ceiling of voxel {voxel} is {}, it is a correlation: at most 1, NaN or 0 where there is none",
+                ceiling[voxel]
+            ))),
+        },
+        None => Ok(()),
+    }
+}
+
+/// Delays that reach past every story would leave designs of zeros.
+fn check_delays(stories: &[StoryInput], config: &EncodeConfig) -> Result<()> {
+    let longest = config
+        .delays
+        .as_slice()
+        .iter()
+        .copied()
+        .max()
+        .unwrap_or_default();
+    match stories.iter().find(|story| story.rows.len() <= longest) {
+        None => Ok(()),
+        Some(story) => Err(BraintuneError::Input(format!(
+            "story {} keeps {} TRs, a delay of {longest} TRs reaches past all of them",
+            story.name,
+            story.rows.len()
+        ))),
     }
 }
 

@@ -7,14 +7,13 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use braintune_encoding::{
-    DesignMatrix, FitProgress, FittedRidge, GridEdges, ResponseSource, Ridge, RidgeValidParams,
-    pearson_r,
+    DesignMatrix, FitProgress, FittedRidge, ResponseSource, Ridge, RidgeValidParams, pearson_r,
 };
 use braintune_fmri::StoryDataset;
 use linfa::ParamGuard;
 use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
-use super::config::{EncodeConfig, FoldPlan};
+use super::config::EncodeConfig;
 use super::features::TrFeatures;
 use super::inputs::Inputs;
 use super::output;
@@ -41,7 +40,7 @@ pub(super) fn fit_all(
     dataset: &dyn StoryDataset,
     inputs: &Inputs,
     config: &EncodeConfig,
-    features: TrFeatures,
+    features: &TrFeatures,
     (out, key): (&Path, &str),
     on: &mut OnEvent<'_>,
 ) -> Result<Vec<LayerResult>> {
@@ -55,11 +54,7 @@ pub(super) fn fit_all(
         train: stacked(&inputs.train),
         test: stacked(&inputs.test),
     };
-    let rows: Vec<usize> = inputs.train.iter().map(|story| story.rows.len()).collect();
-    let folds = FoldPlan {
-        rows_per_story: &rows,
-    }
-    .folds(config.cv, config.seed)?;
+    let folds = inputs.folds(config)?;
     let params = Ridge::params(config.alphas.clone())
         .folds(folds)
         .score(config.score)
@@ -125,13 +120,11 @@ fn fit_layer(
             }
         },
     );
-    match failure {
-        Some(error) => Err(error),
-        None => {
-            let _: GridEdges = edges?;
-            Ok(result)
-        }
+    if let Some(error) = failure {
+        return Err(error);
     }
+    edges?;
+    Ok(result)
 }
 
 fn test_correlation(

@@ -21,7 +21,7 @@ use braintune_fmri::StoryDataset;
 pub use config::{BadVoxels, CrossValidation, EncodeConfig, FoldPlan};
 pub use regions::Regions;
 
-use crate::error::Result;
+use crate::error::{BraintuneError, Result};
 use crate::event::OnEvent;
 use crate::provenance::Provenance;
 
@@ -52,7 +52,7 @@ pub enum Outcome {
 /// Runs the whole job into folder `out`: `alignment.csv`, `voxels.npz`, `provenance.json`.
 ///
 /// `model_name` goes into the table. Features are kept under `cache`; finished layers under
-/// `out/state` until the end, so that a stopped run goes on where it was. A folder that holds the
+/// `out/.encode-state` until the end, so that a stopped run goes on where it was. A folder that holds the
 /// result of the same inputs is left as it is.
 ///
 /// # Errors
@@ -67,10 +67,11 @@ pub fn run(
     command: Vec<String>,
     on: &mut OnEvent<'_>,
 ) -> Result<Outcome> {
+    check_windows(&model, windows)?;
     let inputs = inputs::Inputs::check(dataset, config, on)?;
     let weights = model.weights_sha256().to_owned();
     let extractor = CachedExtractor::new(model.into_windowed(windows), weights.clone(), cache)?;
-    let record = inputs.record(config, &weights, &extractor.settings())?;
+    let record = inputs.record(config, &weights, &extractor.settings());
     let provenance = Provenance::new(command, record);
     if output::is_complete(out, &provenance) {
         return Ok(Outcome::AlreadyDone);
@@ -81,10 +82,24 @@ pub fn run(
         dataset,
         &inputs,
         config,
-        stories,
+        &stories,
         (out, &provenance.key),
         on,
     )?;
     let rows = output::write(out, &results, config, model_name, &provenance)?;
     Ok(Outcome::Computed(rows))
+}
+
+/// Windows that the model cannot take are said before responses are read.
+fn check_windows(model: &PretrainedModel, windows: Windows) -> Result<()> {
+    let spec = model.spec();
+    let rate = f64::from(spec.sample_rate.as_hz());
+    match spec.max_samples.map(|most| most as f64 / rate) {
+        Some(most_s) if windows.length_s() > most_s => Err(BraintuneError::Input(format!(
+            "windows of {} s (--window-s) are longer than the {most_s} s that {} takes",
+            windows.length_s(),
+            spec.model_type
+        ))),
+        _ => Ok(()),
+    }
 }

@@ -1,6 +1,6 @@
 //! What the main job leaves: `alignment.csv`, `voxels.npz`, `provenance.json`, in that order.
 //!
-//! While it runs, `state/layer-<i>.json` keeps finished layers. The provenance is written last: a
+//! While it runs, `.encode-state/layer-<i>.json` keeps finished layers. The provenance is written last: a
 //! folder that has it is complete.
 
 use std::path::{Path, PathBuf};
@@ -15,6 +15,8 @@ use crate::arrays::{Npz, write_atomically};
 use crate::error::{Result, file_error, io_error};
 use crate::provenance::Provenance;
 
+/// Holds finished layers while the job runs; a name that nothing else uses.
+const STATE: &str = ".encode-state";
 const OUTPUTS: [&str; 2] = ["alignment.csv", "voxels.npz"];
 
 /// A finished layer on disk, with the key of the run that it belongs to.
@@ -30,10 +32,9 @@ pub(super) fn is_complete(out: &Path, provenance: &Provenance) -> bool {
         && provenance.matches(&out.join("provenance.json"))
 }
 
-/// Makes the folder and takes away the provenance of an earlier result, whose files are about to
-/// be replaced one by one.
+/// Makes the folder and the one for finished layers.
 pub(super) fn create(out: &Path) -> Result<()> {
-    let state = out.join("state");
+    let state = out.join(STATE);
     std::fs::create_dir_all(&state).map_err(io_error("create", &state))
 }
 
@@ -65,7 +66,7 @@ pub(super) fn read_layer(
 }
 
 fn layer_path(out: &Path, layer: usize) -> PathBuf {
-    out.join("state").join(format!("layer-{layer:03}.json"))
+    out.join(STATE).join(format!("layer-{layer:03}.json"))
 }
 
 pub(super) fn write(
@@ -92,7 +93,11 @@ pub(super) fn write(
     )?;
     write_voxels(&out.join("voxels.npz"), results, config)?;
     provenance.write(&record)?;
-    let _ = std::fs::remove_dir_all(out.join("state")); // only clutter once the result is there
+    // Only clutter once the result is there.
+    for layer in 0..results.len() {
+        let _ = std::fs::remove_file(layer_path(out, layer));
+    }
+    let _ = std::fs::remove_dir(out.join(STATE));
     Ok(rows)
 }
 

@@ -1,4 +1,9 @@
 //! The pipelines against an independent implementation.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::result_large_err,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
 
 mod encode;

@@ -11,14 +11,14 @@ use braintune::fmri::{
     CheckEntry, CheckEvent, CheckReport, CheckStatus, Ds003020, StoryDataset, check_dataset,
 };
 
-use super::create_parent;
+use super::check_output;
 use crate::interrupt;
 use crate::progress::Progress;
 
 /// What is wrong or missing in a dataset, file by file.
 ///
 /// The quick check reads headers, sizes and the ends of files: presence, pointers in place of data,
-/// truncation, rows against timing, audio and `TextGrids` against timing. --deep also reads every
+/// truncation, rows against timing, audio and TextGrids against timing. --deep also reads every
 /// value and decodes every sample: NaN and constant voxels, damaged audio. Exit code 2 if anything
 /// is wrong.
 #[derive(Debug, clap::Args)]
@@ -38,6 +38,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    check_output(&args.out, &[])?;
     let dataset = Ds003020::open(&args.dataset)?;
     let subjects = match &args.subject {
         Some(subject) => {
@@ -52,7 +53,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         match event {
             CheckEvent::Started { n_files: n } => n_files = n,
             CheckEvent::Checked { n_checked, .. } => {
-                progress.show("checking", "files", n_checked, n_files)
+                progress.show("checking", "files", n_checked, n_files);
             }
             _ => {}
         }
@@ -62,7 +63,6 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     if !report.complete {
         return Err(BraintuneError::Cancelled.into());
     }
-    create_parent(&args.out)?;
     write(&args.out, &report)?;
     let n_problems = summarise(&report, &args.out);
     Ok(ExitCode::from(if n_problems > 0 { 2 } else { 0 }))
@@ -86,12 +86,12 @@ fn summarise(report: &CheckReport, out: &Path) -> usize {
             CheckStatus::Warning => "warning",
             CheckStatus::Ok => "ok     ",
         };
-        eprintln!("{what} {}", entry.message);
+        say!("{what} {}", entry.message);
     };
     report.warnings().for_each(line);
     report.problems().for_each(line);
     let (n_problems, n_warnings) = (report.problems().count(), report.warnings().count());
-    eprintln!(
+    say!(
         "{} files of {} subject(s) checked: {n_problems} wrong, {n_warnings} warning(s); wrote {}",
         report.entries.len(),
         report.subjects.len(),

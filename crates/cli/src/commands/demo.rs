@@ -45,9 +45,9 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     });
     drop(progress);
     let demo = demo?;
-    eprintln!("simulated participant: {}", demo.dataset.display());
-    eprintln!("random backbone:       {}", demo.model.display());
+    say!("simulated participant: {}", demo.dataset.display());
+    say!("random backbone:       {}", demo.model.display());
     report(&demo.outcome, &demo.results);
-    eprintln!("\n{NEXT}");
+    say!("\n{NEXT}");
     Ok(ExitCode::SUCCESS)
 }

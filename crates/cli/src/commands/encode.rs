@@ -17,8 +17,8 @@ use crate::progress::Progress;
 ///
 /// Features at window ends, Lanczos to the TRs, z-score per story, FIR delays inside each story,
 /// ridge (penalty alpha squared) with one alpha per voxel chosen by leaving a story out, Pearson r
-/// on the test stories. Writes alignment.csv (mean r per layer and region), voxels.npz (`r`,
-/// `best_alpha` [`n_layers`, `n_voxels`]) and provenance.json into --out. Interrupt it with Ctrl-C
+/// on the test stories. Writes alignment.csv (mean r per layer and region), voxels.npz (r,
+/// best_alpha [n_layers, n_voxels]) and provenance.json into --out. Interrupt it with Ctrl-C
 /// as you like: the same command goes on from what is done.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
@@ -54,10 +54,20 @@ pub(crate) struct Args {
     #[arg(long, value_name = "S", default_value_t = 0.1)]
     stride_s: f64,
     /// FIR delays in TRs
-    #[arg(long, value_name = "TRS", default_value = "1,2,3,4")]
+    #[arg(
+        long,
+        value_name = "TRS",
+        allow_hyphen_values = true,
+        default_value = "1,2,3,4"
+    )]
     delays: Delays,
     /// Alphas, rising; the penalty is alpha squared, S/(S^2+alpha^2)
-    #[arg(long, value_name = "GRID", default_value = "logspace:1:4:15")]
+    #[arg(
+        long,
+        value_name = "GRID",
+        allow_hyphen_values = true,
+        default_value = "logspace:1:4:15"
+    )]
     alphas: Alphas,
     /// How alphas are chosen: leave one story out, or bootstrapped chunks [default: story; bootstrap with --compat huth]
     #[arg(long)]
@@ -80,7 +90,7 @@ pub(crate) struct Args {
     /// What to do with voxels that hold NaN or are constant: stop and say where, or take NaN as 0
     #[arg(long, value_name = "WHAT")]
     bad_voxels: Option<Bad>,
-    /// Reproduce `HuthLab`'s reference code: bootstrap chunks, signed square root of R2, delays across story borders, NaN as 0
+    /// Reproduce HuthLab's reference code: bootstrap chunks, signed square root of R2, delays across story borders, NaN as 0
     #[arg(long)]
     compat: Option<Compat>,
     /// Seed of the bootstrap
@@ -110,10 +120,10 @@ const CEILING_THRESHOLD: f32 = 0.05;
 /// Bytes of responses and fits in memory at once.
 const MEMORY_BUDGET: usize = 1 << 30;
 
-pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = Windows::new(args.window_s, args.stride_s)?;
     let dataset = Ds003020::open(&args.dataset)?;
-    let config = config(&args, &dataset)?;
+    let config = config(args, &dataset)?;
     let model = args.model.load()?;
     let mut progress = Progress::new();
     let outcome = braintune::encode::run(
@@ -149,7 +159,7 @@ fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfi
         CvScore::R2
     };
     if huth {
-        eprintln!(
+        say!(
             "compat huth differs from the defaults: delays leak over story borders, alphas are chosen on random chunks by the signed square root of R2"
         );
     }

@@ -8,13 +8,13 @@ use braintune::backbone::{CachedExtractor, FeatureExtractor, LayerFeatures, Wind
 use braintune::provenance::{Provenance, file_sha256};
 
 use super::model::{CacheArgs, ModelArgs};
-use super::{command_line, create_parent};
+use super::{check_output, command_line};
 use crate::progress::Progress;
 
 /// Hidden states of every layer for one audio file.
 ///
-/// Writes safetensors: `hidden_states.{i}` f32 [`n_windows`, `d_model`] for i = 0 (input of the first
-/// layer) to the last layer, numbered and normalised as transformers does, and `times` f64, seconds
+/// Writes safetensors: hidden_states.{i} f32 [n_windows, d_model] for i = 0 (input of the first
+/// layer) to the last layer, numbered and normalised as transformers does, and times f64, seconds
 /// of window ends (with --whole: frame centres). A window's feature is its last frame that saw
 /// audio. Beside it, a file with .provenance.json in its name says what it was made from.
 #[derive(Debug, clap::Args)]
@@ -46,7 +46,7 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = Windows::new(args.window_s, args.stride_s)?;
     let audio = braintune::audio::load_audio(&args.audio)?;
-    create_parent(&args.out)?;
+    check_output(&args.out, &[&args.audio])?;
     let model = args.model.load()?;
     let weights = model.weights_sha256().to_owned();
     let mut extractor = if args.whole {
@@ -72,7 +72,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Provenance::new(command_line(), inputs)
         .write(&args.out.with_added_extension("provenance.json"))?;
     let (n_times, n_states) = (features.times().len(), features.layers().len());
-    eprintln!(
+    say!(
         "wrote {n_states} hidden states at {n_times} times to {}",
         args.out.display()
     );

@@ -8,9 +8,9 @@ pub(crate) mod model;
 pub(crate) mod ridge;
 pub(crate) mod simulate;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
 use braintune::encode::{AlignmentRow, Outcome};
 
 /// This process's command line, for provenance.
@@ -20,8 +20,22 @@ fn command_line() -> Vec<String> {
         .collect()
 }
 
-/// Makes the folder in which `file` will be written.
-fn create_parent(file: &Path) -> anyhow::Result<()> {
+/// Before any work: `file` can be a new file or replace a plain one that is no input, and its
+/// folder is there.
+fn check_output(file: &Path, inputs: &[&PathBuf]) -> anyhow::Result<()> {
+    if std::fs::metadata(file).is_ok_and(|found| !found.is_file()) {
+        bail!(
+            "--out {} is a folder or a special file; give the name of a file",
+            file.display()
+        );
+    }
+    let same = |input: &&&PathBuf| matches!((input.canonicalize(), file.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    if inputs.iter().find(same).is_some() {
+        bail!(
+            "--out {} is one of the inputs, it would be lost; give another name",
+            file.display()
+        );
+    }
     let folder = file
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
@@ -33,14 +47,14 @@ fn create_parent(file: &Path) -> anyhow::Result<()> {
 fn report(outcome: &Outcome, out: &Path) {
     match outcome {
         Outcome::AlreadyDone => {
-            eprintln!(
+            say!(
                 "{} already holds the result of the same inputs; nothing to do",
                 out.display()
             );
         }
         Outcome::Computed(rows) => {
             table(rows);
-            eprintln!(
+            say!(
                 "wrote {}",
                 out.join("{alignment.csv,voxels.npz,provenance.json}")
                     .display()
@@ -50,17 +64,24 @@ fn report(outcome: &Outcome, out: &Path) {
 }
 
 fn table(rows: &[AlignmentRow]) {
-    eprintln!(
+    say!(
         "{:>5}  {:<16} {:>8}  {:>8}  {:>12}",
-        "layer", "roi", "n_voxels", "mean r", "r / ceiling"
+        "layer",
+        "roi",
+        "n_voxels",
+        "mean r",
+        "r / ceiling"
     );
     for row in rows {
         let normalized = row
             .mean_r_normalized
             .map_or(String::from("-"), |r| format!("{r:.4}"));
-        eprintln!(
+        say!(
             "{:>5}  {:<16} {:>8}  {:>8.4}  {normalized:>12}",
-            row.layer, row.roi, row.n_voxels, row.mean_r
+            row.layer,
+            row.roi,
+            row.n_voxels,
+            row.mean_r
         );
     }
 }

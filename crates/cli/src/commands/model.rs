@@ -7,7 +7,7 @@ use braintune::backbone::PretrainedModel;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModelArgs {
-    /// Model: a `HuggingFace` checkpoint folder (config.json, preprocessor_config.json,
+    /// Model: a HuggingFace checkpoint folder (config.json, preprocessor_config.json,
     /// model.safetensors), or the id of one in the local hub cache (HF_HOME)
     #[arg(long, value_name = "DIR|ID")]
     pub(crate) model: String,

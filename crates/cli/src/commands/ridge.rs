@@ -5,31 +5,31 @@ use std::process::ExitCode;
 
 use braintune::arrays::{read_labels, read_matrix};
 use braintune::encoding::{Alphas, CvScore, Delays, Solver};
-use braintune::provenance::{Provenance, values_sha256};
+use braintune::provenance::{Provenance, sha256_hex, values_sha256};
 use braintune::ridge::{RidgeData, RidgeSettings, fit_arrays};
 use clap::ValueEnum;
 
-use super::{command_line, create_parent};
+use super::{check_output, command_line};
 use crate::progress::Progress;
 
 /// Cross-validated ridge over plain arrays, one alpha per voxel.
 ///
-/// Folds leave one group out, in order of first appearance. Writes a .npz with `best_alpha` (values
-/// of the grid as given; the penalty is alpha squared), `cv_scores` [`n_alphas`, `n_voxels`] (mean over
-/// folds), `coef` with --coef, `r` and `r2` with a test set.
+/// Folds leave one group out, in order of first appearance. Writes a .npz with best_alpha (values
+/// of the grid as given; the penalty is alpha squared), cv_scores [n_alphas, n_voxels] (mean over
+/// folds), coef with --coef, r and r2 with a test set.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Features [`n_samples`, `n_features`]
+    /// Features [n_samples, n_features]
     #[arg(long, value_name = "X.npy")]
     x: PathBuf,
-    /// Responses [`n_samples`, `n_voxels`]
+    /// Responses [n_samples, n_voxels]
     #[arg(long, value_name = "Y.npy")]
     y: PathBuf,
     /// Integers, one per row: which rows are left out together. Not needed for a single alpha
     #[arg(long, value_name = "G.npy")]
     groups: Option<PathBuf>,
     /// Alphas, rising; the penalty is alpha squared, S/(S^2+alpha^2)
-    #[arg(long, value_name = "GRID")]
+    #[arg(long, value_name = "GRID", allow_hyphen_values = true)]
     alphas: Alphas,
     /// Where to write, e.g. fit.npz
     #[arg(long, value_name = "FILE")]
@@ -44,7 +44,7 @@ pub(crate) struct Args {
     #[arg(long, default_value = "r2")]
     score: Score,
     /// FIR delays in samples, applied inside each group
-    #[arg(long, value_name = "N,…")]
+    #[arg(long, value_name = "N,…", allow_hyphen_values = true)]
     delays: Option<Delays>,
     /// Centre features and responses on the training rows of each fold
     #[arg(long)]
@@ -81,14 +81,21 @@ impl From<Score> for CvScore {
 enum SolverChoice {
     /// The smaller of the two.
     Auto,
-    /// [`n_features`, `n_features`].
+    /// [n_features, n_features].
     Primal,
-    /// [`n_samples`, `n_samples`].
+    /// [n_samples, n_samples].
     Dual,
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    create_parent(&args.out)?;
+    let inputs = [
+        Some(&args.x),
+        Some(&args.y),
+        args.groups.as_ref(),
+        args.x_test.as_ref(),
+        args.y_test.as_ref(),
+    ];
+    check_output(&args.out, &inputs.into_iter().flatten().collect::<Vec<_>>())?;
     let test = match (&args.x_test, &args.y_test) {
         (Some(x), Some(y)) => Some((read_matrix(x)?, read_matrix(y)?)),
         _ => None,
@@ -102,7 +109,9 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     let inputs = serde_json::json!({
         "x_f32_sha256": values_sha256(data.x.view()),
         "y_f32_sha256": values_sha256(data.y.view()),
-        "groups": data.groups.as_ref().map(|groups| format!("{} rows", groups.len())),
+        "groups_sha256": data.groups.as_ref().map(|groups| sha256_hex(format!("{groups:?}").as_bytes())),
+        "test_f32_sha256": data.test.as_ref().map(|(x, y)| [values_sha256(x.view()), values_sha256(y.view())]),
+        "coef": args.coef,
         "alphas": args.alphas.as_slice(),
         "score": format!("{:?}", args.score),
         "delays": args.delays.as_ref().map(Delays::as_slice),
@@ -127,6 +136,6 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     drop(progress);
     Provenance::new(command_line(), inputs)
         .write(&args.out.with_added_extension("provenance.json"))?;
-    eprintln!("fitted {n_voxels} voxels, wrote {}", args.out.display());
+    say!("fitted {n_voxels} voxels, wrote {}", args.out.display());
     Ok(ExitCode::SUCCESS)
 }

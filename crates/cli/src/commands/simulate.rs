@@ -10,8 +10,8 @@ use crate::progress::Progress;
 
 /// A simulated participant with known ground truth, in the layout of ds003020.
 ///
-/// Stories of synthetic speech with `TextGrids`, responses driven by known acoustic features through
-/// a haemodynamic response plus noise, rois.json, `noise_ceiling.npy` and `ground_truth.json`.
+/// Stories of synthetic speech with TextGrids, responses driven by known acoustic features through
+/// a haemodynamic response plus noise, rois.json, noise_ceiling.npy and ground_truth.json.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Folder for the dataset
@@ -30,7 +30,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     });
     drop(progress);
     let participant = participant.map_err(braintune::BraintuneError::from)?;
-    eprintln!(
+    say!(
         "wrote {}: subject {}, {} training stories, test story {}",
         args.out.display(),
         participant.subject(),

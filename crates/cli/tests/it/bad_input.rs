@@ -204,7 +204,7 @@ fn models_that_cannot_be_used() {
         config.replace("\"d_model\": 16", "\"d_model\": 18"),
     )
     .unwrap();
-    assert_refused(&run(), &["conv1.bias", "[18]", "[16]"]);
+    assert_refused(&run(), &["conv1.weight", "[18, 80, 3]", "[16, 80, 3]"]);
     std::fs::write(model.join("config.json"), config).unwrap();
     let weights = std::fs::read(model.join("model.safetensors")).unwrap();
     std::fs::write(

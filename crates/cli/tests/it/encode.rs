@@ -39,7 +39,7 @@ fn writes_every_layer_and_region_and_a_second_run_does_nothing() {
     assert!(table.contains(",2,noise,"), "{table}");
     let provenance = std::fs::read_to_string(folder.path().join("out/provenance.json")).unwrap();
     assert!(provenance.contains("responses_f32_sha256"));
-    assert!(!folder.path().join("out/state").exists());
+    assert!(!folder.path().join("out/.encode-state").exists());
     let again = encode(folder.path(), &regions);
     assert!(
         again.status.success() && stderr(&again).contains("nothing to do"),

@@ -1,5 +1,10 @@
 //! The command as people use it: what it writes, and one clear message for everything that is wrong.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::result_large_err,
+    clippy::cast_possible_truncation,
+    missing_docs
+)]
 
 mod bad_input;
 mod encode;

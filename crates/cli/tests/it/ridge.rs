@@ -90,7 +90,7 @@ fn arrays_and_flags_that_do_not_fit_are_refused() {
     swapped("text.npy", "y.npy", &["text.npy"]);
     swapped("cut.npy", "y.npy", &["cut.npy", "truncated"]);
     swapped("x.npy", "nan.npy", &["NaN", "row 7", "column 2"]);
-    swapped("x.npy", "g.npy", &[]);
+    swapped("x.npy", "short.npy", &["60", "7"]);
     assert!(!at("fit.npz").exists());
 }
 

@@ -61,9 +61,9 @@ fn copy(from: &Path, to: &Path) {
 
 /// Names of the simulated training stories and the test story.
 pub(crate) fn stories(folder: &Path) -> (Vec<String>, String) {
-    let text = std::fs::read_to_string(folder.join("dataset/derivative/respdict.json")).unwrap();
+    let json = std::fs::read_to_string(folder.join("dataset/derivative/respdict.json")).unwrap();
     // In the order of the file, the test story last.
-    let mut names: Vec<String> = text
+    let mut names: Vec<String> = json
         .split('"')
         .skip(1)
         .step_by(2)
