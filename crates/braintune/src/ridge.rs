@@ -43,9 +43,9 @@ pub struct RidgeData {
     pub test: Option<(Array2<f32>, Array2<f32>)>,
 }
 
-/// Fits and writes `best_alpha` [`n_voxels`], `alphas`, `cv_scores` [`n_alphas`, `n_voxels`],
-/// `coef` [`n_features`, `n_voxels`] if asked for, `intercept` if there is one, and `r`, `r2`
-/// [`n_voxels`] if there is a test set.
+/// Fits and writes `alphas`, `best_alpha` `[n_voxels]`, `cv_scores` `[n_alphas, n_voxels]`, `coef`
+/// `[n_features, n_voxels]` if asked for, `intercept` if there is one, and `r`, `r2` `[n_voxels]` if
+/// there is a test set.
 ///
 /// # Errors
 /// Arrays that do not fit together, values that are not finite, a file that cannot be written.
