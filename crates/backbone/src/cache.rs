@@ -12,7 +12,6 @@ use ndarray::Array2;
 use sha2::{Digest, Sha256};
 
 use crate::backbone::BackboneSpec;
-use crate::disk::hex;
 use crate::error::{BackboneError, Result, io_error};
 use crate::extractor::{
     ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction, stack_rows,
@@ -74,7 +73,7 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
             let bytes: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
             hasher.update(bytes);
         }
-        let key: String = hex(&hasher.finalize());
+        let key = hex::encode(hasher.finalize());
         self.folder.join(format!("{key}.safetensors"))
     }
 

@@ -1,6 +1,5 @@
-//! Files that are either whole or not there, and how hashes of them are written.
+//! Files that are either whole or not there.
 
-use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::Path;
 
@@ -15,12 +14,4 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)
         .and_then(|()| file.commit())
         .map_err(io_error("write", path))
-}
-
-/// Two hexadecimal digits per byte.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::new(), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}"); // a String takes everything
-        text
-    })
 }

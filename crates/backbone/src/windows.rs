@@ -11,6 +11,8 @@ use crate::error::{BackboneError, Result};
 
 /// Shorter windows are dropped: one frame of a wav2vec-style backbone.
 const MIN_SAMPLES: usize = 400;
+/// What [`MIN_SAMPLES`] last at 16 kHz.
+const MIN_LENGTH_S: f64 = 0.025;
 
 /// Shorter strides than this are a mistake, and would be more windows than memory holds.
 const MIN_STRIDE_S: f64 = 0.001;
@@ -26,13 +28,19 @@ impl Windows {
     /// Windows of `length_s` seconds (the newest stride included) that end every `stride_s`.
     ///
     /// # Errors
-    /// Not positive and finite, a stride under 1 ms, or longer than the window (audio would be skipped).
+    /// Not positive and finite, a window under 25 ms, a stride under 1 ms or longer than the window
+    /// (audio would be skipped).
     pub fn new(length_s: f64, stride_s: f64) -> Result<Self> {
         let usable = |x: f64| x.is_finite() && x > 0.0;
         if !usable(length_s) || !usable(stride_s) || stride_s > length_s || stride_s < MIN_STRIDE_S
         {
             return Err(BackboneError::Windows(format!(
                 "window {length_s} s and stride {stride_s} s: both must be positive, the stride at least 1 ms and no longer than the window"
+            )));
+        }
+        if length_s < MIN_LENGTH_S {
+            return Err(BackboneError::Windows(format!(
+                "window {length_s} s: at least {MIN_LENGTH_S} s ({MIN_SAMPLES} samples at 16 kHz) are needed for one frame"
             )));
         }
         Ok(Self { length_s, stride_s })
@@ -113,6 +121,7 @@ mod tests {
             (16.0, f64::NAN),
             (16.0, 1e-9),
             (1.0, 2.0),
+            (0.02, 0.01),
             (-1.0, -2.0),
         ] {
             assert!(Windows::new(length, stride).is_err(), "{length} {stride}");

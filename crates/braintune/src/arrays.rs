@@ -1,7 +1,7 @@
 //! NumPy files at the borders of the pipelines: any float or integer dtype in, f32 out.
 
 use std::fs::File;
-use std::io::{Cursor, Write};
+use std::io::{Cursor, Read, Seek, Write};
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
@@ -108,7 +108,8 @@ fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
 /// The array if its elements are `T`, `None` if they are something else.
 fn try_read<T: ReadableElement>(path: &Path) -> Result<Option<Array<T, IxDyn>>> {
     use ndarray_npy::ReadNpyError;
-    let file = File::open(path).map_err(io_error("read", path))?;
+    let mut file = File::open(path).map_err(io_error("read", path))?;
+    check_size(path, &mut file)?;
     match Array::<T, IxDyn>::read_npy(std::io::BufReader::new(file)) {
         Ok(array) => Ok(Some(array)),
         Err(ReadNpyError::WrongDescriptor(_)) => Ok(None),
@@ -119,6 +120,33 @@ fn try_read<T: ReadableElement>(path: &Path) -> Result<Option<Array<T, IxDyn>>> 
         )),
         Err(e) => Err(file_error(path, format!("is no readable .npy file: {e}"))),
     }
+}
+
+/// A header must not ask for more values than the file has bytes: the reader makes room first.
+fn check_size(path: &Path, file: &mut File) -> Result<()> {
+    let mut start = Vec::new();
+    Read::by_ref(file)
+        .take(4096)
+        .read_to_end(&mut start)
+        .and_then(|_| file.rewind())
+        .map_err(io_error("read", path))?;
+    let n_bytes = file.metadata().map_err(io_error("read", path))?.len();
+    let header = String::from_utf8_lossy(&start);
+    let shape = header
+        .split_once("'shape'")
+        .and_then(|(_, rest)| rest.split_once('(')?.1.split_once(')'));
+    let Some((shape, _)) = shape else {
+        return Ok(()); // no header that the reader would follow
+    };
+    let sizes = shape.split(',').map(str::trim).filter(|n| !n.is_empty());
+    let n_values = sizes.fold(1.0, |n, size| n * size.parse().unwrap_or(0.0));
+    if n_values > n_bytes as f64 {
+        return Err(file_error(
+            path,
+            format!("is truncated or damaged: {n_bytes} bytes, its header says shape ({shape})"),
+        ));
+    }
+    Ok(())
 }
 
 /// A `.npz` archive that is written in one piece, or not at all.

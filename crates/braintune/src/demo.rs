@@ -3,12 +3,11 @@
 use std::path::{Path, PathBuf};
 
 use braintune_backbone::{PretrainedModel, WhisperConfig, WhisperEncoder, Windows};
-use braintune_encoding::CvScore;
-use braintune_fmri::{Ds003020, Trim};
+use braintune_fmri::Ds003020;
 use braintune_simulation::{SimulationConfig, simulate};
 use burn::tensor::Device;
 
-use crate::encode::{self, BadVoxels, CrossValidation, EncodeConfig, Outcome, Regions};
+use crate::encode::{self, EncodeConfig, Outcome, Regions};
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 
@@ -50,23 +49,14 @@ pub fn run(
     )?;
     stage(on, "writing a random-weight backbone")?;
     WhisperEncoder::random(&WhisperConfig::new(2, 64, 2, 80), seed, &device)?.save(&model)?;
+    let test = vec![participant.test_story().to_owned()];
     let config = EncodeConfig {
-        subject: participant.subject().to_owned(),
         train_stories: Some(participant.train_stories().to_vec()),
-        test_stories: vec![participant.test_story().to_owned()],
-        delays: "1,2,3,4".parse()?,
         alphas: "logspace:-1:4:16".parse()?,
-        cv: CrossValidation::Story,
-        score: CvScore::R2,
-        trim: Trim::new(10, 5),
-        test_trim: Trim::new(10, 5),
-        delays_cross_stories: false,
-        bad_voxels: BadVoxels::Stop,
         noise_ceiling: Some(participant.noise_ceiling().to_owned()),
-        ceiling_threshold: 0.05,
         regions: Regions::read(&participant.rois_path())?,
         seed,
-        memory_budget: 1 << 30,
+        ..EncodeConfig::new(participant.subject(), test)?
     };
     let loaded = PretrainedModel::load(&model, device)?;
     let outcome = encode::run(

@@ -43,8 +43,8 @@ pub enum BraintuneError {
     /// Settings or data that do not fit together.
     #[error("{0}")]
     Input(String),
-    /// The caller asked to stop; what was finished is kept and a repeated run goes on from there.
-    #[error("stopped before the end; the same command goes on from what is done")]
+    /// The caller asked to stop.
+    #[error("stopped before the end")]
     Cancelled,
 }
 
@@ -96,5 +96,14 @@ pub(crate) fn file_error(path: &Path, problem: impl std::fmt::Display) -> Braint
     BraintuneError::File {
         path: path.to_path_buf(),
         problem: problem.to_string(),
+    }
+}
+
+/// Says which recording did not suit the backbone.
+pub(crate) fn naming(audio: &Path, error: braintune_backbone::BackboneError) -> BraintuneError {
+    use braintune_backbone::BackboneError::{Audio, Windows};
+    match error {
+        Audio(problem) | Windows(problem) => file_error(audio, problem),
+        error => error.into(),
     }
 }

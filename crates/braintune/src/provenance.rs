@@ -1,6 +1,5 @@
 //! `provenance.json`: which versions, command and inputs a result came from.
 
-use std::fmt::Write as _;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -8,7 +7,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use crate::arrays::write_atomically;
-use crate::error::{Result, io_error};
+use crate::error::{BraintuneError, Result, io_error};
 
 /// What went into an output folder or file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -46,6 +45,25 @@ impl Provenance {
         write_atomically(path, format!("{value:#}\n").as_bytes())
     }
 
+    /// Writes a result file with `write`, then this record beside it, `<file>.provenance.json`. An
+    /// older record goes first; a result whose record cannot be written does not stay.
+    ///
+    /// # Errors
+    /// What `write` or the file system says.
+    pub fn write_beside<E: From<BraintuneError>>(
+        &self,
+        file: &Path,
+        write: impl FnOnce(&Path) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let record = file.with_added_extension("provenance.json");
+        remove_if_there(&record)?;
+        write(file)?;
+        self.write(&record).map_err(|error| {
+            let _ = std::fs::remove_file(file); // the first error is the one to tell
+            error.into()
+        })
+    }
+
     /// Whether `path` is a record with the same key.
     #[must_use]
     pub fn matches(&self, path: &Path) -> bool {
@@ -67,7 +85,7 @@ pub fn file_sha256(path: &Path) -> Result<String> {
 /// SHA-256 of bytes, hex.
 #[must_use]
 pub fn sha256_hex(bytes: &[u8]) -> String {
-    hex(Sha256::new_with_prefix(bytes))
+    hex::encode(Sha256::digest(bytes))
 }
 
 /// SHA-256 of a matrix, hex: its shape as two u64, then its f32 values in row order, little endian.
@@ -81,15 +99,13 @@ pub fn values_sha256(values: ndarray::ArrayView2<'_, f32>) -> String {
         let bytes: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
         hasher.update(bytes);
     }
-    hex(hasher)
+    hex::encode(hasher.finalize())
 }
 
-fn hex(hasher: Sha256) -> String {
-    hasher
-        .finalize()
-        .iter()
-        .fold(String::new(), |mut text, byte| {
-            let _ = write!(text, "{byte:02x}"); // a String takes everything
-            text
-        })
+/// Removes a file; one that is not there is fine.
+pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io_error("replace", path)(e)),
+        _ => Ok(()),
+    }
 }

@@ -30,17 +30,77 @@ pub struct RidgeSettings {
     pub coef: bool,
 }
 
+/// A matrix and what messages call it, such as the name of its file.
+#[derive(Debug, Clone)]
+pub struct NamedMatrix {
+    /// The name.
+    pub name: String,
+    /// The values, `[n_rows, n_columns]`.
+    pub values: Array2<f32>,
+}
+
 /// Arrays to fit and, if given, to test on.
 #[derive(Debug, Clone)]
 pub struct RidgeData {
     /// Features `[n_samples, n_features]`.
-    pub x: Array2<f32>,
+    pub x: NamedMatrix,
     /// Responses `[n_samples, n_voxels]`.
-    pub y: Array2<f32>,
+    pub y: NamedMatrix,
     /// One label per row; folds leave one label out, in order of first appearance.
     pub groups: Option<Vec<i64>>,
     /// Test features and responses.
-    pub test: Option<(Array2<f32>, Array2<f32>)>,
+    pub test: Option<(NamedMatrix, NamedMatrix)>,
+}
+
+impl RidgeData {
+    /// # Errors
+    /// Arrays that do not fit together, values that are not finite, each with its name.
+    fn check(&self) -> Result<()> {
+        same(
+            "rows",
+            (&self.x, self.x.values.nrows()),
+            (&self.y, self.y.values.nrows()),
+        )?;
+        let mut all = vec![&self.x, &self.y];
+        if let Some((x, y)) = &self.test {
+            same(
+                "columns",
+                (&self.x, self.x.values.ncols()),
+                (x, x.values.ncols()),
+            )?;
+            same(
+                "columns",
+                (&self.y, self.y.values.ncols()),
+                (y, y.values.ncols()),
+            )?;
+            same("rows", (x, x.values.nrows()), (y, y.values.nrows()))?;
+            all.extend([x, y]);
+        }
+        all.into_iter().try_for_each(NamedMatrix::check_finite)
+    }
+}
+
+impl NamedMatrix {
+    fn check_finite(&self) -> Result<()> {
+        let bad = self.values.indexed_iter().find(|(_, x)| !x.is_finite());
+        match bad {
+            None => Ok(()),
+            Some(((row, column), value)) => Err(BraintuneError::Input(format!(
+                "{} has {value} in row {row}, column {column}: values must be finite",
+                self.name
+            ))),
+        }
+    }
+}
+
+fn same(what: &str, (a, n): (&NamedMatrix, usize), (b, m): (&NamedMatrix, usize)) -> Result<()> {
+    if n == m {
+        return Ok(());
+    }
+    Err(BraintuneError::Input(format!(
+        "{} has {n} {what} and {} has {m}: they must be the same",
+        a.name, b.name
+    )))
 }
 
 /// Fits and writes `alphas`, `best_alpha` `[n_voxels]`, `cv_scores` `[n_alphas, n_voxels]`, `coef`
@@ -48,14 +108,16 @@ pub struct RidgeData {
 /// there is a test set.
 ///
 /// # Errors
-/// Arrays that do not fit together, values that are not finite, a file that cannot be written.
+/// Before the fit: arrays that do not fit together, values that are not finite, a file that cannot be written.
 pub fn fit_arrays(
     data: RidgeData,
     settings: &RidgeSettings,
     out: &Path,
     on: &mut OnEvent<'_>,
 ) -> Result<()> {
+    data.check()?;
     let RidgeData { x, y, groups, test } = data;
+    let (x, y) = (x.values, y.values);
     let folds = groups
         .as_deref()
         .map(Folds::leave_one_group_out)
@@ -84,9 +146,9 @@ pub fn fit_arrays(
         npz.add("intercept", &intercept)?;
     }
     if let Some((x_test, y_test)) = test {
-        let x_test = delayed(x_test, None, settings.delays.as_ref())?;
+        let x_test = delayed(x_test.values, None, settings.delays.as_ref())?;
         let predicted = fitted.predict(x_test.view())?;
-        let (r, r2) = scores(predicted.view(), y_test.view())?;
+        let (r, r2) = scores(predicted.view(), y_test.values.view())?;
         npz.add("r", &r)?;
         npz.add("r2", &r2)?;
     }

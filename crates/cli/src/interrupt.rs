@@ -10,7 +10,7 @@ pub(crate) fn install() -> Result<(), ctrlc::Error> {
         if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(1);
         }
-        say!("\nstopping at the next step, what is done is kept (Ctrl-C again to stop at once)");
+        say!("\nstopping at the next step (Ctrl-C again to stop at once)");
     })
 }
 

@@ -46,9 +46,21 @@ enum Command {
     Demo(commands::demo::Args),
 }
 
+impl Command {
+    /// Whether a run that was stopped leaves something for the next.
+    fn resumes(&self) -> bool {
+        match self {
+            Self::Extract(args) => args.keeps_features(),
+            Self::Encode(_) | Self::Demo(_) => true,
+            Self::Ridge(_) | Self::Check(_) | Self::Simulate(_) => false,
+        }
+    }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     progress::init_log();
+    let resumes = cli.command.resumes();
     let run = || -> anyhow::Result<ExitCode> {
         interrupt::install()?;
         if let Some(threads) = cli.threads {
@@ -66,8 +78,12 @@ fn main() -> ExitCode {
         }
     };
     run().unwrap_or_else(|error| {
-        say!("error: {}", message(&error));
         let stopped = matches!(error.downcast_ref(), Some(BraintuneError::Cancelled));
+        let advice = match resumes && stopped {
+            true => "; the same command goes on from what is done",
+            false => "",
+        };
+        say!("error: {}{advice}", message(&error));
         ExitCode::from(if stopped { 1 } else { 2 })
     })
 }

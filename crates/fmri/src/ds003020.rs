@@ -29,6 +29,8 @@ use crate::{FmriError, ResponseFile, Responses, Result, Story, StoryDataset, Sto
 
 const TR_S: f64 = 2.0;
 const FIRST_TR_S: f64 = -9.0;
+/// More TRs than any story has (55 hours): a damaged file must not ask for memory.
+const LONGEST_STORY_TRS: usize = 100_000;
 /// TRs of `respdict.json` that lie past the grid.
 const N_PAST_GRID: usize = 5;
 /// Rows of the grid that are not stored, and the trim of training stories.
@@ -68,7 +70,7 @@ impl Ds003020 {
     /// # Errors
     ///
     /// [`FmriError::Missing`] if `dir` or `respdict.json` is not there, [`FmriError::RespDict`] if
-    /// that file is not a JSON object of whole numbers greater than 20, [`FmriError::Pointer`],
+    /// that file is not a JSON object of whole numbers from 21 to 100,000, [`FmriError::Pointer`],
     /// [`FmriError::Io`].
     pub fn open(dir: &Path) -> Result<Self> {
         if !dir.is_dir() {
@@ -245,11 +247,14 @@ fn read_respdict(path: &Path) -> Result<Vec<(String, usize)>> {
     let lengths = deserializer
         .deserialize_map(LengthsVisitor)
         .map_err(|error| malformed(format!("expected {{\"story\": n_trs, ...}}: {error}")))?;
+    if lengths.is_empty() {
+        return Err(malformed("it lists no story".to_owned()));
+    }
     let shortest = STORED.start() + STORED.end() + N_PAST_GRID + 1;
     for (k, (name, n_acquired)) in lengths.iter().enumerate() {
-        if *n_acquired < shortest {
+        if !(shortest..=LONGEST_STORY_TRS).contains(n_acquired) {
             return Err(malformed(format!(
-                "story {name} has {n_acquired} TRs, expected at least {shortest}"
+                "story {name} has {n_acquired} TRs, expected {shortest} to {LONGEST_STORY_TRS}"
             )));
         }
         if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {

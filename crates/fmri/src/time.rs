@@ -5,13 +5,18 @@
 //! [`Trim`] leaves. Held by `tests/it/time.rs`.
 
 use std::fmt;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::str::FromStr;
 
 use ndarray::Array1;
 use serde::{Deserialize, Serialize};
 
 use crate::{FmriError, Result};
+
+/// How long before the end of the grid of TRs a story's sound may end, in seconds.
+const MAX_SOUND_BEFORE_GRID_END_S: f64 = 30.0;
+/// How long after it.
+const MAX_SOUND_AFTER_GRID_S: f64 = 10.0;
 
 /// Index of a TR on its story's grid, counted from the first row of the untrimmed grid.
 ///
@@ -112,6 +117,13 @@ impl StoryTiming {
     #[must_use]
     pub fn end_s(&self) -> f64 {
         self.first_tr_s + (self.n_trs as f64 - 0.5) * self.tr_s
+    }
+
+    /// Lengths in seconds that the story's sound can have: it ends at most 30 s before the grid
+    /// and at most 10 s after it (in 26 stories of ds003020, 16 s before to 3 s after).
+    #[must_use]
+    pub fn sound_lengths_s(&self) -> RangeInclusive<f64> {
+        self.end_s() - MAX_SOUND_BEFORE_GRID_END_S..=self.end_s() + MAX_SOUND_AFTER_GRID_S
     }
 }
 

@@ -10,7 +10,6 @@ use sha2::{Digest, Sha256};
 
 use super::config_file::ConfigFile;
 use super::weights::WeightsFile;
-use crate::disk::hex;
 use crate::error::{BackboneError, Result, io_error};
 
 /// An opened HuggingFace checkpoint folder: `config.json` read, weights found but not loaded.
@@ -92,7 +91,7 @@ impl Checkpoint {
             std::io::copy(&mut file, &mut HashWriter(&mut hasher))
                 .map_err(io_error("read", path))?;
         }
-        Ok(hex(&hasher.finalize()))
+        Ok(hex::encode(hasher.finalize()))
     }
 
     /// Puts the checkpoint's tensors into `module`, converted to f32.

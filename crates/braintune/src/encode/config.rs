@@ -66,32 +66,53 @@ pub struct EncodeConfig {
 const CHUNK_ROWS: usize = 20;
 const N_BOOTS: usize = 3;
 
-/// Turns settings into folds over the training rows.
-#[derive(Debug, Clone, Copy)]
-pub struct FoldPlan<'a> {
-    /// Rows of each training story.
-    pub rows_per_story: &'a [usize],
-}
-
-impl FoldPlan<'_> {
-    /// The folds.
+impl CrossValidation {
+    /// The folds over training rows, of which each story has so many.
     ///
     /// # Errors
     /// Fewer than two stories to leave one out of, or too few rows for chunks.
-    pub fn folds(self, cv: CrossValidation, seed: u64) -> Result<Folds> {
-        let n_rows: usize = self.rows_per_story.iter().sum();
-        Ok(match cv {
-            CrossValidation::Story => {
+    pub fn folds(self, rows_per_story: &[usize], seed: u64) -> Result<Folds> {
+        let n_rows: usize = rows_per_story.iter().sum();
+        Ok(match self {
+            Self::Story => {
                 let labels: Vec<i64> = (0..)
-                    .zip(self.rows_per_story)
+                    .zip(rows_per_story)
                     .flat_map(|(story, &n)| std::iter::repeat_n(story, n))
                     .collect();
                 Folds::leave_one_group_out(&labels)?
             }
-            CrossValidation::Bootstrap => {
+            Self::Bootstrap => {
                 let n_chunks = n_rows / 4 / CHUNK_ROWS;
                 Folds::bootstrap_chunks(n_rows, N_BOOTS, CHUNK_ROWS, n_chunks, seed)?
             }
+        })
+    }
+}
+
+impl EncodeConfig {
+    /// Method of Moussa & Toneva 2025: delays 1 to 4 TRs, 15 alphas from 10 to 10,000, one story
+    /// left out at a time, R², trims 10,5, every other story for training, no ceiling, no regions.
+    ///
+    /// # Errors
+    /// None in practice: the defaults are checked as any setting is.
+    pub fn new(subject: &str, test_stories: Vec<String>) -> Result<Self> {
+        Ok(Self {
+            subject: subject.to_owned(),
+            train_stories: None,
+            test_stories,
+            delays: "1,2,3,4".parse()?,
+            alphas: "logspace:1:4:15".parse()?,
+            cv: CrossValidation::Story,
+            score: CvScore::R2,
+            trim: Trim::new(10, 5),
+            test_trim: Trim::new(10, 5),
+            delays_cross_stories: false,
+            bad_voxels: BadVoxels::Stop,
+            noise_ceiling: None,
+            ceiling_threshold: 0.05,
+            regions: Regions::default(),
+            seed: 42,
+            memory_budget: 1 << 30,
         })
     }
 }

@@ -12,7 +12,7 @@ use braintune_fmri::Lanczos;
 use ndarray::{Array2, s};
 
 use super::inputs::{Inputs, StoryInput};
-use crate::error::Result;
+use crate::error::{Result, naming};
 use crate::event::{Event, OnEvent};
 
 /// Features of every story: `train[story][layer]` and `test[story][layer]`, `[n_kept_trs, d_model]`.
@@ -53,7 +53,8 @@ fn of_story(
     on: &mut dyn FnMut(ExtractionProgress) -> ControlFlow<()>,
 ) -> Result<Vec<Array2<f32>>> {
     let audio = load_audio(&story.audio)?;
-    let features = extractor.extract_observed(&audio, on)?;
+    let features = extractor.extract_observed(&audio, on);
+    let features = features.map_err(|error| naming(&story.audio, error))?;
     let lanczos = Lanczos::for_tr_times(&story.tr_times)?;
     let mut layers = Vec::with_capacity(features.layers().len());
     for layer in features.layers() {

@@ -10,13 +10,10 @@ use braintune_encoding::Folds;
 use braintune_fmri::{Responses, StoryDataset, Trim};
 use serde_json::{Value, json};
 
-use super::config::{BadVoxels, EncodeConfig, FoldPlan};
+use super::config::{BadVoxels, EncodeConfig};
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 use crate::provenance::{file_sha256, values_sha256};
-
-/// Time by which the sound may end before the grid of TRs, as in `check_dataset`.
-const LONGEST_SILENCE_S: f64 = 30.0;
 
 /// Stories of one participant, found and fit for use.
 #[derive(Debug)]
@@ -86,17 +83,14 @@ impl Inputs {
         }
         check_delays(&inputs.train, config)?;
         check_delays(&inputs.test, config)?;
-        inputs.folds(config)?;
+        inputs.folds(config)?; // settings that give none are said before anything long begins
         Ok(inputs)
     }
 
     /// The folds over the training rows.
     pub(super) fn folds(&self, config: &EncodeConfig) -> Result<Folds> {
         let rows_per_story: Vec<usize> = self.train.iter().map(|story| story.rows.len()).collect();
-        FoldPlan {
-            rows_per_story: &rows_per_story,
-        }
-        .folds(config.cv, config.seed)
+        config.cv.folds(&rows_per_story, config.seed)
     }
 
     pub(super) fn n_stories(&self) -> usize {
@@ -104,7 +98,12 @@ impl Inputs {
     }
 
     /// Settings and hashes, for provenance and for the key of a result.
-    pub(super) fn record(&self, config: &EncodeConfig, weights: &str, windows: &str) -> Value {
+    pub(super) fn record(
+        &self,
+        config: &EncodeConfig,
+        (model_name, weights): (&str, &str),
+        features: &str,
+    ) -> Value {
         let stories = |stories: &[StoryInput]| -> Vec<Value> {
             stories
                 .iter()
@@ -120,8 +119,9 @@ impl Inputs {
         };
         json!({
             "subject": config.subject,
+            "model": model_name,
             "model_sha256": weights,
-            "features": windows,
+            "features": features,
             "train": stories(&self.train),
             "test": stories(&self.test),
             "delays": config.delays.as_slice(),
@@ -184,11 +184,12 @@ fn quick_check(
     let audio = dataset.story(name)?.require_audio()?;
     let length_s = probe_audio(audio)?.duration_s();
     let timing = dataset.timing(name)?;
-    let end_s = timing.end_s();
-    if let Some(length_s) = length_s.filter(|&length_s| length_s < end_s - LONGEST_SILENCE_S) {
+    let shortest_s = *timing.sound_lengths_s().start();
+    if let Some(length_s) = length_s.filter(|&length_s| length_s < shortest_s) {
         return Err(BraintuneError::Input(format!(
-            "story {name}: {} holds {length_s:.1} s of audio, its TRs end at {end_s} s; is it the right file?",
-            audio.display()
+            "story {name}: {} holds {length_s:.1} s of audio, its TRs end at {} s; is it the right file?",
+            audio.display(),
+            timing.end_s()
         )));
     }
     let (_, n) = dataset.response_shape(subject, name)?;
@@ -248,7 +249,9 @@ impl StoryInput {
         trim: Trim,
     ) -> Result<Self> {
         let timing = dataset.timing(name)?;
-        let rows = trim.rows(timing.n_trs())?;
+        let rows = trim
+            .rows(timing.n_trs())
+            .map_err(|e| BraintuneError::Input(format!("story {name}: {e} TRs")))?;
         let all = dataset.responses(&config.subject, name)?;
         let responses = all.rows(rows.clone())?;
         check_values(&responses, config, name)?;
@@ -281,13 +284,13 @@ fn check_values(responses: &Responses, config: &EncodeConfig, story: &str) -> Re
         bad.constant_voxels.len(),
     );
     match config.bad_voxels {
-        BadVoxels::Zero if bad.n_infinite == 0 => {
+        _ if bad.n_infinite > 0 => Err(BraintuneError::Input(format!(
+            "{found}; mend the infinite ones, they are never used"
+        ))),
+        BadVoxels::Zero => {
             tracing::warn!("{found}; NaN is taken as 0, these voxels get low or no correlation");
             Ok(())
         }
-        BadVoxels::Zero => Err(BraintuneError::Input(format!(
-            "{found}; mend the infinite ones"
-        ))),
         BadVoxels::Stop => Err(BraintuneError::Input(format!(
             "{found}; `--bad-voxels zero` takes NaN as 0 and goes on, as the field's reference code does"
         ))),

@@ -18,7 +18,7 @@ use std::path::Path;
 use braintune_backbone::{CachedExtractor, FeatureExtractor, PretrainedModel, Windows};
 use braintune_fmri::StoryDataset;
 
-pub use config::{BadVoxels, CrossValidation, EncodeConfig, FoldPlan};
+pub use config::{BadVoxels, CrossValidation, EncodeConfig};
 pub use regions::Regions;
 
 use crate::error::{BraintuneError, Result};
@@ -71,7 +71,7 @@ pub fn run(
     let inputs = inputs::Inputs::check(dataset, config, on)?;
     let weights = model.weights_sha256().to_owned();
     let extractor = CachedExtractor::new(model.into_windowed(windows), weights.clone(), cache)?;
-    let record = inputs.record(config, &weights, &extractor.settings());
+    let record = inputs.record(config, (model_name, &weights), &extractor.settings());
     let provenance = Provenance::new(command, record);
     if output::is_complete(out, &provenance) {
         return Ok(Outcome::AlreadyDone);

@@ -13,7 +13,7 @@ use super::config::EncodeConfig;
 use super::layers::LayerResult;
 use crate::arrays::{Npz, write_atomically};
 use crate::error::{Result, file_error, io_error};
-use crate::provenance::Provenance;
+use crate::provenance::{Provenance, remove_if_there};
 
 /// Holds finished layers while the job runs; a name that nothing else uses.
 const STATE: &str = ".encode-state";
@@ -79,12 +79,7 @@ pub(super) fn write(
     let rows = alignment_rows(results, config);
     // From here until the new one is written the folder is not a complete result.
     let record = out.join("provenance.json");
-    match std::fs::remove_file(&record) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => {
-            return Err(io_error("replace", &record)(e));
-        }
-        _ => {}
-    }
+    remove_if_there(&record)?;
     write_csv(
         &out.join("alignment.csv"),
         &rows,

@@ -1,8 +1,11 @@
 //! Regions of interest as named lists of voxels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::fmt;
 use std::path::Path;
 
+use serde::Deserializer;
+use serde::de::{MapAccess, Visitor};
 use serde_json::Value;
 
 use crate::error::{BraintuneError, Result, file_error, io_error};
@@ -16,18 +19,23 @@ impl Regions {
     /// Reads `{"name": [voxel, …], …}`.
     ///
     /// # Errors
-    /// Not such a file, an empty region, a voxel named twice in one region, a region called `all`.
+    /// Not such a file, an empty region, a region without a name or one called `all`, a name that
+    /// is there twice, a voxel that is there twice in one region.
     pub fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).map_err(io_error("read", path))?;
         let expected = "expected {\"region\": [voxel indices from 0, …], …}";
-        let regions: BTreeMap<String, Vec<usize>> = serde_json::from_str(&text)
+        let regions = serde_json::Deserializer::from_str(&text)
+            .deserialize_map(EveryRegion)
             .map_err(|e| file_error(path, format!("{expected}: {e}")))?;
+        let mut names = HashSet::new();
         for (name, voxels) in &regions {
-            let distinct: std::collections::HashSet<_> = voxels.iter().collect();
+            let distinct: HashSet<_> = voxels.iter().collect();
             let problem = match () {
                 () if name == "all" => {
                     "region `all` always stands for every voxel, call it something else".to_owned()
                 }
+                () if name.trim().is_empty() => "a region has no name".to_owned(),
+                () if !names.insert(name) => format!("region {name} is there twice"),
                 () if voxels.is_empty() => format!("region {name} is empty"),
                 () if distinct.len() != voxels.len() => {
                     format!("region {name} names a voxel twice")
@@ -36,7 +44,7 @@ impl Regions {
             };
             return Err(file_error(path, problem));
         }
-        Ok(Self(regions))
+        Ok(Self(regions.into_iter().collect()))
     }
 
     /// # Errors
@@ -65,5 +73,24 @@ impl Regions {
 
     pub(super) fn to_json(&self) -> Value {
         serde_json::to_value(&self.0).unwrap_or_default()
+    }
+}
+
+/// Keeps names that are there twice, which a map would lose.
+struct EveryRegion;
+
+impl<'de> Visitor<'de> for EveryRegion {
+    type Value = Vec<(String, Vec<usize>)>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object of lists of voxels")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut regions = Vec::new();
+        while let Some(region) = map.next_entry()? {
+            regions.push(region);
+        }
+        Ok(regions)
     }
 }

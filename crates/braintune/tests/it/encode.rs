@@ -5,11 +5,9 @@ use std::path::Path;
 
 use braintune::audio::SampleRate;
 use braintune::backbone::{PretrainedModel, Windows};
-use braintune::encode::{
-    self, AlignmentRow, BadVoxels, CrossValidation, EncodeConfig, Outcome, Regions,
-};
-use braintune::encoding::{CvScore, pearson_r};
-use braintune::fmri::{Ds003020, Trim};
+use braintune::encode::{self, AlignmentRow, EncodeConfig, Outcome};
+use braintune::encoding::pearson_r;
+use braintune::fmri::Ds003020;
 use braintune::simulation::{SimulatedParticipant, SimulationConfig, simulate};
 use braintune::{BraintuneError, Event};
 use burn::tensor::Device;
@@ -25,23 +23,11 @@ fn participant(folder: &Path) -> SimulatedParticipant {
 }
 
 fn config(participant: &SimulatedParticipant) -> EncodeConfig {
+    let test = vec![participant.test_story().to_owned()];
     EncodeConfig {
-        subject: participant.subject().to_owned(),
-        train_stories: None,
-        test_stories: vec![participant.test_story().to_owned()],
-        delays: "1,2,3,4".parse().unwrap(),
         alphas: "logspace:0:4:15".parse().unwrap(),
-        cv: CrossValidation::Story,
-        score: CvScore::R2,
-        trim: Trim::new(10, 5),
-        test_trim: Trim::new(10, 5),
-        delays_cross_stories: false,
-        bad_voxels: BadVoxels::Stop,
-        noise_ceiling: None,
-        ceiling_threshold: 0.05,
-        regions: Regions::default(),
-        seed: 42,
         memory_budget: 1 << 28,
+        ..EncodeConfig::new(participant.subject(), test).unwrap()
     }
 }
 

@@ -115,11 +115,6 @@ enum Compat {
     Huth,
 }
 
-/// Noise ceilings at or below it say too little about a voxel to divide by.
-const CEILING_THRESHOLD: f32 = 0.05;
-/// Bytes of responses and fits in memory at once.
-const MEMORY_BUDGET: usize = 1 << 30;
-
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = Windows::new(args.window_s, args.stride_s)?;
     let dataset = Ds003020::open(&args.dataset)?;
@@ -164,9 +159,7 @@ fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfi
         );
     }
     Ok(EncodeConfig {
-        subject: args.subject.clone(),
         train_stories: args.train_stories.clone(),
-        test_stories: args.test_stories.clone(),
         delays: args.delays.clone(),
         alphas: args.alphas.clone(),
         cv: match cv {
@@ -182,7 +175,6 @@ fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfi
             Bad::Zero => BadVoxels::Zero,
         },
         noise_ceiling: noise_ceiling.transpose()?,
-        ceiling_threshold: CEILING_THRESHOLD,
         regions: args
             .rois
             .as_deref()
@@ -190,6 +182,6 @@ fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfi
             .transpose()?
             .unwrap_or_default(),
         seed: args.seed,
-        memory_budget: MEMORY_BUDGET,
+        ..EncodeConfig::new(&args.subject, args.test_stories.clone())?
     })
 }

@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use braintune::Event;
+use anyhow::Context;
 use braintune::backbone::{CachedExtractor, FeatureExtractor, LayerFeatures, Windows};
 use braintune::provenance::{Provenance, file_sha256};
+use braintune::{BraintuneError, Event};
 
 use super::model::{CacheArgs, ModelArgs};
 use super::{check_output, command_line};
@@ -43,6 +44,13 @@ pub(crate) struct Args {
     no_cache: bool,
 }
 
+impl Args {
+    /// Whether features are kept for the next run.
+    pub(crate) fn keeps_features(&self) -> bool {
+        !self.no_cache
+    }
+}
+
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = Windows::new(args.window_s, args.stride_s)?;
     let audio = braintune::audio::load_audio(&args.audio)?;
@@ -55,22 +63,23 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         model.into_windowed(windows)
     };
     let settings = extractor.settings();
-    if !args.no_cache {
+    if args.keeps_features() {
         extractor = Box::new(CachedExtractor::new(
             extractor,
             weights.clone(),
             &args.cache.folder()?,
         )?);
     }
-    let features = extract(extractor.as_ref(), args, &audio)?;
-    features.write(&args.out)?;
+    let features = extract(extractor.as_ref(), args, &audio)
+        .with_context(|| args.audio.display().to_string())?;
     let inputs = serde_json::json!({
         "model_sha256": weights,
         "audio_sha256": file_sha256(&args.audio)?,
         "features": settings,
     });
-    Provenance::new(command_line(), inputs)
-        .write(&args.out.with_added_extension("provenance.json"))?;
+    Provenance::new(command_line(), inputs).write_beside(&args.out, |out| {
+        features.write(out).map_err(BraintuneError::from)
+    })?;
     let (n_times, n_states) = (features.times().len(), features.layers().len());
     say!(
         "wrote {n_states} hidden states at {n_times} times to {}",
@@ -95,5 +104,5 @@ fn extract(
             n_stories: 1,
         })
     });
-    Ok(features.map_err(braintune::BraintuneError::from)?)
+    Ok(features.map_err(BraintuneError::from)?)
 }

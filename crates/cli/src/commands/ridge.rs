@@ -1,12 +1,12 @@
 //! `braintune ridge`: cross-validated ridge over `.npy` arrays.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use braintune::arrays::{read_labels, read_matrix};
 use braintune::encoding::{Alphas, CvScore, Delays, Solver};
 use braintune::provenance::{Provenance, sha256_hex, values_sha256};
-use braintune::ridge::{RidgeData, RidgeSettings, fit_arrays};
+use braintune::ridge::{NamedMatrix, RidgeData, RidgeSettings, fit_arrays};
 use clap::ValueEnum;
 
 use super::{check_output, command_line};
@@ -97,20 +97,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
     ];
     check_output(&args.out, &inputs.into_iter().flatten().collect::<Vec<_>>())?;
     let test = match (&args.x_test, &args.y_test) {
-        (Some(x), Some(y)) => Some((read_matrix(x)?, read_matrix(y)?)),
+        (Some(x), Some(y)) => Some((read(x)?, read(y)?)),
         _ => None,
     };
     let data = RidgeData {
-        x: read_matrix(&args.x)?,
-        y: read_matrix(&args.y)?,
+        x: read(&args.x)?,
+        y: read(&args.y)?,
         groups: args.groups.as_deref().map(read_labels).transpose()?,
         test,
     };
     let inputs = serde_json::json!({
-        "x_f32_sha256": values_sha256(data.x.view()),
-        "y_f32_sha256": values_sha256(data.y.view()),
+        "x_f32_sha256": values_sha256(data.x.values.view()),
+        "y_f32_sha256": values_sha256(data.y.values.view()),
         "groups_sha256": data.groups.as_ref().map(|groups| sha256_hex(format!("{groups:?}").as_bytes())),
-        "test_f32_sha256": data.test.as_ref().map(|(x, y)| [values_sha256(x.view()), values_sha256(y.view())]),
+        "test_f32_sha256": data.test.as_ref().map(|(x, y)| [values_sha256(x.values.view()), values_sha256(y.values.view())]),
         "coef": args.coef,
         "alphas": args.alphas.as_slice(),
         "score": format!("{:?}", args.score),
@@ -130,12 +130,20 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         delays: args.delays,
         coef: args.coef,
     };
-    let n_voxels = data.y.ncols();
+    let n_voxels = data.y.values.ncols();
     let mut progress = Progress::new();
-    fit_arrays(data, &settings, &args.out, &mut |event| progress.on(event))?;
+    Provenance::new(command_line(), inputs).write_beside(&args.out, |out| {
+        fit_arrays(data, &settings, out, &mut |event| progress.on(event))
+    })?;
     drop(progress);
-    Provenance::new(command_line(), inputs)
-        .write(&args.out.with_added_extension("provenance.json"))?;
     say!("fitted {n_voxels} voxels, wrote {}", args.out.display());
     Ok(ExitCode::SUCCESS)
+}
+
+/// A matrix under the name of its file.
+fn read(path: &Path) -> anyhow::Result<NamedMatrix> {
+    Ok(NamedMatrix {
+        name: path.display().to_string(),
+        values: read_matrix(path)?,
+    })
 }

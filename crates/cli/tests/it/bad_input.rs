@@ -145,7 +145,21 @@ fn stories_subjects_and_settings_that_are_not_there() {
         &["two"],
     );
     assert_refused(&encode(folder.path(), &["--trim", "0,5"]), &["rows"]);
-    assert_refused(&encode(folder.path(), &["--trim", "400,5"]), &["400"]);
+    assert_refused(
+        &encode(folder.path(), &["--trim", "400,5"]),
+        &["story", &train[0], "400"],
+    );
+    let rois = folder.path().join("rois.json");
+    for (text, part) in [
+        ("{\"a\": [0], \"a\": [1]}", "there twice"),
+        ("{\"\": [0]}", "no name"),
+        ("{\"a\": [0, 0]}", "names a voxel twice"),
+        ("{\"a\": [99999]}", "99999"),
+        ("[0]", "rois.json"),
+    ] {
+        std::fs::write(&rois, text).unwrap();
+        assert_refused(&encode(folder.path(), &["--rois", "rois.json"]), &[part]);
+    }
     let subject = [
         "encode",
         "--dataset",
@@ -167,6 +181,12 @@ fn stories_subjects_and_settings_that_are_not_there() {
         ),
         &["S9", "SIM01"],
     );
+    let respdict = folder.path().join("dataset/derivative/respdict.json");
+    for (text, part) in [("{}", "no story"), ("{\"a\": 900000000000000}", "100000")] {
+        std::fs::write(&respdict, text).unwrap();
+        let check = ["check", "--dataset", "dataset"];
+        assert_refused(&braintune(folder.path(), &check), &["respdict.json", part]);
+    }
 }
 
 #[test]

@@ -89,8 +89,23 @@ fn arrays_and_flags_that_do_not_fit_are_refused() {
     };
     swapped("text.npy", "y.npy", &["text.npy"]);
     swapped("cut.npy", "y.npy", &["cut.npy", "truncated"]);
-    swapped("x.npy", "nan.npy", &["NaN", "row 7", "column 2"]);
-    swapped("x.npy", "short.npy", &["60", "7"]);
+    swapped("x.npy", "nan.npy", &["nan.npy", "NaN", "row 7", "column 2"]);
+    swapped(
+        "x.npy",
+        "short.npy",
+        &["x.npy has 60 rows", "short.npy has 7"],
+    );
+    let mut absurd = whole[..128].to_vec();
+    let shape = absurd.windows(5).position(|w| w == b"(60, ").unwrap();
+    absurd[shape..shape + 20].copy_from_slice(b"(6000000000000, 99)}");
+    std::fs::write(at("absurd.npy"), absurd).unwrap();
+    swapped("absurd.npy", "y.npy", &["absurd.npy", "6000000000000"]);
+    let tested = |x: &str, y: &str, parts: &[&str]| {
+        refused(&["--groups", "g.npy", "--x-test", x, "--y-test", y], parts);
+    };
+    tested("y.npy", "y.npy", &["x.npy has 5 columns", "y.npy has 4"]);
+    tested("x.npy", "x.npy", &["y.npy has 4 columns", "x.npy has 5"]);
+    tested("x.npy", "nan.npy", &["nan.npy", "row 7"]);
     assert!(!at("fit.npz").exists());
 }
 

@@ -12,10 +12,6 @@ use crate::response_file::{DATA, REPEATS};
 use crate::responses::{BadValueScan, BadValues};
 use crate::{Ds003020, FmriError, ResponseFile, Result, Story, StoryDataset, read_textgrid};
 
-/// How long after the end of the grid of TRs the sound may end, in seconds.
-const MAX_SOUND_AFTER_GRID_S: f64 = 10.0;
-/// How long before the end of the grid of TRs the sound may end, in seconds.
-const MAX_SOUND_BEFORE_GRID_END_S: f64 = 30.0;
 /// How long after the end of the sound labels may end, in seconds.
 const MAX_LABELS_AFTER_SOUND_S: f64 = 1.0;
 /// Columns that a message names at most.
@@ -106,14 +102,14 @@ impl Checker<'_> {
         let Ok(timing) = self.dataset.timing(story) else {
             return;
         };
-        let silence_s = timing.end_s() - sound_s;
-        if !(-MAX_SOUND_AFTER_GRID_S..=MAX_SOUND_BEFORE_GRID_END_S).contains(&silence_s) {
+        let expected = timing.sound_lengths_s();
+        if !expected.contains(&sound_s) {
             found.fail(format!(
                 "the sound of {story} lasts {sound_s:.1} s, its TRs (respdict.json) last until \
                  {:.1} s: expected a sound of {:.1} to {:.1} s",
                 timing.end_s(),
-                timing.end_s() - MAX_SOUND_BEFORE_GRID_END_S,
-                timing.end_s() + MAX_SOUND_AFTER_GRID_S,
+                expected.start(),
+                expected.end(),
             ));
         }
     }
