@@ -18,7 +18,7 @@ pub enum BackboneError {
         source: std::io::Error,
     },
     /// The folder lacks a file that every HuggingFace checkpoint has.
-    #[error("{} has no {what}; a HuggingFace checkpoint folder holds config.json, preprocessor_config.json and model.safetensors (or its shards with model.safetensors.index.json)", path.display())]
+    #[error("{} has no {what}; a HuggingFace checkpoint folder holds config.json, preprocessor_config.json and model.safetensors or pytorch_model.bin (or shards with their index)", path.display())]
     MissingFile {
         /// The checkpoint folder.
         path: PathBuf,
@@ -63,6 +63,20 @@ pub enum BackboneError {
         /// All missing keys.
         names: Vec<String>,
     },
+    /// The weights hold tensors of the encoder that the configuration has no place for.
+    #[error("{}: {} tensor(s) that config.json does not call for, the first is {}; the configuration does not belong to these weights", path.display(), names.len(), names.first().map_or("?", String::as_str))]
+    UnexpectedTensors {
+        /// The checkpoint folder.
+        path: PathBuf,
+        /// Their keys.
+        names: Vec<String>,
+    },
+    /// No part of a backbone by that name.
+    #[error("cannot freeze {0}: expected feature-encoder, feature-projection, layers:I-J or all")]
+    Part(String),
+    /// Settings of low-rank updates that make none.
+    #[error("LoRA: {0}")]
+    Lora(String),
     /// A tensor has another shape than the configuration calls for.
     #[error("{}: tensor {name} has shape {got:?}, config.json calls for {expected:?}", path.display())]
     TensorShape {

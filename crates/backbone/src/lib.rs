@@ -21,14 +21,19 @@
 //! # }
 //! ```
 
+mod attention;
 mod backbone;
 mod cache;
 mod checkpoint;
+mod contract;
 mod disk;
 mod error;
 mod extractor;
 mod feature_file;
+mod lora;
+mod parts;
 mod pretrained;
+mod wav2vec2;
 mod whisper;
 mod whole;
 mod windowed;
@@ -37,9 +42,13 @@ mod windows;
 pub use backbone::{BackboneSpec, HiddenStates, SpeechBackbone};
 pub use cache::CachedExtractor;
 pub use checkpoint::{Checkpoint, ConfigFile};
+pub use contract::check_speech_backbone;
 pub use error::{BackboneError, Result};
 pub use extractor::{ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction};
+pub use lora::{LoraConfig, LoraTarget};
+pub use parts::{CheckpointBackbone, FrozenPart};
 pub use pretrained::{PretrainedModel, SUPPORTED_MODEL_TYPES};
+pub use wav2vec2::{FeatExtractNorm, Wav2Vec2Config, Wav2Vec2Family, Wav2Vec2Model};
 pub use whisper::{WhisperConfig, WhisperEncoder};
 pub use whole::WholeClipExtractor;
 pub use windowed::WindowedExtractor;

@@ -8,13 +8,14 @@ use crate::backbone::{BackboneSpec, SpeechBackbone};
 use crate::checkpoint::Checkpoint;
 use crate::error::{BackboneError, Result};
 use crate::extractor::FeatureExtractor;
+use crate::wav2vec2::Wav2Vec2Model;
 use crate::whisper::WhisperEncoder;
 use crate::whole::WholeClipExtractor;
 use crate::windowed::WindowedExtractor;
 use crate::windows::Windows;
 
 /// Values of `model_type` that [`PretrainedModel::load`] takes.
-pub const SUPPORTED_MODEL_TYPES: &str = "whisper";
+pub const SUPPORTED_MODEL_TYPES: &str = "wav2vec2, hubert, wavlm, data2vec-audio, whisper";
 
 /// A backbone loaded from a checkpoint folder, whatever its family.
 #[derive(Debug)]
@@ -28,6 +29,7 @@ pub struct PretrainedModel {
 #[derive(Debug)]
 enum Family {
     Whisper(Box<WhisperEncoder>),
+    Wav2Vec2(Box<Wav2Vec2Model>),
 }
 
 impl PretrainedModel {
@@ -42,6 +44,9 @@ impl PretrainedModel {
                 &checkpoint,
                 &device,
             )?)),
+            "wav2vec2" | "hubert" | "wavlm" | "data2vec-audio" => Family::Wav2Vec2(Box::new(
+                Wav2Vec2Model::from_checkpoint(&checkpoint, &device)?,
+            )),
             found => {
                 return Err(BackboneError::UnknownModelType {
                     path: checkpoint.config().path().to_path_buf(),
@@ -63,6 +68,7 @@ impl PretrainedModel {
     pub fn spec(&self) -> &BackboneSpec {
         match &self.family {
             Family::Whisper(model) => model.spec(),
+            Family::Wav2Vec2(model) => model.spec(),
         }
     }
 
@@ -82,11 +88,18 @@ impl PretrainedModel {
     /// An extractor of one feature per causal window.
     #[must_use]
     pub fn into_windowed(self, windows: Windows) -> Box<dyn FeatureExtractor> {
+        let (device, batch_size) = (self.device, self.batch_size);
+        fn windowed<B: SpeechBackbone + Sync + 'static>(
+            model: B,
+            windows: Windows,
+            (device, batch_size): (Device, usize),
+        ) -> Box<dyn FeatureExtractor> {
+            let extractor = WindowedExtractor::new(model, windows, device);
+            Box::new(extractor.with_batch_size(batch_size))
+        }
         match self.family {
-            Family::Whisper(model) => {
-                let extractor = WindowedExtractor::new(*model, windows, self.device);
-                Box::new(extractor.with_batch_size(self.batch_size))
-            }
+            Family::Whisper(model) => windowed(*model, windows, (device, batch_size)),
+            Family::Wav2Vec2(model) => windowed(*model, windows, (device, batch_size)),
         }
     }
 
@@ -95,6 +108,7 @@ impl PretrainedModel {
     pub fn into_whole_clip(self) -> Box<dyn FeatureExtractor> {
         match self.family {
             Family::Whisper(model) => Box::new(WholeClipExtractor::new(*model, self.device)),
+            Family::Wav2Vec2(model) => Box::new(WholeClipExtractor::new(*model, self.device)),
         }
     }
 }

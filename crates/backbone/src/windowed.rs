@@ -54,9 +54,10 @@ impl<B: SpeechBackbone> WindowedExtractor<B> {
     fn windows_over(&self, audio: &Waveform) -> Result<Vec<(f64, Range<usize>)>> {
         let spec = self.backbone.spec();
         check_audio(audio, spec)?;
-        let windows = self
+        let mut windows = self
             .windows
             .over(audio.samples().len(), spec.sample_rate.as_hz());
+        windows.retain(|(_, samples)| samples.len() >= spec.min_samples);
         let longest = windows.iter().map(|(_, samples)| samples.len()).max();
         match (longest, spec.max_samples) {
             (None, _) => Err(BackboneError::Audio(format!(

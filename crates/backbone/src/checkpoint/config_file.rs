@@ -45,6 +45,12 @@ impl ConfigFile {
         self.entries.get(key)
     }
 
+    /// The whole file.
+    #[must_use]
+    pub fn to_json(&self) -> Value {
+        Value::Object(self.entries.clone())
+    }
+
     /// The whole file as `T`; unknown keys are fine, `transformers` writes dozens.
     ///
     /// # Errors

@@ -1,9 +1,11 @@
 //! A checkpoint folder: its two configurations and its weights, single or sharded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use burn::module::Module;
+use burn::tensor::{Bytes, DType};
+use burn_pack::Tensor as PackTensor;
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot, PyTorchToBurnAdapter};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -26,7 +28,7 @@ struct ShardIndex {
 }
 
 impl Checkpoint {
-    /// Opens a folder with `config.json` and `model.safetensors` or its shards.
+    /// Opens a folder with `config.json` and `model.safetensors`, `pytorch_model.bin` or shards of one.
     ///
     /// # Errors
     /// A file that is missing, a pointer in place of data, truncated or not what it should be.
@@ -96,28 +98,26 @@ impl Checkpoint {
 
     /// Puts the checkpoint's tensors into `module`, converted to f32.
     ///
-    /// The keys' prefix is the first of `prefixes` under which `probe` exists. Tensors that the
-    /// module does not have (decoder, heads) are ignored.
+    /// The keys' prefix is found by `layout`. Tensors that belong to other parts of the checkpoint
+    /// (decoder, heads) are ignored.
     ///
     /// # Errors
-    /// Tensors that are missing, of another shape or of an unreadable type, by name.
-    pub fn load_into<M: Module>(
-        &self,
-        module: &mut M,
-        prefixes: &[&str],
-        probe: &str,
-    ) -> Result<()> {
-        let prefix = self.prefix(prefixes, probe);
+    /// Tensors that are missing, of another shape or of an unreadable type, that hold NaN, or that
+    /// the configuration has no place for, by name.
+    pub(crate) fn load_into<M: Module>(&self, module: &mut M, layout: &KeyLayout) -> Result<()> {
+        let prefix = self.prefix(layout);
         let mut tensors = Vec::new();
         let mut missing = Vec::new();
+        let mut used = HashSet::new();
         for wanted in module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true) {
-            let key = format!("{prefix}{}", wanted.name);
-            match self.find(&key) {
-                Some(shard) => {
+            match self.find(prefix, &wanted.name) {
+                Some((shard, key)) => {
                     let shape = wanted.shape.to_vec();
-                    tensors.push(shard.tensor(&key, wanted.name, shape)?);
+                    let bytes = Bytes::from_elems(shard.values(&key, &shape)?);
+                    used.insert(key);
+                    tensors.push(PackTensor::new(wanted.name, DType::F32, shape, None, bytes));
                 }
-                None => missing.push(key),
+                None => missing.push(format!("{prefix}{}", wanted.name)),
             }
         }
         if !missing.is_empty() {
@@ -126,6 +126,7 @@ impl Checkpoint {
                 names: missing,
             });
         }
+        self.check_nothing_left(prefix, layout, &used)?;
         let applied = module.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
         match applied.errors.first() {
             None => Ok(()),
@@ -136,6 +137,43 @@ impl Checkpoint {
         }
     }
 
+    /// Weights of the encoder that the configuration has no place for: a layer more, a bias that it
+    /// denies. Leaving them out would be another model.
+    fn check_nothing_left(
+        &self,
+        prefix: &str,
+        layout: &KeyLayout,
+        used: &HashSet<String>,
+    ) -> Result<()> {
+        let is_ours = |key: &&String| {
+            let name = key.strip_prefix(prefix);
+            name.is_some_and(|name| {
+                let ours = layout.parts.iter().any(|part| name.starts_with(part));
+                // A counter of training steps that no output depends on.
+                ours && !name.ends_with("num_batches_tracked")
+            })
+        };
+        let mut left: Vec<String> = self
+            .shards
+            .iter()
+            .flat_map(WeightsFile::keys)
+            .filter(|key| is_ours(&key) && !used.contains(key))
+            .collect();
+        left.sort();
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(BackboneError::UnexpectedTensors {
+            path: self.folder.clone(),
+            names: left,
+        })
+    }
+
+    /// Whether the weights hold `name` under the prefix that `layout` finds.
+    pub(crate) fn has(&self, layout: &KeyLayout, name: &str) -> bool {
+        self.find(self.prefix(layout), name).is_some()
+    }
+
     /// Checks some tensors before a module of the configured size is made: a damaged configuration
     /// must not ask for more memory than the weights could fill.
     ///
@@ -143,19 +181,17 @@ impl Checkpoint {
     /// A tensor that is missing or has another shape, by name.
     pub(crate) fn check_shapes(
         &self,
-        prefixes: &[&str],
-        probe: &str,
+        layout: &KeyLayout,
         expected: &[(String, Vec<usize>)],
     ) -> Result<()> {
-        let prefix = self.prefix(prefixes, probe);
+        let prefix = self.prefix(layout);
         for (name, shape) in expected {
-            let key = format!("{prefix}{name}");
-            match self.find(&key) {
-                Some(shard) => shard.check_shape(&key, shape).map(|_| ())?,
+            match self.find(prefix, name) {
+                Some((shard, key)) => shard.check_shape(&key, shape)?,
                 None => {
                     return Err(BackboneError::MissingTensors {
                         path: self.folder.clone(),
-                        names: vec![key],
+                        names: vec![format!("{prefix}{name}")],
                     });
                 }
             }
@@ -163,36 +199,70 @@ impl Checkpoint {
         Ok(())
     }
 
-    /// The first of `prefixes` under which `probe` exists, else the first.
-    fn prefix<'a>(&self, prefixes: &[&'a str], probe: &str) -> &'a str {
-        let found = prefixes
+    /// The first of the prefixes under which the layout's probe exists, else the first.
+    fn prefix(&self, layout: &KeyLayout) -> &'static str {
+        let found = layout
+            .prefixes
             .iter()
-            .find(|prefix| self.find(&format!("{prefix}{probe}")).is_some());
-        found.or(prefixes.first()).copied().unwrap_or_default()
+            .find(|prefix| self.find(prefix, layout.probe).is_some());
+        found
+            .or(layout.prefixes.first())
+            .copied()
+            .unwrap_or_default()
     }
 
-    fn find(&self, key: &str) -> Option<&WeightsFile> {
-        self.shards.iter().find(|shard| shard.has(key))
+    /// The file that holds `name`, and under which key: weight norm has two spellings.
+    fn find(&self, prefix: &str, name: &str) -> Option<(&WeightsFile, String)> {
+        let spellings = [Some(name.to_owned()), parametrized_name(name)];
+        spellings.into_iter().flatten().find_map(|name| {
+            let key = format!("{prefix}{name}");
+            let shard = self.shards.iter().find(|shard| shard.shape(&key).is_some());
+            shard.map(|shard| (shard, key))
+        })
     }
 }
 
-/// The folder's weight files: one, or the shards that its index names, sorted.
+/// How a family names its tensors.
+#[derive(Debug)]
+pub(crate) struct KeyLayout {
+    /// What keys may start with.
+    pub(crate) prefixes: &'static [&'static str],
+    /// A key, after the prefix, by which the prefix is known.
+    pub(crate) probe: &'static str,
+    /// What keys of the encoder start with, after the prefix.
+    pub(crate) parts: &'static [&'static str],
+}
+
+/// `PyTorch`'s newer names of the two parts of a weight norm: `weight_g` and `weight_v` are
+/// `parametrizations.weight.original0` and `original1`.
+pub(super) fn parametrized_name(name: &str) -> Option<String> {
+    let newer = |stem: &str, i| format!("{stem}parametrizations.weight.original{i}");
+    let g = name.strip_suffix("weight_g").map(|stem| newer(stem, 0));
+    g.or_else(|| name.strip_suffix("weight_v").map(|stem| newer(stem, 1)))
+}
+
+/// The folder's weight files: one, or the shards that its index names, sorted. safetensors first.
 fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
-    let single = folder.join("model.safetensors");
-    let index = folder.join("model.safetensors.index.json");
-    if single.symlink_metadata().is_ok() {
-        return Ok(vec![single]);
+    for name in ["model.safetensors", "pytorch_model.bin"] {
+        let single = folder.join(name);
+        if single.symlink_metadata().is_ok() {
+            return Ok(vec![single]);
+        }
+        let index = folder.join(format!("{name}.index.json"));
+        if index.exists() {
+            return shards(folder, &index);
+        }
     }
-    if !index.exists() {
-        let path = folder.to_path_buf();
-        return Err(BackboneError::MissingFile {
-            path,
-            what: "model.safetensors",
-        });
-    }
-    let text = std::fs::read_to_string(&index).map_err(io_error("read", &index))?;
+    Err(BackboneError::MissingFile {
+        path: folder.to_path_buf(),
+        what: "model.safetensors",
+    })
+}
+
+fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
+    let text = std::fs::read_to_string(index).map_err(io_error("read", index))?;
     let shards: ShardIndex = serde_json::from_str(&text).map_err(|e| BackboneError::Malformed {
-        path: index.clone(),
+        path: index.to_path_buf(),
         problem: format!("expected a shard index with `weight_map`: {e}"),
     })?;
     let mut names: Vec<String> = shards.weight_map.into_values().collect();

@@ -9,4 +9,6 @@ mod weights;
 
 pub use config_file::ConfigFile;
 pub use folder::Checkpoint;
+pub(crate) use folder::KeyLayout;
 pub(crate) use save::{random_weights, save_checkpoint};
+pub(crate) use weights::WeightsFile;

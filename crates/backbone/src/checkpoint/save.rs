@@ -11,9 +11,12 @@ use rand_distr::{Distribution, StandardNormal};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
 
+use super::folder::parametrized_name;
 use crate::error::{BackboneError, Result, io_error};
 
 /// Writes the three files of a checkpoint, weights last, each under a temporary name first.
+///
+/// Keys are those that `transformers` writes, after `prefix`; updates of `LoRA` are left out.
 pub(crate) fn save_checkpoint<M: Module>(
     dir: &Path,
     config: &Value,
@@ -40,7 +43,11 @@ pub(crate) fn save_checkpoint<M: Module>(
 fn serialize<M: Module>(module: &M, prefix: &str) -> Result<Vec<u8>, String> {
     let mut tensors = Vec::new();
     for tensor in module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true) {
-        let key = format!("{prefix}{}", tensor.name);
+        if tensor.name.contains(".lora.") {
+            continue;
+        }
+        let name = parametrized_name(&tensor.name).unwrap_or_else(|| tensor.name.clone());
+        let key = format!("{prefix}{name}");
         let shape = tensor.shape.to_vec();
         tensors.push((key, shape, tensor.to_bytes().map_err(|e| e.to_string())?));
     }

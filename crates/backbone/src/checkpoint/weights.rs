@@ -1,90 +1,93 @@
-//! One safetensors file, read tensor by tensor: memory is one tensor, not one file.
+//! One file of weights, read tensor by tensor: memory is one tensor, not one file.
 //!
-//! f16, bf16, f32 and f64 become f32.
+//! safetensors, or `PyTorch`'s own format (`.bin`, `.pt`, read without running what it holds). f16,
+//! bf16, f32 and f64 become f32.
 
 use std::fs::File;
 use std::io::{Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Bytes, DType};
-use burn_pack::Tensor as PackTensor;
 use half::{bf16, f16};
-use safetensors::tensor::{Dtype, Metadata, TensorInfo};
+use pytorch_reader::{DType as TorchType, PytorchReader};
+use safetensors::tensor::{Dtype, Metadata};
 
 use crate::error::{BackboneError, Result, io_error};
 
-#[derive(Debug)]
-pub(super) struct WeightsFile {
+pub(crate) struct WeightsFile {
     path: PathBuf,
-    metadata: Metadata,
-    /// Where the data section starts, bytes.
-    data_start: u64,
+    content: Content,
+}
+
+enum Content {
+    Safetensors {
+        metadata: Metadata,
+        /// Where the data section starts, bytes.
+        data_start: u64,
+    },
+    Torch(PytorchReader),
+}
+
+/// Floats as they are stored.
+enum FloatType {
+    F16,
+    BF16,
+    F32,
+    F64,
+}
+
+impl std::fmt::Debug for WeightsFile {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("WeightsFile").field(&self.path).finish()
+    }
 }
 
 impl WeightsFile {
-    pub(super) fn open(path: &Path) -> Result<Self> {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
         if let Some(kind) = braintune_audio::pointer_kind(path) {
             let hint = kind.fetch_hint();
             let problem = format!("is a {kind} pointer, not the data: run {hint}");
             return Err(malformed(path, problem));
         }
-        let mut file = File::open(path).map_err(io_error("read", path))?;
-        let length = file.metadata().map_err(io_error("read", path))?.len();
-        let mut prefix = [0; 8];
-        if length < 8 {
-            return Err(malformed(
-                path,
-                format!("is no safetensors file: {length} bytes long"),
-            ));
-        }
-        file.read_exact(&mut prefix)
-            .map_err(io_error("read", path))?;
-        let n_header = u64::from_le_bytes(prefix);
-        if n_header > length - 8 || n_header > 100_000_000 {
-            let found = format!("a header of {n_header} bytes in a file of {length}");
-            return Err(malformed(
-                path,
-                format!("is truncated or no safetensors file: {found}"),
-            ));
-        }
-        let mut header = Vec::new();
-        file.take(n_header)
-            .read_to_end(&mut header)
-            .map_err(io_error("read", path))?;
-        let metadata: Metadata = serde_json::from_slice(&header)
-            .map_err(|e| malformed(path, format!("is no safetensors file: {e}")))?;
-        let data_start = 8 + n_header;
-        let expected = data_start.saturating_add(metadata.data_len() as u64);
-        if length != expected {
-            let problem = format!(
-                "is truncated or damaged: {length} bytes, its header says {expected}; fetch it again"
-            );
-            return Err(malformed(path, problem));
-        }
+        let is_torch = path.extension().is_some_and(|e| e == "bin" || e == "pt");
+        let content = if is_torch {
+            open_torch(path)?
+        } else {
+            open_safetensors(path)?
+        };
         Ok(Self {
             path: path.to_path_buf(),
-            metadata,
-            data_start,
+            content,
         })
     }
 
-    pub(super) fn path(&self) -> &Path {
+    pub(crate) fn path(&self) -> &Path {
         &self.path
     }
 
-    pub(super) fn has(&self, key: &str) -> bool {
-        self.metadata.info(key).is_some()
+    pub(crate) fn keys(&self) -> Vec<String> {
+        match &self.content {
+            Content::Safetensors { metadata, .. } => metadata.tensors().into_keys().collect(),
+            Content::Torch(reader) => reader.keys(),
+        }
     }
 
-    /// What the header says of tensor `key`, if its shape is `expected`.
-    pub(super) fn check_shape(&self, key: &str, expected: &[usize]) -> Result<&TensorInfo> {
-        match self.metadata.info(key) {
-            Some(info) if info.shape == expected => Ok(info),
-            Some(info) => Err(BackboneError::TensorShape {
+    pub(crate) fn shape(&self, key: &str) -> Option<&[usize]> {
+        match &self.content {
+            Content::Safetensors { metadata, .. } => Some(&metadata.info(key)?.shape),
+            Content::Torch(reader) => Some(reader.get(key)?.shape()),
+        }
+    }
+
+    /// # Errors
+    /// The tensor is missing or has another shape.
+    pub(crate) fn check_shape(&self, key: &str, expected: &[usize]) -> Result<()> {
+        match self.shape(key) {
+            Some(shape) if shape == expected => Ok(()),
+            Some(shape) => Err(BackboneError::TensorShape {
                 path: self.path.clone(),
                 name: key.to_owned(),
                 expected: expected.to_vec(),
-                got: info.shape.clone(),
+                got: shape.to_vec(),
             }),
             None => Err(BackboneError::MissingTensors {
                 path: self.path.clone(),
@@ -93,69 +96,161 @@ impl WeightsFile {
         }
     }
 
-    /// The tensor `key` as f32 under the name `name`, if its shape is `expected`.
-    pub(super) fn tensor(
-        &self,
-        key: &str,
-        name: String,
-        expected: Vec<usize>,
-    ) -> Result<PackTensor> {
-        let info = self.check_shape(key, &expected)?;
-        let (start, end) = info.data_offsets;
-        let n_values: usize = expected.iter().product();
-        if end.checked_sub(start) != Some(n_values * info.dtype.bitsize() / 8) {
-            return Err(malformed(
+    /// Values of tensor `key` in row order, if its shape is `expected`.
+    ///
+    /// # Errors
+    /// Another shape or type; NaN or infinite values; a file that cannot be read.
+    pub(crate) fn values(&self, key: &str, expected: &[usize]) -> Result<Vec<f32>> {
+        self.check_shape(key, expected)?;
+        let (float, raw) = match &self.content {
+            Content::Safetensors {
+                metadata,
+                data_start,
+            } => self.raw_safetensors(metadata, *data_start, key)?,
+            Content::Torch(reader) => self.raw_torch(reader, key)?,
+        };
+        let values = to_f32(&float, &raw);
+        match values.iter().find(|x| !x.is_finite()) {
+            None => Ok(values),
+            Some(bad) => Err(malformed(
                 &self.path,
-                format!("the header gives tensor {key} impossible offsets"),
-            ));
+                format!("tensor {key} holds {bad}: the weights are damaged"),
+            )),
+        }
+    }
+
+    fn raw_safetensors(
+        &self,
+        metadata: &Metadata,
+        data_start: u64,
+        key: &str,
+    ) -> Result<(FloatType, Vec<u8>)> {
+        let Some(info) = metadata.info(key) else {
+            return Err(self.unreadable(key, "no such tensor"));
+        };
+        let float = match info.dtype {
+            Dtype::F16 => FloatType::F16,
+            Dtype::BF16 => FloatType::BF16,
+            Dtype::F32 => FloatType::F32,
+            Dtype::F64 => FloatType::F64,
+            found => return Err(self.no_float(key, &format!("{found:?}"))),
+        };
+        let (start, end) = info.data_offsets;
+        let n_values = info
+            .shape
+            .iter()
+            .try_fold(1_usize, |n, &d| n.checked_mul(d));
+        let n_bytes = n_values.and_then(|n| n.checked_mul(info.dtype.bitsize() / 8));
+        if n_bytes.is_none() || end.checked_sub(start) != n_bytes {
+            return Err(self.unreadable(key, "impossible offsets"));
         }
         let mut file = File::open(&self.path).map_err(io_error("read", &self.path))?;
-        file.seek(SeekFrom::Start(self.data_start + start as u64))
+        file.seek(SeekFrom::Start(data_start + start as u64))
             .map_err(io_error("read", &self.path))?;
         let mut raw = vec![0; end - start];
         file.read_exact(&mut raw)
             .map_err(io_error("read", &self.path))?;
-        let values = to_f32(info.dtype, &raw).ok_or_else(|| {
-            let problem = format!(
-                "tensor {key} is {:?}, expected f16, bf16, f32 or f64",
-                info.dtype
-            );
-            malformed(&self.path, problem)
-        })?;
-        let bytes = Bytes::from_elems(values);
-        Ok(PackTensor::new(name, DType::F32, expected, None, bytes))
+        Ok((float, raw))
+    }
+
+    fn raw_torch(&self, reader: &PytorchReader, key: &str) -> Result<(FloatType, Vec<u8>)> {
+        let Some(tensor) = reader.get(key) else {
+            return Err(self.unreadable(key, "no such tensor"));
+        };
+        let float = match tensor.dtype() {
+            TorchType::F16 => FloatType::F16,
+            TorchType::BF16 => FloatType::BF16,
+            TorchType::F32 => FloatType::F32,
+            TorchType::F64 => FloatType::F64,
+            found => return Err(self.no_float(key, &format!("{found:?}"))),
+        };
+        let raw = tensor
+            .read()
+            .map_err(|e| self.unreadable(key, &e.to_string()))?;
+        Ok((float, raw))
+    }
+
+    fn unreadable(&self, key: &str, problem: &str) -> BackboneError {
+        malformed(&self.path, format!("cannot read tensor {key}: {problem}"))
+    }
+
+    fn no_float(&self, key: &str, found: &str) -> BackboneError {
+        let problem = format!("tensor {key} is {found}, expected f16, bf16, f32 or f64");
+        malformed(&self.path, problem)
     }
 }
 
-fn to_f32(dtype: Dtype, raw: &[u8]) -> Option<Vec<f32>> {
-    Some(match dtype {
-        Dtype::F16 => raw
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f16::from_le_bytes(*b).to_f32())
-            .collect(),
-        Dtype::BF16 => raw
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| bf16::from_le_bytes(*b).to_f32())
-            .collect(),
-        Dtype::F32 => raw
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f32::from_le_bytes(*b))
-            .collect(),
-        #[expect(clippy::cast_possible_truncation, reason = "weights are f32 here")]
-        Dtype::F64 => raw
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f64::from_le_bytes(*b) as f32)
-            .collect(),
-        _ => return None,
+fn open_safetensors(path: &Path) -> Result<Content> {
+    let mut file = File::open(path).map_err(io_error("read", path))?;
+    let length = file.metadata().map_err(io_error("read", path))?.len();
+    let mut prefix = [0; 8];
+    if length < 8 {
+        return Err(malformed(
+            path,
+            format!("is no safetensors file: {length} bytes long"),
+        ));
+    }
+    file.read_exact(&mut prefix)
+        .map_err(io_error("read", path))?;
+    let n_header = u64::from_le_bytes(prefix);
+    if n_header > length - 8 || n_header > 100_000_000 {
+        let found = format!("a header of {n_header} bytes in a file of {length}");
+        return Err(malformed(
+            path,
+            format!("is truncated or no safetensors file: {found}"),
+        ));
+    }
+    let mut header = Vec::new();
+    file.take(n_header)
+        .read_to_end(&mut header)
+        .map_err(io_error("read", path))?;
+    let metadata: Metadata = serde_json::from_slice(&header)
+        .map_err(|e| malformed(path, format!("is no safetensors file: {e}")))?;
+    let data_start = 8 + n_header;
+    let expected = data_start.saturating_add(metadata.data_len() as u64);
+    if length != expected {
+        let problem = format!(
+            "is truncated or damaged: {length} bytes, its header says {expected}; fetch it again"
+        );
+        return Err(malformed(path, problem));
+    }
+    Ok(Content::Safetensors {
+        metadata,
+        data_start,
     })
+}
+
+fn open_torch(path: &Path) -> Result<Content> {
+    File::open(path).map_err(io_error("read", path))?;
+    let reader = PytorchReader::new(path).map_err(|e| {
+        malformed(
+            path,
+            format!("is truncated or no PyTorch checkpoint of tensors: {e}"),
+        )
+    })?;
+    Ok(Content::Torch(reader))
+}
+
+fn to_f32(float: &FloatType, raw: &[u8]) -> Vec<f32> {
+    match float {
+        FloatType::F16 => {
+            let values = raw.as_chunks().0.iter();
+            values.map(|b| f16::from_le_bytes(*b).to_f32()).collect()
+        }
+        FloatType::BF16 => {
+            let values = raw.as_chunks().0.iter();
+            values.map(|b| bf16::from_le_bytes(*b).to_f32()).collect()
+        }
+        FloatType::F32 => {
+            let values = raw.as_chunks().0.iter();
+            values.map(|b| f32::from_le_bytes(*b)).collect()
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "weights are f32 here")]
+        FloatType::F64 => {
+            let values = raw.as_chunks().0.iter();
+            values.map(|b| f64::from_le_bytes(*b) as f32).collect()
+        }
+    }
 }
 
 fn malformed(path: &Path, problem: String) -> BackboneError {

@@ -12,17 +12,28 @@ use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, PaddingConfig1d};
 use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor, TensorData};
+use serde_json::{Value, json};
 
 use super::config::{N_CTX, N_MEL_FRAMES, WhisperConfig};
 use super::layer::WhisperLayer;
 use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, pick_frames};
-use crate::checkpoint::{Checkpoint, random_weights, save_checkpoint};
+use crate::checkpoint::{Checkpoint, KeyLayout, random_weights, save_checkpoint};
 use crate::error::Result;
+use crate::lora::Attentions;
+use crate::parts::{BackbonePart, Family};
 
 const HOP: usize = 160;
-const PREFIXES: [&str; 3] = ["model.encoder.", "encoder.", ""];
-/// A key by which the prefix is found.
-const PROBE: &str = "conv1.weight";
+const KEYS: KeyLayout = KeyLayout {
+    prefixes: &["model.encoder.", "encoder.", ""],
+    probe: "conv1.weight",
+    parts: &[
+        "conv1.",
+        "conv2.",
+        "embed_positions.",
+        "layers.",
+        "layer_norm.",
+    ],
+};
 
 /// Whisper's encoder with its log-mel front end.
 #[derive(Module, Debug)]
@@ -38,6 +49,9 @@ pub struct WhisperEncoder {
     spec: BackboneSpec,
     #[module(skip)]
     log_mel: WhisperLogMel,
+    /// `config.json` and `preprocessor_config.json`, to be written again with the weights.
+    #[module(skip)]
+    files: (Value, Value),
 }
 
 impl WhisperEncoder {
@@ -49,7 +63,8 @@ impl WhisperEncoder {
     /// An option that is not implemented, a tensor that is missing or has another shape than
     /// `config.json` calls for.
     pub fn from_checkpoint(checkpoint: &Checkpoint, device: &Device) -> Result<Self> {
-        let config = WhisperConfig::from_files(checkpoint.config(), &checkpoint.preprocessor()?)?;
+        let preprocessor = checkpoint.preprocessor()?;
+        let config = WhisperConfig::from_files(checkpoint.config(), &preprocessor)?;
         let last = config.encoder_layers - 1;
         let sizes = [
             (
@@ -61,9 +76,10 @@ impl WhisperEncoder {
                 vec![config.encoder_ffn_dim, config.d_model],
             ),
         ];
-        checkpoint.check_shapes(&PREFIXES, PROBE, &sizes)?;
+        checkpoint.check_shapes(&KEYS, &sizes)?;
         let mut model = Self::init(&config, device)?;
-        checkpoint.load_into(&mut model, &PREFIXES, PROBE)?;
+        model.files = (checkpoint.config().to_json(), preprocessor.to_json());
+        checkpoint.load_into(&mut model, &KEYS)?;
         Ok(model)
     }
 
@@ -105,6 +121,7 @@ impl WhisperEncoder {
             layer_norm: LayerNormConfig::new(d_model).init(device),
             spec: spec(config),
             log_mel: WhisperLogMel::new(config.num_mel_bins)?,
+            files: (config.to_config_json(), config.to_preprocessor_json()),
             config: config.clone(),
         })
     }
@@ -113,21 +130,6 @@ impl WhisperEncoder {
     #[must_use]
     pub fn config(&self) -> &WhisperConfig {
         &self.config
-    }
-
-    /// Writes `config.json`, `preprocessor_config.json` and `model.safetensors` (f32, keys with
-    /// `encoder.`) into `dir`, each under a temporary name first.
-    ///
-    /// # Errors
-    /// What the file system says, naming the file.
-    pub fn save(&self, dir: &Path) -> Result<()> {
-        save_checkpoint(
-            dir,
-            &self.config.to_config_json(),
-            &self.config.to_preprocessor_json(),
-            self,
-            "encoder.",
-        )
     }
 
     /// Hidden states from log-mel spectrograms `[batch, n_mels, 3000]`.
@@ -209,6 +211,40 @@ impl SpeechBackbone for WhisperEncoder {
         // The last output whose receptive field through both convolutions (kernel 3, padding 1,
         // strides 1 and 2) holds a mel frame with audio.
         n_samples.div_ceil(HOP).div_ceil(2).min(N_CTX - 1) + 1
+    }
+}
+
+impl Family for WhisperEncoder {
+    /// Keys with `encoder.`, as `WhisperModel` has them.
+    fn write(&self, dir: &Path) -> Result<()> {
+        let (mut config, preprocessor) = self.files.clone();
+        if let Some(entries) = config.as_object_mut() {
+            entries.insert("architectures".to_owned(), json!(["WhisperModel"]));
+            entries.remove("torch_dtype");
+            entries.insert("dtype".to_owned(), json!("float32"));
+        }
+        save_checkpoint(dir, &config, &preprocessor, self, "encoder.")
+    }
+
+    fn part_of(&self, parameter: &str) -> Option<BackbonePart> {
+        let layer = parameter.strip_prefix("layers.");
+        match layer.and_then(|rest| rest.split('.').next()) {
+            Some(layer) => layer.parse().ok().map(BackbonePart::Layer),
+            None if parameter.starts_with("conv") => Some(BackbonePart::FeatureEncoder),
+            None => None,
+        }
+    }
+
+    fn attentions(&mut self) -> Attentions<'_> {
+        let layers = self.layers.iter_mut().enumerate();
+        layers
+            .map(|(i, layer)| {
+                (
+                    format!("encoder.layers.{i}.self_attn"),
+                    &mut layer.self_attn,
+                )
+            })
+            .collect()
     }
 }
 

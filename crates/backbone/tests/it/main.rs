@@ -3,6 +3,9 @@
 
 mod cache;
 mod checkpoint;
+mod families;
+mod lora;
+mod parts;
 mod shared;
 mod whisper;
 mod windowed;

@@ -39,9 +39,25 @@ pub(crate) fn micro_copy() -> tempfile::TempDir {
 
 /// The committed clip, 2.35 s.
 pub(crate) fn clip() -> Waveform {
-    let bytes = std::fs::read(micro().join("clip.safetensors")).unwrap();
+    samples(&micro().join("clip.safetensors"), "samples")
+}
+
+/// A committed checkpoint of the wav2vec 2.0 family.
+pub(crate) fn family(name: &str) -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures/families")
+        .join(name)
+}
+
+/// The clip of the families' reference values, 0.4 s.
+pub(crate) fn short_clip() -> Waveform {
+    samples(&family("clip.safetensors"), "audio")
+}
+
+fn samples(path: &Path, name: &str) -> Waveform {
+    let bytes = std::fs::read(path).unwrap();
     let file = SafeTensors::deserialize(&bytes).unwrap();
-    let samples = floats(file.tensor("samples").unwrap().data());
+    let samples = floats(file.tensor(name).unwrap().data());
     Waveform::from_samples(samples, SampleRate::SPEECH).unwrap()
 }
 

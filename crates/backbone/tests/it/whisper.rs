@@ -2,8 +2,8 @@
 
 use braintune_audio::load_audio;
 use braintune_backbone::{
-    BackboneError, Checkpoint, FeatureExtractor, PretrainedModel, SpeechBackbone, WhisperConfig,
-    WhisperEncoder,
+    BackboneError, Checkpoint, CheckpointBackbone, FeatureExtractor, PretrainedModel,
+    SpeechBackbone, WhisperConfig, WhisperEncoder,
 };
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, s};

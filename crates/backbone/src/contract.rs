@@ -1,0 +1,210 @@
+//! What every [`SpeechBackbone`] must keep to, as a function that implementers' tests call.
+
+use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::Array2;
+
+use crate::backbone::SpeechBackbone;
+use crate::windowed::to_array;
+
+/// Differences that the order of summation explains, as a part of a state's largest value.
+const TOLERANCE: f32 = 1e-4;
+
+/// Checks that a backbone keeps the promises of [`SpeechBackbone`].
+///
+/// Runs a handful of clips of about a second; `device` is where the backbone lives.
+///
+/// # Panics
+/// If a promise is broken; the message says which.
+///
+/// ```
+/// use braintune_backbone::{WhisperConfig, WhisperEncoder, check_speech_backbone};
+///
+/// let device = burn::tensor::Device::flex();
+/// let model = WhisperEncoder::random(&WhisperConfig::new(1, 8, 2, 80), 42, &device)?;
+/// check_speech_backbone(&model, &device);
+/// # Ok::<(), braintune_backbone::BackboneError>(())
+/// ```
+pub fn check_speech_backbone<B: SpeechBackbone>(backbone: &B, device: &Device) {
+    let lengths = lengths(backbone);
+    check_spec(backbone, &lengths);
+    let clips: Vec<Vec<f32>> = (0..)
+        .zip(&lengths)
+        .map(|(seed, &n)| noise(n, seed))
+        .collect();
+    let alone: Vec<_> = clips
+        .iter()
+        .map(|clip| states(backbone, &[clip.as_slice()], device).remove(0))
+        .collect();
+    check_shapes(backbone, &clips, &alone);
+    let again = states(backbone, &[&clips[0]], device).remove(0);
+    assert!(again == alone[0], "the same clip gives the same bits");
+    check_batches(backbone, &clips, &alone, device);
+    check_single_frames(backbone, &clips, &alone, device);
+    let silence = states(backbone, &[&vec![0.0; lengths[0]]], device).remove(0);
+    let finite = silence.iter().flatten().all(|x| x.is_finite());
+    assert!(finite, "silence gives finite states");
+}
+
+/// Lengths in samples that the backbone takes: about a second, two thirds of one, the least.
+fn lengths<B: SpeechBackbone>(backbone: &B) -> Vec<usize> {
+    let spec = backbone.spec();
+    let second = spec.sample_rate.as_hz() as usize;
+    let most = spec.max_samples.unwrap_or(usize::MAX);
+    [second, second * 2 / 3 + 7, spec.min_samples]
+        .map(|n| n.clamp(spec.min_samples, most))
+        .to_vec()
+}
+
+fn check_spec<B: SpeechBackbone>(backbone: &B, lengths: &[usize]) {
+    let spec = backbone.spec();
+    assert!(
+        spec.n_layers > 0 && spec.d_model > 0,
+        "a backbone has layers of some width"
+    );
+    assert!(spec.min_samples > 0, "an empty clip has no states");
+    assert!(
+        spec.max_samples.is_none_or(|most| most >= spec.min_samples),
+        "the longest clip is no shorter than the shortest"
+    );
+    assert!(spec.stride > 0, "frames follow one another");
+    assert!(
+        spec.frame_time_s(1) > spec.frame_time_s(0),
+        "frame times rise"
+    );
+    let mut n_frames: Vec<_> = lengths
+        .iter()
+        .map(|&n| backbone.n_audio_frames(n))
+        .collect();
+    n_frames.reverse();
+    assert!(n_frames[0] > 0, "the shortest clip has a frame");
+    assert!(n_frames.is_sorted(), "more audio has no fewer frames");
+}
+
+fn check_shapes<B: SpeechBackbone>(backbone: &B, clips: &[Vec<f32>], alone: &[Vec<Array2<f32>>]) {
+    let spec = backbone.spec();
+    for (clip, states) in clips.iter().zip(alone) {
+        assert_eq!(
+            states.len(),
+            spec.n_hidden_states(),
+            "number of hidden states"
+        );
+        for state in states {
+            assert_eq!(state.ncols(), spec.d_model, "width of a hidden state");
+            assert!(
+                state.nrows() >= backbone.n_audio_frames(clip.len()),
+                "every frame of the audio is there"
+            );
+            assert!(state.iter().all(|x| x.is_finite()), "states are finite");
+        }
+    }
+}
+
+/// Clips of unequal length in one batch give what each gives alone.
+fn check_batches<B: SpeechBackbone>(
+    backbone: &B,
+    clips: &[Vec<f32>],
+    alone: &[Vec<Array2<f32>>],
+    device: &Device,
+) {
+    let slices: Vec<_> = clips.iter().map(Vec::as_slice).collect();
+    let together = states(backbone, &slices, device);
+    for ((clip, alone), together) in clips.iter().zip(alone).zip(&together) {
+        let n_frames = backbone.n_audio_frames(clip.len());
+        for (layer, (a, b)) in alone.iter().zip(together).enumerate() {
+            assert_close(a, b, n_frames, &format!("in a batch, state {layer}"));
+        }
+    }
+}
+
+/// States at one frame are those of all frames, there.
+fn check_single_frames<B: SpeechBackbone>(
+    backbone: &B,
+    clips: &[Vec<f32>],
+    alone: &[Vec<Array2<f32>>],
+    device: &Device,
+) {
+    let slices: Vec<_> = clips.iter().map(Vec::as_slice).collect();
+    let (samples, lengths) = batch(&slices, device);
+    let last: Vec<_> = lengths
+        .iter()
+        .map(|&n| backbone.n_audio_frames(n) - 1)
+        .collect();
+    let at: Vec<_> = backbone
+        .hidden_states_at(samples, &lengths, &last)
+        .into_iter()
+        .map(to_array)
+        .collect();
+    assert_eq!(
+        at.len(),
+        backbone.spec().n_hidden_states(),
+        "number of hidden states"
+    );
+    for (layer, at) in at.iter().enumerate() {
+        for (clip, &frame) in last.iter().enumerate() {
+            let expected = alone[clip][layer]
+                .row(frame)
+                .insert_axis(ndarray::Axis(0))
+                .to_owned();
+            let found = at.row(clip).insert_axis(ndarray::Axis(0)).to_owned();
+            let scale = largest(&alone[clip][layer]);
+            let difference = largest(&(&expected - &found));
+            assert!(
+                difference <= TOLERANCE * scale,
+                "at one frame, state {layer}: differs by {difference} of {scale}"
+            );
+        }
+    }
+}
+
+fn assert_close(a: &Array2<f32>, b: &Array2<f32>, n_frames: usize, what: &str) {
+    let rows = ndarray::s![..n_frames, ..];
+    let difference = largest(&(&a.slice(rows) - &b.slice(rows)));
+    let scale = largest(a);
+    assert!(
+        difference <= TOLERANCE * scale,
+        "{what}: differs by {difference} of {scale} from the clip alone"
+    );
+}
+
+fn largest(values: &Array2<f32>) -> f32 {
+    values.iter().fold(0.0, |most, x| most.max(x.abs()))
+}
+
+/// Hidden states of each clip, `[n_frames, d_model]` per state.
+fn states<B: SpeechBackbone>(
+    backbone: &B,
+    clips: &[&[f32]],
+    device: &Device,
+) -> Vec<Vec<Array2<f32>>> {
+    let (samples, lengths) = batch(clips, device);
+    let states = backbone.hidden_states(samples, &lengths).into_layers();
+    let of_clip = |clip: usize| {
+        let one = |state: &Tensor<3>| {
+            let [_, n_frames, d_model] = state.dims();
+            let rows = state
+                .clone()
+                .slice([clip..clip + 1, 0..n_frames, 0..d_model]);
+            to_array(rows.reshape([n_frames, d_model]))
+        };
+        states.iter().map(one).collect()
+    };
+    (0..clips.len()).map(of_clip).collect()
+}
+
+fn batch(clips: &[&[f32]], device: &Device) -> (Tensor<2>, Vec<usize>) {
+    let lengths: Vec<_> = clips.iter().map(|clip| clip.len()).collect();
+    let longest = lengths.iter().copied().max().unwrap_or_default();
+    let mut samples = vec![0.0; clips.len() * longest];
+    for (row, clip) in samples.chunks_exact_mut(longest).zip(clips) {
+        row[..clip.len()].copy_from_slice(clip);
+    }
+    let data = TensorData::new(samples, [clips.len(), longest]);
+    (Tensor::from_data(data, device), lengths)
+}
+
+/// Samples between -0.5 and 0.5 that a seed fixes.
+fn noise(n: usize, seed: u64) -> Vec<f32> {
+    use rand::{Rng, SeedableRng};
+    let mut rng = rand_chacha::ChaCha8Rng::seed_from_u64(seed);
+    (0..n).map(|_| rng.random_range(-0.5..0.5)).collect()
+}

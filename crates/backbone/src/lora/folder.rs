@@ -1,0 +1,145 @@
+//! Adapter folders of `peft`: `adapter_config.json` and `adapter_model.safetensors` (or `.bin`).
+//!
+//! Keys are `base_model.model.<path>.<projection>.lora_A.weight` `[r, d_in]` and `…lora_B.weight`
+//! `[d_out, r]`; a prefix such as `wav2vec2.` before the path is taken as well.
+
+use std::path::Path;
+
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
+
+use super::{Attentions, LoraConfig, LoraPair, LoraTarget, empty, without_bias};
+use crate::checkpoint::WeightsFile;
+use crate::disk::write_atomically;
+use crate::error::{BackboneError, Result, io_error};
+
+/// Writes the updates of a model as an adapter folder.
+///
+/// # Errors
+/// The model has none; what the file system says.
+pub(crate) fn write_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()> {
+    let mut tensors = Vec::new();
+    let mut modules = Vec::new();
+    let mut config = None;
+    for (path, attention) in attentions {
+        let Some(lora) = attention.lora.as_ref() else {
+            continue;
+        };
+        for target in LoraTarget::ALL {
+            let Some(pair) = lora.pair(target) else {
+                continue;
+            };
+            let module = format!("{path}.{}", target.name());
+            for (name, linear) in [("lora_A", &pair.lora_a), ("lora_B", &pair.lora_b)] {
+                let weight = linear.weight.val().detach().transpose();
+                let key = format!("base_model.model.{module}.{name}.weight");
+                tensors.push((key, weight.dims(), to_bytes(weight)));
+            }
+            modules.push(module);
+            let r = pair.lora_a.weight.dims()[1];
+            config.get_or_insert(LoraConfig {
+                r,
+                lora_alpha: lora.scale * r as f64,
+                lora_dropout: lora.dropout.prob,
+                ..LoraConfig::default()
+            });
+        }
+    }
+    let Some(config) = config else {
+        let problem = "the model has no low-rank updates to write".to_owned();
+        return Err(BackboneError::Lora(problem));
+    };
+    std::fs::create_dir_all(dir).map_err(io_error("create", dir))?;
+    let text = format!("{:#}\n", config.to_json(&modules));
+    write_atomically(&dir.join("adapter_config.json"), text.as_bytes())?;
+    let path = dir.join("adapter_model.safetensors");
+    let views: Result<Vec<_>, _> = tensors
+        .iter()
+        .map(|(key, shape, bytes)| Ok((key, TensorView::new(Dtype::F32, shape.to_vec(), bytes)?)))
+        .collect();
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    let bytes = views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|e: safetensors::SafeTensorError| malformed(&path, e.to_string()))?;
+    write_atomically(&path, &bytes)
+}
+
+/// Puts the updates of an adapter folder into a model, in place of earlier ones.
+///
+/// # Errors
+/// Files that are missing or damaged, options that are not implemented, updates of modules that
+/// the model does not have, shapes that do not fit, each by name.
+pub(crate) fn read_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()> {
+    let config_path = dir.join("adapter_config.json");
+    let text = std::fs::read_to_string(&config_path).map_err(io_error("read", &config_path))?;
+    let config: Value = serde_json::from_str(&text)
+        .map_err(|e| malformed(&config_path, format!("is no JSON: {e}")))?;
+    let safetensors = dir.join("adapter_model.safetensors");
+    let torch = dir.join("adapter_model.bin");
+    let weights = WeightsFile::open(if torch.exists() && !safetensors.exists() {
+        &torch
+    } else {
+        &safetensors
+    })?;
+    let mut left: Vec<String> = weights.keys();
+    // The decoder of a Whisper adapter does not concern the encoder.
+    left.retain(|key| !key.contains(".decoder."));
+    let targets = LoraTarget::ALL.into_iter().filter(|target| {
+        let part = format!(".{}.lora_A.", target.name());
+        left.iter().any(|key| key.contains(&part))
+    });
+    let config = LoraConfig::from_json(&config_path, &config, targets.collect())?;
+    for (path, attention) in attentions {
+        let [d_in, d_out] = attention.q_proj.weight.dims();
+        let device = attention.q_proj.weight.val().device();
+        let mut updates = empty(&config);
+        let mut any = false;
+        for &target in &config.target_modules {
+            let take = |name: &str, left: &mut Vec<String>| {
+                let end = format!(".{path}.{}.{name}.weight", target.name());
+                let at = left.iter().position(|key| key.ends_with(&end))?;
+                Some(left.swap_remove(at))
+            };
+            let (Some(a), Some(b)) = (take("lora_A", &mut left), take("lora_B", &mut left)) else {
+                continue;
+            };
+            any = true;
+            *updates.pair_mut(target) = Some(LoraPair {
+                lora_a: without_bias(read(&weights, &a, [config.r, d_in], &device)?),
+                lora_b: without_bias(read(&weights, &b, [d_out, config.r], &device)?),
+            });
+        }
+        attention.lora = any.then_some(updates);
+    }
+    match left.iter().min() {
+        None => Ok(()),
+        Some(key) => Err(malformed(
+            weights.path(),
+            format!(
+                "{} tensor(s) that no projection of the model takes, the first is {key}; updates of q_proj, k_proj, v_proj and out_proj of the encoder are supported",
+                left.len()
+            ),
+        )),
+    }
+}
+
+/// A weight of `PyTorch`'s shape in burn's.
+fn read(file: &WeightsFile, key: &str, shape: [usize; 2], device: &Device) -> Result<Tensor<2>> {
+    let values = file.values(key, &shape)?;
+    let weight: Tensor<2> = Tensor::from_data(TensorData::new(values, shape), device);
+    Ok(weight.transpose())
+}
+
+fn to_bytes(weight: Tensor<2>) -> Vec<u8> {
+    let values = weight.into_data_as::<f32>().try_into_vec::<f32>();
+    let values = values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"));
+    values.iter().flat_map(|x| x.to_le_bytes()).collect()
+}
+
+fn malformed(path: &Path, problem: String) -> BackboneError {
+    BackboneError::Malformed {
+        path: path.to_path_buf(),
+        problem,
+    }
+}

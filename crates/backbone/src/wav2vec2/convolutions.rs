@@ -1,0 +1,128 @@
+//! Convolutions over channels-last clips as matrix products, and the feature encoder made of them.
+//!
+//! Samples `[batch, n_samples]` → frames `[batch, n_frames, conv_dim]`. Held by `tests/it/families.rs`.
+
+use burn::module::{Module, Param};
+use burn::nn::{LayerNorm, LayerNormConfig};
+use burn::tensor::activation::gelu;
+use burn::tensor::{Device, Tensor};
+
+use super::config::{FeatExtractNorm, Wav2Vec2Config};
+
+/// torch's epsilon of norms whose checkpoint has no setting for it.
+pub(super) const EPSILON: f64 = 1e-5;
+
+/// `feature_extractor` of the checkpoint.
+#[derive(Module, Debug)]
+pub(super) struct FeatureEncoder {
+    conv_layers: Vec<ConvLayer>,
+}
+
+#[derive(Module, Debug)]
+struct ConvLayer {
+    conv: Kernel,
+    /// Scale and shift of the norm, over channels or (`over_time`) over time.
+    layer_norm: Option<LayerNorm>,
+    over_time: bool,
+    stride: usize,
+}
+
+/// A kernel `[c_out, c_in, width]` and its bias, as checkpoints have them.
+#[derive(Module, Debug)]
+pub(super) struct Kernel {
+    pub(super) weight: Param<Tensor<3>>,
+    pub(super) bias: Option<Param<Tensor<1>>>,
+}
+
+impl Kernel {
+    pub(super) fn zeros(shape: [usize; 3], bias: bool, device: &Device) -> Self {
+        Self {
+            weight: Param::from_tensor(Tensor::zeros(shape, device)),
+            bias: bias.then(|| Param::from_tensor(Tensor::zeros([shape[0]], device))),
+        }
+    }
+}
+
+impl FeatureEncoder {
+    pub(super) fn new(config: &Wav2Vec2Config, device: &Device) -> Self {
+        let mut c_in = 1;
+        let sizes = config
+            .conv_dim
+            .iter()
+            .zip(&config.conv_kernel)
+            .zip(&config.conv_stride);
+        let layer = |(i, ((&c_out, &width), &stride))| {
+            let over_time = config.feat_extract_norm == FeatExtractNorm::Group;
+            let normed = !over_time || i == 0;
+            let shape = [c_out, std::mem::replace(&mut c_in, c_out), width];
+            ConvLayer {
+                conv: Kernel::zeros(shape, config.conv_bias, device),
+                layer_norm: normed.then(|| LayerNormConfig::new(c_out).init(device)),
+                over_time,
+                stride,
+            }
+        };
+        Self {
+            conv_layers: sizes.enumerate().map(layer).collect(),
+        }
+    }
+
+    /// `[batch, n_samples]` → `[batch, n_frames, conv_dim]`.
+    pub(super) fn forward(&self, samples: Tensor<2>) -> Tensor<3> {
+        let mut x = samples.unsqueeze_dim(2);
+        for layer in &self.conv_layers {
+            x = layer.forward(x);
+        }
+        x
+    }
+}
+
+impl ConvLayer {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+        let bias = self.conv.bias.as_ref().map(Param::val);
+        let mut x = conv1d(x, self.conv.weight.val(), bias, self.stride);
+        if let Some(norm) = &self.layer_norm {
+            x = if self.over_time {
+                norm_over_time(x, norm)
+            } else {
+                norm.forward(x)
+            };
+        }
+        gelu(x)
+    }
+}
+
+/// Each channel brought to mean 0 and variance 1 over time, then scaled and shifted: a group norm
+/// with one group per channel.
+fn norm_over_time(x: Tensor<3>, norm: &LayerNorm) -> Tensor<3> {
+    let x = x.clone() - x.mean_dim(1);
+    let variance = (x.clone() * x.clone()).mean_dim(1);
+    let scale = norm.gamma.val().unsqueeze::<3>() / (variance + EPSILON).sqrt();
+    let scaled = x * scale;
+    match &norm.beta {
+        Some(shift) => scaled + shift.val().unsqueeze(),
+        None => scaled,
+    }
+}
+
+/// `[batch, n, c_in]` → `[batch, n_out, c_out]` for a kernel `[c_out, c_in, width]`, no padding.
+///
+/// With channels last, the samples under each position of the kernel lie side by side: the
+/// patches `[n_out, width · c_in]` are a view of the input, and the convolution is one product.
+pub(super) fn conv1d(
+    x: Tensor<3>,
+    weight: Tensor<3>,
+    bias: Option<Tensor<1>>,
+    stride: usize,
+) -> Tensor<3> {
+    let [batch, n, c_in] = x.dims();
+    let [c_out, _, width] = weight.dims();
+    let rows: Tensor<2> = x.reshape([batch, n * c_in]);
+    let patches: Tensor<3> = rows.unfold(1, width * c_in, stride * c_in);
+    let kernel: Tensor<2> = weight.permute([2, 1, 0]).reshape([width * c_in, c_out]);
+    let y = patches.matmul(kernel.unsqueeze());
+    match bias {
+        Some(bias) => y + bias.unsqueeze(),
+        None => y,
+    }
+}
