@@ -67,7 +67,7 @@ impl LoraUpdates {
 /// Attentions of a model with the paths of their modules, such as `encoder.layers.0.attention`.
 pub(crate) type Attentions<'a> = Vec<(String, &'a mut MultiHeadAttention)>;
 
-/// Adds updates to every attention: `A` uniform in ±1/√d_in, `B` zero, so that nothing changes yet.
+/// Adds updates to every attention: `A` uniform in `±1/√d_in`, `B` zero, so that nothing changes yet.
 /// Earlier updates are replaced.
 ///
 /// # Errors

@@ -89,14 +89,6 @@ impl PretrainedModel {
     #[must_use]
     pub fn into_windowed(self, windows: Windows) -> Box<dyn FeatureExtractor> {
         let (device, batch_size) = (self.device, self.batch_size);
-        fn windowed<B: SpeechBackbone + Sync + 'static>(
-            model: B,
-            windows: Windows,
-            (device, batch_size): (Device, usize),
-        ) -> Box<dyn FeatureExtractor> {
-            let extractor = WindowedExtractor::new(model, windows, device);
-            Box::new(extractor.with_batch_size(batch_size))
-        }
         match self.family {
             Family::Whisper(model) => windowed(*model, windows, (device, batch_size)),
             Family::Wav2Vec2(model) => windowed(*model, windows, (device, batch_size)),
@@ -111,4 +103,14 @@ impl PretrainedModel {
             Family::Wav2Vec2(model) => Box::new(WholeClipExtractor::new(*model, self.device)),
         }
     }
+}
+
+/// Windows of a model of any family.
+fn windowed<B: SpeechBackbone + Sync + 'static>(
+    model: B,
+    windows: Windows,
+    (device, batch_size): (Device, usize),
+) -> Box<dyn FeatureExtractor> {
+    let extractor = WindowedExtractor::new(model, windows, device);
+    Box::new(extractor.with_batch_size(batch_size))
 }

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use braintune_backbone::{PretrainedModel, WhisperConfig, WhisperEncoder, Windows};
+use braintune_backbone::{
+    CheckpointBackbone, PretrainedModel, WhisperConfig, WhisperEncoder, Windows,
+};
 use braintune_fmri::Ds003020;
 use braintune_simulation::{SimulationConfig, simulate};
 use burn::tensor::Device;

@@ -14,7 +14,7 @@ pub enum BraintuneError {
     Backbone(braintune_backbone::BackboneError),
     /// A dataset.
     #[error(transparent)]
-    Fmri(#[from] braintune_fmri::FmriError),
+    Fmri(Box<braintune_fmri::FmriError>),
     /// An encoding model.
     #[error(transparent)]
     Encoding(braintune_encoding::EncodingError),
@@ -50,6 +50,12 @@ pub enum BraintuneError {
 
 /// `Result` with [`BraintuneError`].
 pub type Result<T, E = BraintuneError> = std::result::Result<T, E>;
+
+impl From<braintune_fmri::FmriError> for BraintuneError {
+    fn from(error: braintune_fmri::FmriError) -> Self {
+        Self::Fmri(Box::new(error))
+    }
+}
 
 impl From<braintune_backbone::BackboneError> for BraintuneError {
     fn from(error: braintune_backbone::BackboneError) -> Self {

@@ -79,9 +79,10 @@ fn main() -> ExitCode {
     };
     run().unwrap_or_else(|error| {
         let stopped = matches!(error.downcast_ref(), Some(BraintuneError::Cancelled));
-        let advice = match resumes && stopped {
-            true => "; the same command goes on from what is done",
-            false => "",
+        let advice = if resumes && stopped {
+            "; the same command goes on from what is done"
+        } else {
+            ""
         };
         say!("error: {}{advice}", message(&error));
         ExitCode::from(if stopped { 1 } else { 2 })

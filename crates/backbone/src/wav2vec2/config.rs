@@ -63,6 +63,7 @@ pub enum FeatExtractNorm {
 /// A key that is not there has the default of `transformers`, the size of wav2vec2-base.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(clippy::struct_excessive_bools, reason = "the keys of config.json")]
 pub struct Wav2Vec2Config {
     /// Which member of the family.
     pub model_type: Wav2Vec2Family,

@@ -91,7 +91,7 @@ impl PositionalConv {
                 None => x,
             };
             let bias = conv.bias.val();
-            return gelu(grouped_conv(cut(x), conv.weight(), bias, self.n_groups));
+            return gelu(grouped_conv(cut(x), &conv.weight(), bias, self.n_groups));
         }
         let mut x = x;
         for layer in self.layers.iter().flatten() {
@@ -101,7 +101,7 @@ impl PositionalConv {
                 .bias
                 .as_ref()
                 .map_or_else(|| Tensor::zeros([d], &x.device()), Param::val);
-            x = grouped_conv(cut(x), layer.conv.weight.val(), bias, self.n_groups);
+            x = grouped_conv(cut(x), &layer.conv.weight.val(), bias, self.n_groups);
             x = gelu(plain_layer_norm(x));
         }
         x
@@ -140,7 +140,7 @@ fn plain_layer_norm(x: Tensor<3>) -> Tensor<3> {
 
 /// A convolution in `n_groups` groups that keeps the number of frames: `width / 2` zeros at both
 /// ends, and for even widths the last output is dropped.
-fn grouped_conv(x: Tensor<3>, weight: Tensor<3>, bias: Tensor<1>, n_groups: usize) -> Tensor<3> {
+fn grouped_conv(x: Tensor<3>, weight: &Tensor<3>, bias: Tensor<1>, n_groups: usize) -> Tensor<3> {
     let [batch, n, d] = x.dims();
     let [_, per_group, width] = weight.dims();
     let (before, after) = (width / 2, width.div_ceil(2) - 1);

@@ -8,7 +8,7 @@ pub(super) fn position_bias(table: Tensor<2>, n_frames: usize, max_distance: usi
     let [n_buckets, n_heads] = table.dims();
     let device = table.device();
     // One bias for each distance from -(n - 1) to n - 1.
-    let n = i64::try_from(n_frames).unwrap_or(i64::MAX);
+    let n = i64::try_from(n_frames).unwrap_or(i64::MAX); // frames are far fewer
     let buckets: Vec<i64> = (1 - n..n)
         .map(|distance| bucket(distance, n_buckets, max_distance))
         .collect();
@@ -24,6 +24,7 @@ pub(super) fn position_bias(table: Tensor<2>, n_frames: usize, max_distance: usi
 /// The bucket of a distance, as `_relative_positions_bucket` of the published code gives it.
 #[expect(
     clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
     clippy::cast_precision_loss,
     reason = "buckets and distances are small; f32 as in the reference, whose rounding decides"
 )]
