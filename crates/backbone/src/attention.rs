@@ -7,10 +7,11 @@ use std::ops::Range;
 
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, Linear, LinearConfig};
-use burn::tensor::activation::{sigmoid, softmax};
+use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 
 use crate::backbone::pick_frames;
+use crate::kernels::softmax;
 use crate::lora::{LoraTarget, LoraUpdates};
 
 /// Queries whose attention weights, `[batch, n_heads, QUERIES_AT_ONCE, n_frames]`, are in memory
@@ -139,7 +140,7 @@ impl MultiHeadAttention {
             if let Some(mask) = mask {
                 scores = scores + mask.clone();
             }
-            parts.push(softmax(scores, 3).matmul(value.clone()));
+            parts.push(softmax(scores).matmul(value.clone()));
         }
         let attended = Tensor::cat(parts, 2).swap_dims(1, 2);
         let attended = attended.reshape([batch, n_queries, d_model]);

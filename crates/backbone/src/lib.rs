@@ -30,6 +30,7 @@ mod disk;
 mod error;
 mod extractor;
 mod feature_file;
+mod kernels;
 mod lora;
 mod parts;
 mod pretrained;

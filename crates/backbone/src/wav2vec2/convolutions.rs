@@ -4,10 +4,10 @@
 
 use burn::module::{Module, Param};
 use burn::nn::{LayerNorm, LayerNormConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
 use super::config::{FeatExtractNorm, Wav2Vec2Config};
+use crate::kernels::gelu;
 
 /// torch's epsilon of norms whose checkpoint has no setting for it.
 pub(super) const EPSILON: f64 = 1e-5;

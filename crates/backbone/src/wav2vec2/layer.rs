@@ -3,12 +3,12 @@
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Wav2Vec2Config, Wav2Vec2Family};
 use crate::attention::{AttentionContext, MultiHeadAttention};
 use crate::backbone::pick_frames;
+use crate::kernels::gelu;
 
 #[derive(Module, Debug)]
 pub(super) struct EncoderLayer {

@@ -31,7 +31,7 @@ pub(super) const KEYS: KeyLayout = KeyLayout {
     parts: &["feature_extractor.", "feature_projection.", "encoder."],
 };
 
-/// Added to the scores of frames behind the end of a clip: their attention weight is exactly 0.
+/// Added to the scores of frames behind the end of a clip: their attention weight is below 1e-30.
 const MASKED: f32 = -1e30;
 
 /// wav2vec 2.0, `HuBERT`, `DistilHuBERT`, `WavLM` or data2vec-audio.

@@ -3,11 +3,11 @@
 //! `[batch, n_frames, hidden_size]` → the same. Held by `tests/it/families.rs`.
 
 use burn::module::{Module, Param};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Wav2Vec2Config, Wav2Vec2Family};
 use super::convolutions::{EPSILON, Kernel, conv1d};
+use crate::kernels::gelu;
 
 /// `encoder.pos_conv_embed` of the checkpoint: one convolution, or several (data2vec).
 #[derive(Module, Debug)]

@@ -10,7 +10,6 @@ use braintune_audio::{SampleRate, WhisperLogMel};
 use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, PaddingConfig1d};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::{Value, json};
 
@@ -19,6 +18,7 @@ use super::layer::WhisperLayer;
 use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, pick_frames};
 use crate::checkpoint::{Checkpoint, KeyLayout, random_weights, save_checkpoint};
 use crate::error::Result;
+use crate::kernels::gelu;
 use crate::lora::Attentions;
 use crate::parts::{BackbonePart, Family};
 

@@ -5,12 +5,12 @@
 
 use burn::module::Module;
 use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
-use burn::tensor::activation::gelu;
 use burn::tensor::{Device, Tensor};
 
 use super::config::WhisperConfig;
 use crate::attention::{AttentionContext, MultiHeadAttention};
 use crate::backbone::pick_frames;
+use crate::kernels::gelu;
 
 #[derive(Module, Debug)]
 pub(super) struct WhisperLayer {

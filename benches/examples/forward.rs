@@ -1,0 +1,60 @@
+//! CPU time of forward passes of a checkpoint, for `peers/forward_vs_transformers.py`.
+//!
+//! `forward MODEL BATCH SECONDS RUNS` prints the CPU seconds of each pass, a line each.
+#![allow(clippy::print_stdout, missing_docs)]
+
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use braintune_backbone::{Checkpoint, SpeechBackbone, Wav2Vec2Model, WhisperEncoder};
+use burn::tensor::{Device, Tensor, TensorData};
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [model, batch, seconds, runs] = args.as_slice() else {
+        bail!("usage: forward MODEL BATCH SECONDS RUNS");
+    };
+    let (batch, runs): (usize, usize) = (batch.parse()?, runs.parse()?);
+    let n: usize = seconds.parse::<usize>()? * 16_000;
+    let device = Device::flex();
+    let checkpoint = Checkpoint::open(Path::new(model))?;
+    let values: Vec<f32> = (0_u32..)
+        .map(|i| (0.37 * f64::from(i)).sin() as f32 * 0.1)
+        .take(batch * n)
+        .collect();
+    let samples = Tensor::from_data(TensorData::new(values, [batch, n]), &device);
+    if checkpoint.model_type()? == "whisper" {
+        time(
+            &WhisperEncoder::from_checkpoint(&checkpoint, &device)?,
+            &samples,
+            runs,
+        )
+    } else {
+        time(
+            &Wav2Vec2Model::from_checkpoint(&checkpoint, &device)?,
+            &samples,
+            runs,
+        )
+    }
+}
+
+fn time<B: SpeechBackbone>(model: &B, samples: &Tensor<2>, runs: usize) -> anyhow::Result<()> {
+    let [batch, n] = samples.dims();
+    for _ in 0..runs {
+        let before = cpu_s()?;
+        let states = model.hidden_states(samples.clone(), &vec![n; batch]);
+        // Brings the last state to the host: everything before it is done.
+        drop(states.into_layers().pop().context("a state")?.into_data());
+        println!("{:.3}", cpu_s()? - before);
+    }
+    Ok(())
+}
+
+/// User and system time of this process, all threads, from /proc (Linux).
+fn cpu_s() -> anyhow::Result<f64> {
+    let stat = std::fs::read_to_string("/proc/self/stat")?;
+    let after_name = stat.rsplit(')').next().context("a process name")?;
+    let fields: Vec<&str> = after_name.split_whitespace().collect();
+    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
+    Ok(ticks / 100.0) // clock ticks per second of every Linux
+}
