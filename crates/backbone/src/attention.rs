@@ -98,16 +98,62 @@ impl MultiHeadAttention {
     ) -> Tensor<3> {
         let queries = pick_frames(&x, frames);
         let gate = self.gate(&queries);
-        let bias = context.position_bias.as_ref().map(|bias| {
-            let one = |&frame: &usize| {
-                let row = bias.clone().slice([0..self.n_heads, frame..frame + 1]);
-                row.unsqueeze::<4>()
-            };
-            Tensor::cat(frames.iter().map(one).collect(), 0)
-        });
-        self.attend(queries, x, context.mask.as_ref(), |rows| {
-            Some(self.gated(gate.clone()?, rows, bias.clone()?))
-        })
+        let bias = context
+            .position_bias
+            .as_ref()
+            .zip(gate)
+            .map(|(bias, gate)| {
+                let one = |&frame: &usize| {
+                    let row = bias.clone().slice([0..self.n_heads, frame..frame + 1]);
+                    row.unsqueeze::<4>()
+                };
+                gate * Tensor::cat(frames.iter().map(one).collect(), 0)
+            });
+        if self.lora.is_some() {
+            return self.attend(queries, x, context.mask.as_ref(), |_| bias.clone());
+        }
+        self.attend_once(queries, x, context.mask.clone(), bias)
+    }
+
+    /// Attention of one query per clip without keys and values: `q · W x = Wᵀ q · x`, and the mean of
+    /// `W x` is `W` times the mean of `x`. The keys' bias adds the same to all scores of a query and
+    /// falls out of the softmax.
+    fn attend_once(
+        &self,
+        query: Tensor<3>,
+        frames: Tensor<3>,
+        mask: Option<Tensor<4>>,
+        bias: Option<Tensor<4>>,
+    ) -> Tensor<3> {
+        let [batch, _, d_model] = query.dims();
+        let (n_heads, d_head) = (self.n_heads, d_model / self.n_heads);
+        // [1, n_heads, d_model, d_head]
+        let of_heads = |linear: &Linear| {
+            let weight = linear.weight.val().reshape([d_model, n_heads, d_head]);
+            weight.swap_dims(0, 1).unsqueeze::<4>()
+        };
+        let query = self.q_proj.forward(query) * (d_head as f64).powf(-0.5);
+        let query = query.reshape([batch, n_heads, d_head, 1]);
+        let probes = of_heads(&self.k_proj).matmul(query).squeeze_dim::<3>(3);
+        // [batch, n_heads, 1, n_frames]
+        let mut scores = probes
+            .matmul(frames.clone().swap_dims(1, 2))
+            .unsqueeze_dim::<4>(2);
+        if let Some(bias) = bias {
+            scores = scores + bias;
+        }
+        if let Some(mask) = mask {
+            scores = scores + mask;
+        }
+        let weights = softmax(scores).squeeze_dim::<3>(2);
+        let means = weights.matmul(frames).unsqueeze_dim::<4>(2);
+        let mut values = means
+            .matmul(of_heads(&self.v_proj))
+            .reshape([batch, 1, d_model]);
+        if let Some(shift) = &self.v_proj.bias {
+            values = values + shift.val().unsqueeze();
+        }
+        self.out_proj.forward(values)
     }
 
     /// `bias(rows)` is added to the scores of those queries, `[batch or 1, n_heads, n_rows, n_frames]`.

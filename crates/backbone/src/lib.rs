@@ -26,6 +26,7 @@ mod backbone;
 mod cache;
 mod checkpoint;
 mod contract;
+mod conv;
 mod disk;
 mod error;
 mod extractor;

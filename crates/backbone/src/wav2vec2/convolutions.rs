@@ -1,4 +1,4 @@
-//! Convolutions over channels-last clips as matrix products, and the feature encoder made of them.
+//! The feature encoder: convolutions over samples, each followed by a norm and GELU.
 //!
 //! Samples `[batch, n_samples]` → frames `[batch, n_frames, conv_dim]`. Held by `tests/it/families.rs`.
 
@@ -7,6 +7,7 @@ use burn::nn::{LayerNorm, LayerNormConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::config::{FeatExtractNorm, Wav2Vec2Config};
+use crate::conv::conv1d;
 use crate::kernels::gelu;
 
 /// torch's epsilon of norms whose checkpoint has no setting for it.
@@ -102,27 +103,5 @@ fn norm_over_time(x: Tensor<3>, norm: &LayerNorm) -> Tensor<3> {
     match &norm.beta {
         Some(shift) => scaled + shift.val().unsqueeze(),
         None => scaled,
-    }
-}
-
-/// `[batch, n, c_in]` → `[batch, n_out, c_out]` for a kernel `[c_out, c_in, width]`, no padding.
-///
-/// With channels last, the samples under each position of the kernel lie side by side: the
-/// patches `[n_out, width · c_in]` are a view of the input, and the convolution is one product.
-pub(super) fn conv1d(
-    x: Tensor<3>,
-    weight: Tensor<3>,
-    bias: Option<Tensor<1>>,
-    stride: usize,
-) -> Tensor<3> {
-    let [batch, n, c_in] = x.dims();
-    let [c_out, _, width] = weight.dims();
-    let rows: Tensor<2> = x.reshape([batch, n * c_in]);
-    let patches: Tensor<3> = rows.unfold(1, width * c_in, stride * c_in);
-    let kernel: Tensor<2> = weight.permute([2, 1, 0]).reshape([width * c_in, c_out]);
-    let y = patches.matmul(kernel.unsqueeze());
-    match bias {
-        Some(bias) => y + bias.unsqueeze(),
-        None => y,
     }
 }

@@ -6,7 +6,8 @@ use burn::module::{Module, Param};
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Wav2Vec2Config, Wav2Vec2Family};
-use super::convolutions::{EPSILON, Kernel, conv1d};
+use super::convolutions::{EPSILON, Kernel};
+use crate::conv::conv1d;
 use crate::kernels::gelu;
 
 /// `encoder.pos_conv_embed` of the checkpoint: one convolution, or several (data2vec).

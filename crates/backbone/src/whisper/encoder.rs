@@ -17,6 +17,7 @@ use super::config::{N_CTX, N_MEL_FRAMES, WhisperConfig};
 use super::layer::WhisperLayer;
 use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, pick_frames};
 use crate::checkpoint::{Checkpoint, KeyLayout, random_weights, save_checkpoint};
+use crate::conv::conv1d;
 use crate::error::Result;
 use crate::kernels::gelu;
 use crate::lora::Attentions;
@@ -135,7 +136,11 @@ impl WhisperEncoder {
     /// Hidden states from log-mel spectrograms `[batch, n_mels, 3000]`.
     #[must_use]
     pub fn encode_log_mel(&self, mel: Tensor<3>) -> HiddenStates {
-        let mut x = self.embed(mel);
+        self.states(self.embed(mel, N_MEL_FRAMES))
+    }
+
+    /// All states from the input of the first layer.
+    fn states(&self, mut x: Tensor<3>) -> HiddenStates {
         let mut states = Vec::with_capacity(self.layers.len() + 1);
         for layer in &self.layers {
             states.push(x.clone());
@@ -146,9 +151,29 @@ impl WhisperEncoder {
     }
 
     /// The input of the first layer: convolutions plus positions, `[batch, 1500, d_model]`.
-    fn embed(&self, mel: Tensor<3>) -> Tensor<3> {
-        let x = gelu(self.conv1.forward(mel));
-        let x = gelu(self.conv2.forward(x)).swap_dims(1, 2);
+    ///
+    /// From frame `n_frames` on the spectrograms must be constant in time, as behind the end of the
+    /// audio: one output stands for all that see nothing else.
+    fn embed(&self, mel: Tensor<3>, n_frames: usize) -> Tensor<3> {
+        let [batch, n_mels, _] = mel.dims();
+        // Both convolutions see 3 frames; the last output also sees their padding.
+        let n_kept = (n_frames + 12).next_multiple_of(2).min(N_MEL_FRAMES);
+        let x = mel.slice([0..batch, 0..n_mels, 0..n_kept]).swap_dims(1, 2);
+        let x = gelu(padded_conv(x, &self.conv1, 1));
+        let x = gelu(padded_conv(x, &self.conv2, 2));
+        let n_out = n_kept / 2;
+        let d_model = self.config.d_model;
+        let rows = |rows| x.clone().slice([0..batch, rows, 0..d_model]);
+        let x = match N_CTX - n_out {
+            0 => x,
+            more => {
+                let constant = rows(n_out - 2..n_out - 1).repeat_dim(1, more);
+                Tensor::cat(
+                    vec![rows(0..n_out - 1), constant, rows(n_out - 1..n_out)],
+                    1,
+                )
+            }
+        };
         x + self.embed_positions.weight.val().unsqueeze()
     }
 
@@ -184,7 +209,7 @@ impl SpeechBackbone for WhisperEncoder {
     }
 
     fn hidden_states(&self, samples: Tensor<2>, lengths: &[usize]) -> HiddenStates {
-        self.encode_log_mel(self.log_mel(samples, lengths))
+        self.states(self.embed(self.log_mel(samples, lengths), n_mel_frames(lengths)))
     }
 
     fn hidden_states_at(
@@ -193,7 +218,7 @@ impl SpeechBackbone for WhisperEncoder {
         lengths: &[usize],
         frames: &[usize],
     ) -> Vec<Tensor<2>> {
-        let mut x = self.embed(self.log_mel(samples, lengths));
+        let mut x = self.embed(self.log_mel(samples, lengths), n_mel_frames(lengths));
         let mut states = Vec::with_capacity(self.layers.len() + 1);
         for (i, layer) in self.layers.iter().enumerate() {
             states.push(pick_frames(&x, frames).squeeze_dim(1));
@@ -212,6 +237,25 @@ impl SpeechBackbone for WhisperEncoder {
         // strides 1 and 2) holds a mel frame with audio.
         n_samples.div_ceil(HOP).div_ceil(2).min(N_CTX - 1) + 1
     }
+}
+
+/// Mel frames whose analysis window (400 samples, centred every 160) reaches into any clip.
+fn n_mel_frames(lengths: &[usize]) -> usize {
+    let longest = lengths.iter().copied().max().unwrap_or_default();
+    (longest + 200).div_ceil(HOP)
+}
+
+/// A convolution of width 3 with a zero at both ends, `[batch, n, c_in]` → `[batch, n / stride, c_out]`.
+fn padded_conv(x: Tensor<3>, conv: &Conv1d, stride: usize) -> Tensor<3> {
+    let [batch, _, c_in] = x.dims();
+    let zero = Tensor::zeros([batch, 1, c_in], &x.device());
+    let x = Tensor::cat(vec![zero.clone(), x, zero], 1);
+    conv1d(
+        x,
+        conv.weight.val(),
+        conv.bias.as_ref().map(Param::val),
+        stride,
+    )
 }
 
 impl Family for WhisperEncoder {
