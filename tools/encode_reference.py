@@ -20,7 +20,7 @@ import numpy as np
 import scipy.signal
 import soundfile
 import torch
-from transformers import WhisperFeatureExtractor, WhisperModel
+from transformers import AutoFeatureExtractor, AutoModel
 
 SAMPLE_RATE = 16_000
 MIN_SAMPLES = 400
@@ -65,21 +65,29 @@ def last_frame(n_samples):
 
 def load_model(folder):
     """The feature extractor and the encoder in float32; no key of the encoder may be missing."""
-    extractor = WhisperFeatureExtractor.from_pretrained(folder)
-    model, info = WhisperModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
-    missing = [key for key in info["missing_keys"] if key.startswith("encoder.")]
+    extractor = AutoFeatureExtractor.from_pretrained(folder)
+    model, info = AutoModel.from_pretrained(folder, dtype=torch.float32, output_loading_info=True)
+    missing = [key for key in info["missing_keys"] if not key.startswith("decoder.")]
     if wrong := missing + sorted(info["mismatched_keys"]):
         raise SystemExit(f"{folder}: tensors missing or of another shape: {wrong}")
-    return extractor, model.get_encoder().eval()
+    return extractor, (model.get_encoder() if model.config.model_type == "whisper" else model).eval()
 
 
 @torch.no_grad()
 def hidden_states(extractor, encoder, clips):
     """[n_layers, n_clips, d_model]: every hidden state of each clip at its last frame with audio."""
+    if encoder.config.model_type != "whisper":
+        return np.concatenate([last_states(extractor, encoder, clip) for clip in clips], axis=1)
     mel = extractor(clips, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_features
     layers = encoder(mel, output_hidden_states=True).hidden_states
     rows, frames = list(range(len(clips))), [last_frame(len(clip)) for clip in clips]
     return torch.stack([layer[rows, frames] for layer in layers]).numpy()
+
+
+def last_states(extractor, encoder, clip):
+    """[n_layers, 1, d_model] of a model over samples, each clip alone: padding would change group norms."""
+    values = extractor(clip, sampling_rate=SAMPLE_RATE, return_tensors="pt").input_values
+    return torch.stack([h[:, -1] for h in encoder(values, output_hidden_states=True).hidden_states]).numpy()
 
 
 def extract_story(extractor, encoder, audio, spans, batch, label=""):

@@ -18,7 +18,7 @@ use crate::extractor::{
 };
 
 /// Part of every key; raised when the meaning of a cached file changes.
-const FORMAT: &str = "braintune features 1";
+const FORMAT: &str = "braintune features 2";
 /// Steps between two writes to disk.
 const STEPS_PER_PART: usize = 8;
 

@@ -50,7 +50,9 @@ pub use extractor::{ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtra
 pub use lora::{LoraConfig, LoraTarget};
 pub use parts::{CheckpointBackbone, FrozenPart};
 pub use pretrained::{PretrainedModel, SUPPORTED_MODEL_TYPES};
-pub use wav2vec2::{FeatExtractNorm, Wav2Vec2Config, Wav2Vec2Family, Wav2Vec2Model};
+pub use wav2vec2::{
+    FeatExtractNorm, SharedConvExtractor, Wav2Vec2Config, Wav2Vec2Family, Wav2Vec2Model,
+};
 pub use whisper::{WhisperConfig, WhisperEncoder};
 pub use whole::WholeClipExtractor;
 pub use windowed::WindowedExtractor;

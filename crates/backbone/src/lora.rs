@@ -14,7 +14,7 @@ use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Uniform};
 
 pub use config::{LoraConfig, LoraTarget};
-pub(crate) use folder::{read_adapter, write_adapter};
+pub(crate) use folder::{adapter_sha256, read_adapter, write_adapter};
 
 use crate::attention::MultiHeadAttention;
 use crate::error::Result;

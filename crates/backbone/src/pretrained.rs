@@ -8,7 +8,9 @@ use crate::backbone::{BackboneSpec, SpeechBackbone};
 use crate::checkpoint::Checkpoint;
 use crate::error::{BackboneError, Result};
 use crate::extractor::FeatureExtractor;
-use crate::wav2vec2::Wav2Vec2Model;
+use crate::lora;
+use crate::parts::CheckpointBackbone;
+use crate::wav2vec2::{SharedConvExtractor, Wav2Vec2Model};
 use crate::whisper::WhisperEncoder;
 use crate::whole::WholeClipExtractor;
 use crate::windowed::WindowedExtractor;
@@ -24,6 +26,7 @@ pub struct PretrainedModel {
     weights_sha256: String,
     device: Device,
     batch_size: usize,
+    shares_convolutions: bool,
 }
 
 #[derive(Debug)]
@@ -60,6 +63,7 @@ impl PretrainedModel {
             weights_sha256: checkpoint.sha256()?,
             device,
             batch_size: 1,
+            shares_convolutions: false,
         })
     }
 
@@ -85,12 +89,47 @@ impl PretrainedModel {
         self
     }
 
+    /// Adds the low-rank updates of an adapter folder of `peft` to the weights.
+    ///
+    /// # Errors
+    /// As [`CheckpointBackbone::with_adapter`].
+    pub fn with_adapter(mut self, dir: &Path) -> Result<Self> {
+        self.family = match self.family {
+            Family::Whisper(model) => {
+                Family::Whisper(Box::new(model.with_adapter(dir)?.merge_lora()))
+            }
+            Family::Wav2Vec2(model) => {
+                Family::Wav2Vec2(Box::new(model.with_adapter(dir)?.merge_lora()))
+            }
+        };
+        let updates = lora::adapter_sha256(dir)?;
+        self.weights_sha256 = format!("{}+{updates}", self.weights_sha256);
+        Ok(self)
+    }
+
+    /// Lets windows share their convolutions, an approximation ([`SharedConvExtractor`]).
+    ///
+    /// # Errors
+    /// The family is not wav2vec 2.0's.
+    pub fn with_shared_convolutions(mut self) -> Result<Self> {
+        if let Family::Whisper(_) = self.family {
+            return Err(BackboneError::Windows(
+                "whisper's windows cannot share convolutions: every window has its own loudest moment, which sets the floor of its spectrogram".to_owned(),
+            ));
+        }
+        self.shares_convolutions = true;
+        Ok(self)
+    }
+
     /// An extractor of one feature per causal window.
     #[must_use]
     pub fn into_windowed(self, windows: Windows) -> Box<dyn FeatureExtractor> {
         let (device, batch_size) = (self.device, self.batch_size);
         match self.family {
             Family::Whisper(model) => windowed(*model, windows, (device, batch_size)),
+            Family::Wav2Vec2(model) if self.shares_convolutions => {
+                Box::new(SharedConvExtractor::new(*model, windows, device))
+            }
             Family::Wav2Vec2(model) => windowed(*model, windows, (device, batch_size)),
         }
     }

@@ -50,31 +50,6 @@ impl<B: SpeechBackbone> WindowedExtractor<B> {
         self
     }
 
-    /// The windows of a recording that the backbone takes.
-    fn windows_over(&self, audio: &Waveform) -> Result<Vec<(f64, Range<usize>)>> {
-        let spec = self.backbone.spec();
-        check_audio(audio, spec)?;
-        let mut windows = self
-            .windows
-            .over(audio.samples().len(), spec.sample_rate.as_hz());
-        windows.retain(|(_, samples)| samples.len() >= spec.min_samples);
-        let longest = windows.iter().map(|(_, samples)| samples.len()).max();
-        match (longest, spec.max_samples) {
-            (None, _) => Err(BackboneError::Audio(format!(
-                "audio of {:.3} s is shorter than one stride of {} s",
-                audio.duration_s(),
-                self.windows.stride_s()
-            ))),
-            (Some(n), Some(most)) if n > most => Err(BackboneError::Windows(format!(
-                "windows of {} s are longer than the {} s that {} takes",
-                self.windows.length_s(),
-                most as f64 / f64::from(spec.sample_rate.as_hz()),
-                spec.model_type
-            ))),
-            _ => Ok(windows),
-        }
-    }
-
     /// Features of one batch of windows, each `[n_windows, d_model]`.
     fn batch(&self, samples: &[f32], windows: &[(f64, Range<usize>)]) -> Vec<Array2<f32>> {
         let lengths: Vec<usize> = windows.iter().map(|(_, range)| range.len()).collect();
@@ -94,11 +69,38 @@ impl<B: SpeechBackbone> WindowedExtractor<B> {
     }
 }
 
+/// The windows of a recording that the backbone takes.
+pub(crate) fn windows_over(
+    spec: &BackboneSpec,
+    windows: Windows,
+    audio: &Waveform,
+) -> Result<Vec<(f64, Range<usize>)>> {
+    check_audio(audio, spec)?;
+    let settings = windows;
+    let mut windows = settings.over(audio.samples().len(), spec.sample_rate.as_hz());
+    windows.retain(|(_, samples)| samples.len() >= spec.min_samples);
+    let longest = windows.iter().map(|(_, samples)| samples.len()).max();
+    match (longest, spec.max_samples) {
+        (None, _) => Err(BackboneError::Audio(format!(
+            "audio of {:.3} s is shorter than one stride of {} s",
+            audio.duration_s(),
+            settings.stride_s()
+        ))),
+        (Some(n), Some(most)) if n > most => Err(BackboneError::Windows(format!(
+            "windows of {} s are longer than the {} s that {} takes",
+            settings.length_s(),
+            most as f64 / f64::from(spec.sample_rate.as_hz()),
+            spec.model_type
+        ))),
+        _ => Ok(windows),
+    }
+}
+
 /// `f` of every item, in order, on as many threads as rayon would use here.
 ///
 /// Each thread is a rayon pool of its own: the backend's matrix products then stay on it, where
 /// they would otherwise wait for one another.
-fn in_threads<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
+pub(crate) fn in_threads<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
     let n_threads = rayon::current_num_threads().min(items.len()).max(1);
     let work = |thread: usize| {
         let alone = ThreadPoolBuilder::new()
@@ -157,15 +159,14 @@ impl<B: SpeechBackbone + Sync> FeatureExtractor for WindowedExtractor<B> {
     }
 
     fn times(&self, audio: &Waveform) -> Result<Vec<f64>> {
-        Ok(self
-            .windows_over(audio)?
+        Ok(windows_over(self.spec(), self.windows, audio)?
             .into_iter()
             .map(|(end_s, _)| end_s)
             .collect())
     }
 
     fn extract_rows(&self, audio: &Waveform, rows: Range<usize>) -> Result<Vec<Array2<f32>>> {
-        let windows = self.windows_over(audio)?;
+        let windows = windows_over(self.spec(), self.windows, audio)?;
         let windows = windows.get(rows.clone()).ok_or_else(|| {
             BackboneError::Windows(format!("rows {rows:?} of {} windows", windows.len()))
         })?;

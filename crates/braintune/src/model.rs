@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::error::{BraintuneError, Result, io_error};
 
 /// The checkpoint folder that `model` names: itself if it is a folder, otherwise the snapshot of
-/// `org/name` in the hub cache (`HF_HOME`, else `~/.cache/huggingface`). Nothing is downloaded.
+/// `org/name` in the hub cache (`HF_HUB_CACHE`, else `HF_HOME`/hub, else `~/.cache/huggingface/hub`). Nothing is downloaded.
 ///
 /// # Errors
 /// Neither is there; the message names both places.
@@ -19,13 +19,16 @@ pub fn resolve(model: &str) -> Result<PathBuf> {
     match snapshot(&repository)? {
         Some(snapshot) => Ok(snapshot),
         None => Err(BraintuneError::Input(format!(
-            "no model {model}: neither a folder of that name nor {} is there; give a folder with config.json, preprocessor_config.json and model.safetensors",
+            "no model {model}: neither a folder of that name nor {} is there; get it with `braintune fetch model {model}`, or give a folder with config.json, preprocessor_config.json and model.safetensors",
             repository.display()
         ))),
     }
 }
 
 fn hub_cache() -> PathBuf {
+    if let Some(hub) = std::env::var_os("HF_HUB_CACHE") {
+        return PathBuf::from(hub);
+    }
     let home = std::env::var_os("HF_HOME").map(PathBuf::from);
     let user = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/huggingface"));
     home.or(user).unwrap_or_default().join("hub")

@@ -3,11 +3,12 @@
 //! Keys are `base_model.model.<path>.<projection>.lora_A.weight` `[r, d_in]` and `…lora_B.weight`
 //! `[d_out, r]`; a prefix such as `wav2vec2.` before the path is taken as well.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 use serde_json::Value;
+use sha2::{Digest, Sha256};
 
 use super::{Attentions, LoraConfig, LoraPair, LoraTarget, empty, without_bias};
 use crate::checkpoint::WeightsFile;
@@ -75,13 +76,7 @@ pub(crate) fn read_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()>
     let text = std::fs::read_to_string(&config_path).map_err(io_error("read", &config_path))?;
     let config: Value = serde_json::from_str(&text)
         .map_err(|e| malformed(&config_path, format!("is no JSON: {e}")))?;
-    let safetensors = dir.join("adapter_model.safetensors");
-    let torch = dir.join("adapter_model.bin");
-    let weights = WeightsFile::open(if torch.exists() && !safetensors.exists() {
-        &torch
-    } else {
-        &safetensors
-    })?;
+    let weights = WeightsFile::open(&weights_path(dir))?;
     let mut left: Vec<String> = weights.keys();
     // The decoder of a Whisper adapter does not concern the encoder.
     left.retain(|key| !key.contains(".decoder."));
@@ -122,6 +117,30 @@ pub(crate) fn read_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()>
             ),
         )),
     }
+}
+
+fn weights_path(dir: &Path) -> PathBuf {
+    let safetensors = dir.join("adapter_model.safetensors");
+    let torch = dir.join("adapter_model.bin");
+    if torch.exists() && !safetensors.exists() {
+        torch
+    } else {
+        safetensors
+    }
+}
+
+/// SHA-256 (hex) of an adapter folder's two files.
+///
+/// # Errors
+/// A file cannot be read.
+pub(crate) fn adapter_sha256(dir: &Path) -> Result<String> {
+    let mut hasher = Sha256::new();
+    for path in [dir.join("adapter_config.json"), weights_path(dir)] {
+        let bytes = std::fs::read(&path).map_err(io_error("read", &path))?;
+        hasher.update((bytes.len() as u64).to_le_bytes());
+        hasher.update(bytes);
+    }
+    Ok(hex::encode(hasher.finalize()))
 }
 
 /// A weight of `PyTorch`'s shape in burn's.

@@ -70,38 +70,46 @@ impl FeatureEncoder {
 
     /// `[batch, n_samples]` → `[batch, n_frames, conv_dim]`.
     pub(super) fn forward(&self, samples: Tensor<2>) -> Tensor<3> {
+        self.forward_with(samples, to_unit_over_time)
+    }
+
+    /// With another way to bring channels to mean 0 and variance 1 over time.
+    pub(super) fn forward_with(
+        &self,
+        samples: Tensor<2>,
+        to_unit: impl Fn(Tensor<3>) -> Tensor<3>,
+    ) -> Tensor<3> {
         let mut x = samples.unsqueeze_dim(2);
         for layer in &self.conv_layers {
-            x = layer.forward(x);
+            x = layer.forward(x, &to_unit);
         }
         x
     }
 }
 
 impl ConvLayer {
-    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>, to_unit: impl Fn(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
         let bias = self.conv.bias.as_ref().map(Param::val);
-        let mut x = conv1d(x, self.conv.weight.val(), bias, self.stride);
-        if let Some(norm) = &self.layer_norm {
-            x = if self.over_time {
-                norm_over_time(x, norm)
-            } else {
-                norm.forward(x)
-            };
-        }
+        let x = conv1d(x, self.conv.weight.val(), bias, self.stride);
+        let x = match &self.layer_norm {
+            Some(norm) if self.over_time => {
+                let scaled = to_unit(x) * norm.gamma.val().unsqueeze();
+                match &norm.beta {
+                    Some(shift) => scaled + shift.val().unsqueeze(),
+                    None => scaled,
+                }
+            }
+            Some(norm) => norm.forward(x),
+            None => x,
+        };
         gelu(x)
     }
 }
 
-/// Each channel brought to mean 0 and variance 1 over time, then scaled and shifted: a group norm
-/// with one group per channel.
-fn norm_over_time(x: Tensor<3>, norm: &LayerNorm) -> Tensor<3> {
+/// Each channel of each clip to mean 0 and variance 1 over time: a group norm with one group per
+/// channel, before its scale and shift.
+fn to_unit_over_time(x: Tensor<3>) -> Tensor<3> {
     let x = x.clone() - x.mean_dim(1);
     let variance = (x.clone() * x.clone()).mean_dim(1);
-    let scale = norm.gamma.val().unsqueeze::<3>() / (variance + EPSILON).sqrt();
-    let scaled = x * scale;
-    match &norm.beta {
-        Some(shift) => scaled + shift.val().unsqueeze(),
-        None => scaled,
-    }
+    x / (variance + EPSILON).sqrt()
 }

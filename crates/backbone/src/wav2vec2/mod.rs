@@ -10,6 +10,8 @@ mod layer;
 mod model;
 mod positions;
 mod relative;
+mod shared;
 
 pub use config::{FeatExtractNorm, Wav2Vec2Config, Wav2Vec2Family};
 pub use model::Wav2Vec2Model;
+pub use shared::SharedConvExtractor;

@@ -183,10 +183,20 @@ impl Wav2Vec2Model {
         } else {
             self.feature_extractor.forward(samples)
         };
+        let valid = (!equal).then(|| self.valid_frames(&frames, lengths));
+        self.embed_frames(frames, valid)
+    }
+
+    /// As [`embed`](Self::embed), from the output of the feature encoder; `valid` is 1 for frames of
+    /// a clip and 0 behind its end, `[batch, n_frames, 1]`.
+    fn embed_frames(
+        &self,
+        frames: Tensor<3>,
+        valid: Option<Tensor<3>>,
+    ) -> (Tensor<3>, AttentionContext) {
         let mut x = self.feature_projection.forward(frames);
         let mut context = AttentionContext::default();
-        let n_frames = x.dims()[1];
-        let valid = (!equal).then(|| self.valid_frames(&x, lengths));
+        let [batch, n_frames, _] = x.dims();
         if let Some(valid) = &valid {
             x = x * valid.clone();
             let mask = (valid.clone() * -1.0 + 1.0) * MASKED;
@@ -204,12 +214,43 @@ impl Wav2Vec2Model {
         (x, context)
     }
 
+    /// The convolutions over the samples.
+    pub(super) fn feature_encoder(&self) -> &FeatureEncoder {
+        &self.feature_extractor
+    }
+
+    /// Hidden states at one frame of one clip, from the output of the feature encoder `[1, n_frames,
+    /// conv_dim]`: `n_layers + 1` tensors `[1, d_model]`.
+    pub(super) fn states_from_frames_at(&self, frames: Tensor<3>, frame: usize) -> Vec<Tensor<2>> {
+        let (x, context) = self.embed_frames(frames, None);
+        self.states_at(x, &context, &[frame])
+    }
+
+    fn states_at(
+        &self,
+        mut x: Tensor<3>,
+        context: &AttentionContext,
+        frames: &[usize],
+    ) -> Vec<Tensor<2>> {
+        let mut states = Vec::with_capacity(self.encoder.layers.len() + 1);
+        for (i, layer) in self.encoder.layers.iter().enumerate() {
+            states.push(pick_frames(&x, frames).squeeze_dim(1));
+            x = if i + 1 == self.encoder.layers.len() {
+                layer.forward_at(&x, frames, context)
+            } else {
+                layer.forward(x, context)
+            };
+        }
+        states.push(x.squeeze_dim(1));
+        states
+    }
+
     fn bucket_biases(&self) -> Option<Tensor<2>> {
         self.encoder.layers.first()?.attention.bucket_biases()
     }
 
     /// Each clip to mean 0 and variance 1 over its length, where the preprocessor says so.
-    fn normalize(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<2> {
+    pub(super) fn normalize(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<2> {
         if !self.files.normalizes {
             return samples;
         }
@@ -290,18 +331,8 @@ impl SpeechBackbone for Wav2Vec2Model {
         lengths: &[usize],
         frames: &[usize],
     ) -> Vec<Tensor<2>> {
-        let (mut x, context) = self.embed(samples, lengths);
-        let mut states = Vec::with_capacity(self.encoder.layers.len() + 1);
-        for (i, layer) in self.encoder.layers.iter().enumerate() {
-            states.push(pick_frames(&x, frames).squeeze_dim(1));
-            x = if i + 1 == self.encoder.layers.len() {
-                layer.forward_at(&x, frames, &context)
-            } else {
-                layer.forward(x, &context)
-            };
-        }
-        states.push(x.squeeze_dim(1));
-        states
+        let (x, context) = self.embed(samples, lengths);
+        self.states_at(x, &context, frames)
     }
 
     fn n_audio_frames(&self, n_samples: usize) -> usize {

@@ -1,10 +1,14 @@
 //! Windowed extraction against one window at a time, and batches against single windows.
 
 use braintune_audio::{SampleRate, Waveform};
-use braintune_backbone::{BackboneError, FeatureExtractor, PretrainedModel, Windows};
+use braintune_backbone::{
+    BackboneError, Checkpoint, FeatureExtractor, PretrainedModel, SharedConvExtractor,
+    Wav2Vec2Model, WindowedExtractor, Windows,
+};
 use burn::tensor::Device;
+use ndarray::s;
 
-use crate::shared::{clip, max_abs_difference, micro};
+use crate::shared::{clip, family, max_abs_difference, micro};
 
 #[test]
 fn a_window_is_the_last_audio_frame_of_that_stretch_alone() {
@@ -88,4 +92,37 @@ fn audio_that_does_not_suit_is_refused() {
         error.to_string().contains("longer than the 30 s"),
         "{error}"
     );
+}
+
+#[test]
+fn shared_convolutions_are_exact_for_one_window_and_close_for_many() {
+    let device = Device::flex();
+    for (name, most) in [("wav2vec2-ctc-bin", 0.25), ("wavlm-stable", 0.05)] {
+        let model = || {
+            let checkpoint = Checkpoint::open(&family(name)).unwrap();
+            Wav2Vec2Model::from_checkpoint(&checkpoint, &device).unwrap()
+        };
+        // Windows of 0.9 s from 1.5 s on: strides are whole frames of 60 samples.
+        let windows = Windows::new(0.9, 0.15).unwrap();
+        let exact = WindowedExtractor::new(model(), windows, device.clone());
+        let shared = SharedConvExtractor::new(model(), windows, device.clone());
+        let rows = 5..12;
+        let exact = exact.extract_rows(&clip(), rows.clone()).unwrap();
+        let alone = shared.extract_rows(&clip(), 5..6).unwrap();
+        let many = shared.extract_rows(&clip(), rows).unwrap();
+        for layer in 0..exact.len() {
+            let first = exact[layer].slice(s![..1, ..]).to_owned();
+            let difference = max_abs_difference(&first, &alone[layer]);
+            assert!(
+                difference < 1e-4,
+                "{name}, state {layer}, alone: {difference}"
+            );
+            let scale = exact[layer]
+                .iter()
+                .fold(0.0_f32, |most, x| most.max(x.abs()));
+            let difference = max_abs_difference(&exact[layer], &many[layer]) / scale;
+            eprintln!("{name}, state {layer}: {difference:.1e} of the largest value");
+            assert!(difference < most, "{name}, state {layer}: {difference}");
+        }
+    }
 }

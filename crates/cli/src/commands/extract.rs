@@ -31,7 +31,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Every frame of one clip (at most 30 s for Whisper) instead of windows
-    #[arg(long, conflicts_with_all = ["window_s", "stride_s"])]
+    #[arg(long, conflicts_with_all = ["window_s", "stride_s", "share_convolutions"])]
     whole: bool,
     /// Window length in seconds, the newest stride included
     #[arg(long, value_name = "S", default_value_t = 16.1)]

@@ -7,10 +7,17 @@ use braintune::backbone::PretrainedModel;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModelArgs {
-    /// Model: a HuggingFace checkpoint folder (config.json, preprocessor_config.json,
-    /// model.safetensors), or the id of one in the local hub cache (HF_HOME)
+    /// Model: a HuggingFace checkpoint folder of Whisper, wav2vec 2.0, HuBERT, DistilHuBERT, WavLM or
+    /// data2vec-audio (config.json, preprocessor_config.json, model.safetensors or pytorch_model.bin), or the id of one in the local hub cache (HF_HOME)
     #[arg(long, value_name = "DIR|ID")]
     pub(crate) model: String,
+    /// Low-rank updates to add to the weights: an adapter folder of peft
+    #[arg(long, value_name = "DIR")]
+    adapter: Option<PathBuf>,
+    /// Approximation: overlapping windows share their convolutions (wav2vec 2.0, HuBERT, WavLM,
+    /// data2vec); much cheaper at short strides, docs/benchmarks.md has the error
+    #[arg(long)]
+    share_convolutions: bool,
     /// Device to compute on
     #[arg(long, default_value = "flex", value_parser = clap::builder::PossibleValuesParser::new(braintune::device::available()))]
     device: String,
@@ -29,7 +36,14 @@ impl ModelArgs {
         let Some(device) = braintune::device::by_name(&self.device) else {
             bail!("this build has no device {}", self.device);
         };
-        Ok(PretrainedModel::load(&folder, device)?)
+        let mut model = PretrainedModel::load(&folder, device)?;
+        if let Some(adapter) = &self.adapter {
+            model = model.with_adapter(adapter)?;
+        }
+        if self.share_convolutions {
+            model = model.with_shared_convolutions()?;
+        }
+        Ok(model)
     }
 
     /// The model's name in tables: the last part of its folder or id.
