@@ -1,7 +1,7 @@
 //! CPU time of forward passes of a checkpoint, for `peers/forward_vs_transformers.py`.
 //!
 //! `forward MODEL BATCH SECONDS RUNS` prints the CPU seconds of each pass, a line each.
-#![allow(clippy::print_stdout, missing_docs)]
+#![allow(clippy::print_stdout, clippy::cast_possible_truncation, missing_docs)]
 
 use std::path::Path;
 

@@ -25,7 +25,9 @@ fn is_host(device: &Device) -> bool {
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if is_host(&x.device()) {
         in_place(x, BLOCK, |block| {
-            block.iter_mut().for_each(|x| *x = gelu_of(*x))
+            for x in block {
+                *x = gelu_of(*x);
+            }
         })
     } else {
         burn::tensor::activation::gelu(x)
@@ -38,7 +40,7 @@ pub(crate) fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if is_host(&x.device()) && n > 0 {
         let rows = BLOCK.div_ceil(n) * n;
         in_place(x, rows, |block| {
-            block.chunks_exact_mut(n).for_each(softmax_row)
+            block.chunks_exact_mut(n).for_each(softmax_row);
         })
     } else {
         burn::tensor::activation::softmax(x, D - 1)
@@ -68,6 +70,10 @@ fn in_place<const D: usize>(
 }
 
 /// Φ through erfc by Abramowitz & Stegun (1964), eq. 7.1.26: within 1.5e-7.
+#[expect(
+    clippy::inline_always,
+    reason = "compiled into each instruction set's copy of the loop"
+)]
 #[inline(always)]
 fn gelu_of(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
@@ -104,6 +110,10 @@ fn exp(x: f32) -> f32 {
     sum * f32::from_bits(exponent << 23)
 }
 
+#[expect(
+    clippy::inline_always,
+    reason = "compiled into each instruction set's copy of the loop"
+)]
 #[inline(always)]
 fn softmax_row(row: &mut [f32]) {
     let mut largest = [f32::NEG_INFINITY; LANES];
@@ -131,7 +141,9 @@ fn softmax_row(row: &mut [f32]) {
         sum += *x;
     }
     let scale = 1.0 / sum;
-    row.iter_mut().for_each(|x| *x *= scale);
+    for x in row {
+        *x *= scale;
+    }
 }
 
 #[cfg(test)]

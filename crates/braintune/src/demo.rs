@@ -9,7 +9,7 @@ use braintune_fmri::Ds003020;
 use braintune_simulation::{SimulationConfig, simulate};
 use burn::tensor::Device;
 
-use crate::encode::{self, EncodeConfig, Outcome, Regions};
+use crate::encode::{self, EncodeConfig, ModelFeatures, Outcome, Regions};
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 
@@ -63,8 +63,7 @@ pub fn run(
     let loaded = PretrainedModel::load(&model, device)?;
     let outcome = encode::run(
         &Ds003020::open(&dataset)?,
-        (loaded, "random-whisper"),
-        Windows::new(4.0, 1.0)?,
+        ModelFeatures::windowed("random-whisper", loaded, Windows::new(4.0, 1.0)?)?,
         &config,
         (&out.join("cache"), &results),
         command,

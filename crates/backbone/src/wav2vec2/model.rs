@@ -184,7 +184,7 @@ impl Wav2Vec2Model {
             self.feature_extractor.forward(samples)
         };
         let valid = (!equal).then(|| self.valid_frames(&frames, lengths));
-        self.embed_frames(frames, valid)
+        self.embed_frames(frames, valid.as_ref())
     }
 
     /// As [`embed`](Self::embed), from the output of the feature encoder; `valid` is 1 for frames of
@@ -192,12 +192,12 @@ impl Wav2Vec2Model {
     fn embed_frames(
         &self,
         frames: Tensor<3>,
-        valid: Option<Tensor<3>>,
+        valid: Option<&Tensor<3>>,
     ) -> (Tensor<3>, AttentionContext) {
         let mut x = self.feature_projection.forward(frames);
         let mut context = AttentionContext::default();
         let [batch, n_frames, _] = x.dims();
-        if let Some(valid) = &valid {
+        if let Some(valid) = valid {
             x = x * valid.clone();
             let mask = (valid.clone() * -1.0 + 1.0) * MASKED;
             context.mask = Some(mask.reshape([batch, 1, 1, n_frames]));
@@ -205,7 +205,7 @@ impl Wav2Vec2Model {
         context.position_bias = self
             .bucket_biases()
             .map(|table| position_bias(table, n_frames, self.config.max_bucket_distance));
-        let x = x.clone() + self.encoder.pos_conv_embed.forward(x, valid.as_ref());
+        let x = x.clone() + self.encoder.pos_conv_embed.forward(x, valid);
         let x = if self.config.do_stable_layer_norm {
             x
         } else {

@@ -1,6 +1,7 @@
 //! Tests of the public API against values of `transformers` and against files as they go wrong.
 #![allow(clippy::unwrap_used, clippy::print_stderr, missing_docs)]
 
+mod bad_models;
 mod cache;
 mod checkpoint;
 mod families;

@@ -40,6 +40,48 @@ pub struct AlignmentRow {
     pub mean_r_normalized: Option<f64>,
 }
 
+/// A model as [`run`] sees it: what it is called and how it turns a story into features.
+pub struct ModelFeatures {
+    name: String,
+    weights_sha256: String,
+    extractor: Box<dyn FeatureExtractor>,
+}
+
+impl std::fmt::Debug for ModelFeatures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ModelFeatures")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ModelFeatures {
+    /// Any extractor. `name` goes into the table; `weights_sha256`, any text that stands for the
+    /// weights behind it, into the key under which its features are kept.
+    #[must_use]
+    pub fn new(
+        name: &str,
+        weights_sha256: String,
+        extractor: impl FeatureExtractor + 'static,
+    ) -> Self {
+        Self {
+            name: name.to_owned(),
+            weights_sha256,
+            extractor: Box::new(extractor),
+        }
+    }
+
+    /// Windows of a model that was loaded.
+    ///
+    /// # Errors
+    /// Windows that are longer than the model takes.
+    pub fn windowed(name: &str, model: PretrainedModel, windows: Windows) -> Result<Self> {
+        check_windows(&model, windows)?;
+        let weights = model.weights_sha256().to_owned();
+        Ok(Self::new(name, weights, model.into_windowed(windows)))
+    }
+}
+
 /// What [`run`] did.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Outcome {
@@ -51,7 +93,7 @@ pub enum Outcome {
 
 /// Runs the whole job into folder `out`: `alignment.csv`, `voxels.npz`, `provenance.json`.
 ///
-/// `model_name` goes into the table. Features are kept under `cache`; finished layers under
+/// Features are kept under `cache`; finished layers under
 /// `out/.encode-state` until the end, so that a stopped run goes on where it was. A folder that holds the
 /// result of the same inputs is left as it is.
 ///
@@ -60,18 +102,16 @@ pub enum Outcome {
 /// Nothing that looks complete is left behind by a run that fails.
 pub fn run(
     dataset: &dyn StoryDataset,
-    (model, model_name): (PretrainedModel, &str),
-    windows: Windows,
+    model: ModelFeatures,
     config: &EncodeConfig,
     (cache, out): (&Path, &Path),
     command: Vec<String>,
     on: &mut OnEvent<'_>,
 ) -> Result<Outcome> {
-    check_windows(&model, windows)?;
     let inputs = inputs::Inputs::check(dataset, config, on)?;
-    let weights = model.weights_sha256().to_owned();
-    let extractor = CachedExtractor::new(model.into_windowed(windows), weights.clone(), cache)?;
-    let record = inputs.record(config, (model_name, &weights), &extractor.settings());
+    let (name, weights) = (model.name, model.weights_sha256);
+    let extractor = CachedExtractor::new(model.extractor, weights.clone(), cache)?;
+    let record = inputs.record(config, (&name, &weights), &extractor.settings());
     let provenance = Provenance::new(command, record);
     if output::is_complete(out, &provenance) {
         return Ok(Outcome::AlreadyDone);
@@ -86,7 +126,7 @@ pub fn run(
         (out, &provenance.key),
         on,
     )?;
-    let rows = output::write(out, &results, config, model_name, &provenance)?;
+    let rows = output::write(out, &results, config, &name, &provenance)?;
     Ok(Outcome::Computed(rows))
 }
 

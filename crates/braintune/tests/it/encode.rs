@@ -5,7 +5,7 @@ use std::path::Path;
 
 use braintune::audio::SampleRate;
 use braintune::backbone::{PretrainedModel, Windows};
-use braintune::encode::{self, AlignmentRow, EncodeConfig, Outcome};
+use braintune::encode::{self, AlignmentRow, EncodeConfig, ModelFeatures, Outcome};
 use braintune::encoding::pearson_r;
 use braintune::fmri::Ds003020;
 use braintune::simulation::{SimulatedParticipant, SimulationConfig, simulate};
@@ -40,11 +40,12 @@ fn run(
         Path::new(env!("CARGO_MANIFEST_DIR")).join("../backbone/tests/fixtures/whisper-micro");
     encode::run(
         &Ds003020::open(&folder.join("dataset")).unwrap(),
-        (
-            PretrainedModel::load(&model, Device::flex()).unwrap(),
+        ModelFeatures::windowed(
             "micro",
-        ),
-        Windows::new(4.0, 2.0).unwrap(),
+            PretrainedModel::load(&model, Device::flex()).unwrap(),
+            Windows::new(4.0, 2.0).unwrap(),
+        )
+        .unwrap(),
         config,
         (&folder.join("cache"), &folder.join("out")),
         vec!["test".to_owned()],

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use braintune::backbone::Windows;
-use braintune::encode::{BadVoxels, CrossValidation, EncodeConfig, Regions};
+use braintune::encode::{BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Regions};
 use braintune::encoding::{Alphas, CvScore, Delays};
 use braintune::fmri::{Ds003020, StoryDataset, Trim};
 use clap::ValueEnum;
@@ -123,8 +123,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new();
     let outcome = braintune::encode::run(
         &dataset,
-        (model, &args.model.name()),
-        windows,
+        ModelFeatures::windowed(&args.model.name(), model, windows)?,
         &config,
         (&args.cache.folder()?, &args.out),
         command_line(),
