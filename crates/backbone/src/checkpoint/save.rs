@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use burn::module::{Module, ModuleMapper, Param};
-use burn::tensor::{Tensor, TensorData};
+use burn::tensor::{Bytes, Tensor, TensorData};
 use burn_store::{BurnToPyTorchAdapter, ModuleSnapshot};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
@@ -48,12 +48,23 @@ fn serialize<M: Module>(module: &M, prefix: &str) -> Result<Vec<u8>, String> {
         }
         let name = parametrized_name(&tensor.name).unwrap_or_else(|| tensor.name.clone());
         let key = format!("{prefix}{name}");
+        if let Some(norm) = key.strip_suffix("running_var") {
+            // PyTorch's counter of training steps, which nothing depends on.
+            let counter = format!("{norm}num_batches_tracked");
+            tensors.push((
+                counter,
+                Dtype::I64,
+                Vec::new(),
+                Bytes::from_elems(vec![0_i64]),
+            ));
+        }
         let shape = tensor.shape.to_vec();
-        tensors.push((key, shape, tensor.to_bytes().map_err(|e| e.to_string())?));
+        let bytes = tensor.to_bytes().map_err(|e| e.to_string())?;
+        tensors.push((key, Dtype::F32, shape, bytes));
     }
     let views: Result<Vec<_>, _> = tensors
         .iter()
-        .map(|(key, shape, bytes)| Ok((key, TensorView::new(Dtype::F32, shape.clone(), bytes)?)))
+        .map(|(key, dtype, shape, bytes)| Ok((key, TensorView::new(*dtype, shape.clone(), bytes)?)))
         .collect();
     let metadata = [("format".to_owned(), "pt".to_owned())].into();
     views
