@@ -101,9 +101,11 @@ def compare_features(ours, theirs):
     layers = [key for key in ours if key.startswith("hidden_states.")]
     if len(layers) != len(theirs["features"]):
         raise SystemExit(f"{len(layers)} layers, transformers has {len(theirs['features'])}")
-    print("layer  max |difference|  max |value|")
+    print("layer  max |difference|  max |value|  rms difference / sd over windows")
     for i, layer in enumerate(theirs["features"]):
-        print(f"{i:5d}  {np.abs(ours[f'hidden_states.{i}'] - layer).max():.2e}          {np.abs(layer).max():.2f}")
+        difference = ours[f"hidden_states.{i}"] - layer
+        relative = np.sqrt((difference**2).mean() / (layer - layer.mean(axis=0)).var())
+        print(f"{i:5d}  {np.abs(difference).max():.2e}          {np.abs(layer).max():.2f}         {relative:.2e}")
 
 
 def measure(args, folder):

@@ -37,7 +37,7 @@ fn write<B: CheckpointBackbone>(
     let Some(adapter) = adapter else {
         return Ok(model.save(out)?);
     };
-    let adapted = model.with_adapter(adapter)?;
-    adapted.save_adapter(out)?;
-    Ok(adapted.save(&out.join("merged"))?)
+    let model = model.with_adapter(adapter)?;
+    model.save_adapter(out)?;
+    Ok(model.save(&out.join("merged"))?)
 }

@@ -1,8 +1,8 @@
 //! Features kept on disk, so that a second run reads them and an interrupted one goes on.
 //!
 //! The key is a SHA-256 of weights, audio samples and extraction settings. While an extraction
-//! runs, `<key>.parts/` holds finished rows `<start>-<end>.safetensors`; when it is done they
-//! become `<key>.safetensors` (format of [`LayerFeatures::write`]). Held by `tests/it/cache.rs`.
+//! runs, `<key>.parts/` holds finished rows `<start>-<end>.safetensors`; when it is done they are
+//! joined to `<key>.safetensors` (format of [`LayerFeatures::write`]). Held by `tests/it/cache.rs`.
 
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
@@ -16,6 +16,7 @@ use crate::error::{BackboneError, Result, io_error};
 use crate::extractor::{
     ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction, stack_rows,
 };
+use crate::feature_file::{FeatureFile, join};
 
 /// Part of every key; raised when the meaning of a cached file changes.
 const FORMAT: &str = "braintune features 2";
@@ -30,11 +31,11 @@ pub struct CachedExtractor<E> {
     folder: PathBuf,
 }
 
-/// An extraction that is under way: its parts folder and what is in memory.
+/// An extraction that is under way.
 struct Resumed<'a> {
     parts: &'a Path,
-    /// Layers of the rows `0..flushed`, part by part.
-    finished: Vec<Vec<Array2<f32>>>,
+    /// Part files of the rows `0..flushed`, in order.
+    finished: Vec<PathBuf>,
     /// Layers of the rows `flushed..done`, step by step.
     pending: Vec<Vec<Array2<f32>>>,
     flushed: usize,
@@ -77,27 +78,63 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
         self.folder.join(format!("{key}.safetensors"))
     }
 
-    /// A complete file, if there is one that fits; a damaged one is said and made again.
-    fn cached(&self, path: &Path, times: &[f64]) -> Option<LayerFeatures> {
-        path.exists()
-            .then(|| LayerFeatures::read(path))?
-            .map_or_else(
-                |error| {
-                    tracing::warn!(%error, "damaged cache entry, extracting again");
-                    None
-                },
-                |features| self.fits(&features, times).then_some(features),
-            )
+    /// Extracts whatever is not in the cache yet and says where the complete file is. Memory holds
+    /// a few steps, whatever the length of the recording.
+    ///
+    /// # Errors
+    /// As [`FeatureExtractor::extract_observed`].
+    pub fn complete(&self, audio: &Waveform, on: &mut OnExtraction<'_>) -> Result<PathBuf> {
+        let times = self.times(audio)?;
+        let total = times.len();
+        let path = self.path(audio);
+        if self.is_complete(&path, &times) {
+            return match on(ExtractionProgress { done: total, total }) {
+                ControlFlow::Continue(()) => Ok(path),
+                ControlFlow::Break(()) => Err(BackboneError::Cancelled),
+            };
+        }
+        let parts = path.with_extension("parts");
+        let mut state = self.resume(&parts, &times)?;
+        while state.done < total {
+            let end = state.done.saturating_add(self.rows_per_step()).min(total);
+            state
+                .pending
+                .push(self.inner.extract_rows(audio, state.done..end)?);
+            state.done = end;
+            let stop = on(ExtractionProgress { done: end, total }).is_break();
+            if stop || state.pending.len() == STEPS_PER_PART {
+                state.flush(&times)?;
+            }
+            if stop {
+                return Err(BackboneError::Cancelled);
+            }
+        }
+        state.flush(&times)?;
+        join(&state.finished, &times, &path)?;
+        // The complete file is in place: what is left of the parts is only clutter.
+        let _ = std::fs::remove_dir_all(&parts);
+        Ok(path)
     }
 
-    fn fits(&self, features: &LayerFeatures, times: &[f64]) -> bool {
+    /// Whether there is a complete file that fits; a damaged one is said and made again.
+    fn is_complete(&self, path: &Path, times: &[f64]) -> bool {
+        if !path.exists() {
+            return false;
+        }
+        match FeatureFile::open(path) {
+            Ok(file) => self.fits(&file, times),
+            Err(error) => {
+                tracing::warn!(%error, "damaged cache entry, extracting again");
+                false
+            }
+        }
+    }
+
+    fn fits(&self, file: &FeatureFile, times: &[f64]) -> bool {
         let spec = self.inner.spec();
-        features.times() == times
-            && features.layers().len() == spec.n_hidden_states()
-            && features
-                .layers()
-                .iter()
-                .all(|layer| layer.ncols() == spec.d_model)
+        file.times == times
+            && file.n_layers == spec.n_hidden_states()
+            && file.d_model == spec.d_model
     }
 
     /// Parts of an earlier run, as far as they join up from row 0.
@@ -117,9 +154,12 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
             if !in_order || !rows.start.is_multiple_of(self.inner.rows_per_step()) {
                 continue;
             }
-            match LayerFeatures::read(&part_path(parts, &rows)) {
+            let path = part_path(parts, &rows);
+            // Read whole: a damaged value must not get into the complete file.
+            let whole = LayerFeatures::read(&path).and_then(|_| FeatureFile::open(&path));
+            match whole {
                 Ok(part) if self.fits(&part, &times[rows.clone()]) => {
-                    state.finished.push(part.layers().to_vec());
+                    state.finished.push(path);
                     state.done = rows.end;
                 }
                 _ => tracing::warn!(?rows, "damaged part of an earlier run, extracting again"),
@@ -140,9 +180,9 @@ impl Resumed<'_> {
         std::fs::create_dir_all(self.parts).map_err(io_error("create", self.parts))?;
         let rows = self.flushed..self.done;
         let layers = stack_rows(&std::mem::take(&mut self.pending))?;
-        LayerFeatures::new(layers.clone(), times[rows.clone()].to_vec())
-            .write(&part_path(self.parts, &rows))?;
-        self.finished.push(layers);
+        let path = part_path(self.parts, &rows);
+        LayerFeatures::new(layers, times[rows].to_vec()).write(&path)?;
+        self.finished.push(path);
         self.flushed = self.done;
         Ok(())
     }
@@ -174,37 +214,12 @@ impl<E: FeatureExtractor> FeatureExtractor for CachedExtractor<E> {
         audio: &Waveform,
         on: &mut OnExtraction<'_>,
     ) -> Result<LayerFeatures> {
-        let times = self.times(audio)?;
-        let total = times.len();
-        let path = self.path(audio);
-        if let Some(features) = self.cached(&path, &times) {
-            return match on(ExtractionProgress { done: total, total }) {
-                ControlFlow::Continue(()) => Ok(features),
-                ControlFlow::Break(()) => Err(BackboneError::Cancelled),
-            };
-        }
-        let parts = path.with_extension("parts");
-        let mut state = self.resume(&parts, &times)?;
-        while state.done < total {
-            let end = state.done.saturating_add(self.rows_per_step()).min(total);
-            state
-                .pending
-                .push(self.inner.extract_rows(audio, state.done..end)?);
-            state.done = end;
-            let stop = on(ExtractionProgress { done: end, total }).is_break();
-            if stop || state.pending.len() == STEPS_PER_PART {
-                state.flush(&times)?;
-            }
-            if stop {
-                return Err(BackboneError::Cancelled);
-            }
-        }
-        state.flush(&times)?;
-        let features = LayerFeatures::new(stack_rows(&state.finished)?, times);
-        features.write(&path)?;
-        // The complete file is in place: what is left of the parts is only clutter.
-        let _ = std::fs::remove_dir_all(&parts);
-        Ok(features)
+        let path = self.complete(audio, on)?;
+        LayerFeatures::read(&path).or_else(|error| {
+            tracing::warn!(%error, "damaged cache entry, extracting again");
+            std::fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            LayerFeatures::read(&self.complete(audio, on)?)
+        })
     }
 }
 

@@ -3,12 +3,14 @@
 //! `hidden_states.0` … `hidden_states.{n_layers}` f32 `[n_times, d_model]`; `times` f64
 //! `[n_times]`, seconds. The file appears whole or not at all.
 
-use std::path::Path;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 
+use atomic_write_file::AtomicWriteFile;
 use ndarray::Array2;
-use safetensors::SafeTensors;
 use safetensors::tensor::{Dtype, TensorView};
 
+use crate::checkpoint::WeightsFile;
 use crate::disk::write_atomically;
 use crate::error::{BackboneError, Result, io_error};
 use crate::extractor::LayerFeatures;
@@ -48,55 +50,111 @@ impl LayerFeatures {
     /// # Errors
     /// The file cannot be read, is truncated, or holds something else.
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = std::fs::read(path).map_err(io_error("read", path))?;
-        let file = SafeTensors::deserialize(&bytes)
-            .map_err(|e| malformed(path, format!("is no feature file: {e}")))?;
-        let view = |name: &str, dtype: Dtype| match file.tensor(name) {
-            Ok(view) if view.dtype() == dtype => Ok(view),
-            Ok(view) => Err(malformed(
-                path,
-                format!("{name} is {:?}, expected {dtype:?}", view.dtype()),
-            )),
-            Err(_) => Err(malformed(path, format!("holds no tensor `{name}`"))),
-        };
-        let times = view("times", Dtype::F64)?;
-        let times: Vec<f64> = times
-            .data()
-            .as_chunks()
-            .0
-            .iter()
-            .map(|b| f64::from_le_bytes(*b))
-            .collect();
-        let mut layers = Vec::new();
-        for i in 0..file.len() - 1 {
-            let name = format!("hidden_states.{i}");
-            let view = view(&name, Dtype::F32)?;
-            let values = view
-                .data()
-                .as_chunks()
-                .0
-                .iter()
-                .map(|b| f32::from_le_bytes(*b))
-                .collect();
-            let &[n_times, d_model] = view.shape() else {
-                return Err(malformed(
-                    path,
-                    format!("{name} has shape {:?}", view.shape()),
-                ));
-            };
-            if n_times != times.len() {
-                return Err(malformed(
-                    path,
-                    format!("{name} has {n_times} rows, times {}", times.len()),
-                ));
-            }
-            layers.push(
-                Array2::from_shape_vec((n_times, d_model), values)
-                    .map_err(|e| malformed(path, e.to_string()))?,
-            );
-        }
-        Ok(Self::new(layers, times))
+        let file = FeatureFile::open(path)?;
+        let layers = (0..file.n_layers).map(|layer| file.layer(layer));
+        Ok(Self::new(
+            layers.collect::<Result<_>>()?,
+            file.times.clone(),
+        ))
     }
+}
+
+/// A feature file whose layers are read one by one.
+pub(crate) struct FeatureFile {
+    weights: WeightsFile,
+    pub(crate) times: Vec<f64>,
+    pub(crate) n_layers: usize,
+    pub(crate) d_model: usize,
+}
+
+impl FeatureFile {
+    pub(crate) fn open(path: &Path) -> Result<Self> {
+        let weights = WeightsFile::open_safetensors(path)?;
+        let times = weights.f64s("times")?;
+        let n_layers = weights.keys().len() - 1;
+        let Some(&[_, d_model]) = weights.shape("hidden_states.0") else {
+            return Err(malformed(
+                path,
+                "holds no tensor `hidden_states.0`".to_owned(),
+            ));
+        };
+        for layer in 0..n_layers {
+            weights.check_shape(&name(layer), &[times.len(), d_model])?;
+        }
+        Ok(Self {
+            weights,
+            times,
+            n_layers,
+            d_model,
+        })
+    }
+
+    fn values(&self, layer: usize) -> Result<Vec<f32>> {
+        self.weights
+            .values(&name(layer), &[self.times.len(), self.d_model])
+    }
+
+    fn layer(&self, layer: usize) -> Result<Array2<f32>> {
+        Array2::from_shape_vec((self.times.len(), self.d_model), self.values(layer)?)
+            .map_err(|e| malformed(self.weights.path(), e.to_string()))
+    }
+}
+
+fn name(layer: usize) -> String {
+    format!("hidden_states.{layer}")
+}
+
+/// Joins the rows of feature files, in order, into one; a layer of one of them is in memory at a time.
+///
+/// # Errors
+/// A part that cannot be read or does not fit the others; what the file system says.
+pub(crate) fn join(parts: &[PathBuf], times: &[f64], path: &Path) -> Result<()> {
+    let parts: Vec<_> = parts
+        .iter()
+        .map(|part| FeatureFile::open(part))
+        .collect::<Result<_>>()?;
+    let (n_layers, d_model) = parts
+        .first()
+        .map_or((0, 0), |part| (part.n_layers, part.d_model));
+    let mut file = AtomicWriteFile::open(path).map_err(io_error("write", path))?;
+    let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(io_error("write", path));
+    write(&header(times.len(), n_layers, d_model))?;
+    for time in times {
+        write(&time.to_le_bytes())?;
+    }
+    for layer in 0..n_layers {
+        for part in &parts {
+            let bytes: Vec<u8> = part
+                .values(layer)?
+                .iter()
+                .flat_map(|x| x.to_le_bytes())
+                .collect();
+            write(&bytes)?;
+        }
+    }
+    file.commit().map_err(io_error("write", path))
+}
+
+/// Length and JSON of a safetensors header: times, then the layers in order.
+fn header(n_times: usize, n_layers: usize, d_model: usize) -> Vec<u8> {
+    let mut entries = serde_json::Map::new();
+    let mut end = 8 * n_times;
+    let entry = |dtype: &str, shape: &[usize], offsets: [usize; 2]| serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": offsets});
+    entries.insert("times".to_owned(), entry("F64", &[n_times], [0, end]));
+    for layer in 0..n_layers {
+        let start = end;
+        end += 4 * n_times * d_model;
+        entries.insert(name(layer), entry("F32", &[n_times, d_model], [start, end]));
+    }
+    let mut json = serde_json::Value::Object(entries).to_string();
+    // Data begins at a multiple of 8 bytes, as the format asks.
+    json.extend(std::iter::repeat_n(
+        ' ',
+        json.len().next_multiple_of(8) - json.len(),
+    ));
+    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(json.into_bytes());
+    bytes
 }
 
 fn malformed(path: &Path, problem: String) -> BackboneError {

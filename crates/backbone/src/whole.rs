@@ -11,6 +11,10 @@ use crate::error::{BackboneError, Result};
 use crate::extractor::{FeatureExtractor, check_audio, check_finite};
 use crate::windowed::to_array;
 
+/// Longest clip of a backbone that sets no limit, seconds: its first convolution alone gives 6.5 MB
+/// for each.
+const LONGEST_CLIP_S: usize = 60;
+
 /// Runs a frozen backbone once over a whole clip.
 #[derive(Debug)]
 pub struct WholeClipExtractor<B> {
@@ -39,8 +43,9 @@ impl<B: SpeechBackbone> FeatureExtractor for WholeClipExtractor<B> {
         let spec = self.backbone.spec();
         check_audio(audio, spec)?;
         let n_samples = audio.samples().len();
-        match spec.max_samples {
-            Some(most) if n_samples > most => Err(BackboneError::Audio(format!(
+        let rate = spec.sample_rate.as_hz() as usize;
+        match spec.max_samples.unwrap_or(LONGEST_CLIP_S * rate) {
+            most if n_samples > most => Err(BackboneError::Audio(format!(
                 "audio of {:.1} s is longer than the {} s that {} takes at once; use windows (--window-s, --stride-s) instead of the whole clip",
                 audio.duration_s(),
                 most as f64 / f64::from(spec.sample_rate.as_hz()),

@@ -197,3 +197,15 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
         .and_then(|()| file.commit())
         .map_err(io_error("write", path))
 }
+
+/// Copies a file under a temporary name and renames.
+///
+/// # Errors
+/// What the file system says, naming the file.
+pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
+    let mut source = File::open(from).map_err(io_error("read", from))?;
+    let mut file = AtomicWriteFile::open(to).map_err(io_error("write", to))?;
+    std::io::copy(&mut source, file.as_file_mut())
+        .and_then(|_| file.commit())
+        .map_err(io_error("write", to))
+}

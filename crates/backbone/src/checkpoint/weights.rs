@@ -60,6 +60,35 @@ impl WeightsFile {
         })
     }
 
+    /// A safetensors file whatever its name is.
+    pub(crate) fn open_safetensors(path: &Path) -> Result<Self> {
+        Ok(Self {
+            path: path.to_path_buf(),
+            content: open_safetensors(path)?,
+        })
+    }
+
+    /// A vector of f64 of a safetensors file.
+    ///
+    /// # Errors
+    /// It is missing, of another type or cannot be read.
+    pub(crate) fn f64s(&self, key: &str) -> Result<Vec<f64>> {
+        let Content::Safetensors {
+            metadata,
+            data_start,
+        } = &self.content
+        else {
+            return Err(self.unreadable(key, "not a safetensors file"));
+        };
+        match self.raw_safetensors(metadata, *data_start, key)? {
+            (FloatType::F64, raw) => {
+                let values = raw.as_chunks().0.iter();
+                Ok(values.map(|b| f64::from_le_bytes(*b)).collect())
+            }
+            _ => Err(self.no_float(key, "not f64")),
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

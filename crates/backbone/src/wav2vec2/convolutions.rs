@@ -70,30 +70,21 @@ impl FeatureEncoder {
 
     /// `[batch, n_samples]` → `[batch, n_frames, conv_dim]`.
     pub(super) fn forward(&self, samples: Tensor<2>) -> Tensor<3> {
-        self.forward_with(samples, to_unit_over_time)
-    }
-
-    /// With another way to bring channels to mean 0 and variance 1 over time.
-    pub(super) fn forward_with(
-        &self,
-        samples: Tensor<2>,
-        to_unit: impl Fn(Tensor<3>) -> Tensor<3>,
-    ) -> Tensor<3> {
         let mut x = samples.unsqueeze_dim(2);
         for layer in &self.conv_layers {
-            x = layer.forward(x, &to_unit);
+            x = layer.forward(x);
         }
         x
     }
 }
 
 impl ConvLayer {
-    fn forward(&self, x: Tensor<3>, to_unit: impl Fn(Tensor<3>) -> Tensor<3>) -> Tensor<3> {
+    fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let bias = self.conv.bias.as_ref().map(Param::val);
         let x = conv1d(x, self.conv.weight.val(), bias, self.stride);
         let x = match &self.layer_norm {
             Some(norm) if self.over_time => {
-                let scaled = to_unit(x) * norm.gamma.val().unsqueeze();
+                let scaled = to_unit_over_time(x) * norm.gamma.val().unsqueeze();
                 match &norm.beta {
                     Some(shift) => scaled + shift.val().unsqueeze(),
                     None => scaled,

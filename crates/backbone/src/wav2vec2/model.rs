@@ -214,9 +214,10 @@ impl Wav2Vec2Model {
         (x, context)
     }
 
-    /// The convolutions over the samples.
-    pub(super) fn feature_encoder(&self) -> &FeatureEncoder {
-        &self.feature_extractor
+    /// The output of the feature encoder over one clip `[1, n_samples]`: `[1, n_frames, conv_dim]`.
+    pub(super) fn frames(&self, clip: Tensor<2>) -> Tensor<3> {
+        let n = clip.dims()[1];
+        self.feature_extractor.forward(self.normalize(clip, &[n]))
     }
 
     /// Hidden states at one frame of one clip, from the output of the feature encoder `[1, n_frames,
@@ -250,7 +251,7 @@ impl Wav2Vec2Model {
     }
 
     /// Each clip to mean 0 and variance 1 over its length, where the preprocessor says so.
-    pub(super) fn normalize(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<2> {
+    fn normalize(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<2> {
         if !self.files.normalizes {
             return samples;
         }

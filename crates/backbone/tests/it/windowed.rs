@@ -97,7 +97,7 @@ fn audio_that_does_not_suit_is_refused() {
 #[test]
 fn shared_convolutions_are_exact_for_one_window_and_close_for_many() {
     let device = Device::flex();
-    for (name, most) in [("wav2vec2-ctc-bin", 0.25), ("wavlm-stable", 0.05)] {
+    for (name, most) in [("wav2vec2-ctc-bin", 0.1), ("wavlm-stable", 0.05)] {
         let model = || {
             let checkpoint = Checkpoint::open(&family(name)).unwrap();
             Wav2Vec2Model::from_checkpoint(&checkpoint, &device).unwrap()

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context;
-use braintune::backbone::{CachedExtractor, FeatureExtractor, LayerFeatures, Windows};
+use braintune::arrays::copy_file;
+use braintune::audio::Waveform;
+use braintune::backbone::{CachedExtractor, FeatureExtractor, Windows};
 use braintune::provenance::{Provenance, file_sha256};
 use braintune::{BraintuneError, Event};
 
@@ -57,30 +59,39 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     check_output(&args.out, &[&args.audio])?;
     let model = args.model.load()?;
     let weights = model.weights_sha256().to_owned();
-    let mut extractor = if args.whole {
+    let extractor = if args.whole {
         model.into_whole_clip()
     } else {
         model.into_windowed(windows)
     };
     let settings = extractor.settings();
-    if args.keeps_features() {
-        extractor = Box::new(CachedExtractor::new(
-            extractor,
-            weights.clone(),
-            &args.cache.folder()?,
-        )?);
-    }
-    let features = extract(extractor.as_ref(), args, &audio)
-        .with_context(|| args.audio.display().to_string())?;
+    // Without a cache the parts still go to disk, so that memory does not grow with the story.
+    let scratch = args.out.with_added_extension("parts");
+    let folder = if args.keeps_features() {
+        args.cache.folder()?
+    } else {
+        scratch.clone()
+    };
+    let extractor = CachedExtractor::new(extractor, weights.clone(), &folder)?;
     let inputs = serde_json::json!({
         "model_sha256": weights,
         "audio_sha256": file_sha256(&args.audio)?,
         "features": settings,
     });
-    Provenance::new(command_line(), inputs).write_beside(&args.out, |out| {
-        features.write(out).map_err(BraintuneError::from)
-    })?;
-    let (n_times, n_states) = (features.times().len(), features.layers().len());
+    let done = write(
+        &extractor,
+        args,
+        &audio,
+        &Provenance::new(command_line(), inputs),
+    );
+    if !args.keeps_features() {
+        let _ = std::fs::remove_dir_all(&scratch); // only clutter now
+    }
+    done.with_context(|| args.audio.display().to_string())?;
+    let (n_times, n_states) = (
+        extractor.times(&audio)?.len(),
+        extractor.spec().n_hidden_states(),
+    );
     say!(
         "wrote {n_states} hidden states at {n_times} times to {}",
         args.out.display()
@@ -88,14 +99,15 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn extract(
-    extractor: &dyn FeatureExtractor,
+fn write(
+    extractor: &CachedExtractor<Box<dyn FeatureExtractor>>,
     args: &Args,
-    audio: &braintune::audio::Waveform,
-) -> anyhow::Result<LayerFeatures> {
+    audio: &Waveform,
+    provenance: &Provenance,
+) -> anyhow::Result<()> {
     let name = args.audio.file_name().unwrap_or_default().to_string_lossy();
     let mut progress = Progress::new();
-    let features = extractor.extract_observed(audio, &mut |at| {
+    let complete = extractor.complete(audio, &mut |at| {
         progress.on(Event::Extracting {
             story: &name,
             done: at.done,
@@ -104,5 +116,6 @@ fn extract(
             n_stories: 1,
         })
     });
-    Ok(features.map_err(BraintuneError::from)?)
+    let complete = complete.map_err(BraintuneError::from)?;
+    Ok(provenance.write_beside(&args.out, |out| copy_file(&complete, out))?)
 }
