@@ -1,22 +1,24 @@
 //! CPU time of forward passes of a checkpoint, for `peers/forward_vs_transformers.py`.
 //!
-//! `forward MODEL BATCH SECONDS RUNS` prints the CPU seconds of each pass, a line each.
+//! `forward MODEL BATCH SECONDS RUNS [DEVICE]` prints the CPU seconds of each pass, a line each.
 #![allow(clippy::print_stdout, clippy::cast_possible_truncation, missing_docs)]
 
 use std::path::Path;
 
 use anyhow::{Context, bail};
 use braintune_backbone::{Checkpoint, SpeechBackbone, Wav2Vec2Model, WhisperEncoder};
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Tensor, TensorData};
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [model, batch, seconds, runs] = args.as_slice() else {
-        bail!("usage: forward MODEL BATCH SECONDS RUNS");
+    let (args, device) = args.split_at(args.len().min(4));
+    let [model, batch, seconds, runs] = args else {
+        bail!("usage: forward MODEL BATCH SECONDS RUNS [DEVICE]");
     };
+    let device = device.first().map_or("flex", String::as_str);
+    let device = braintune::device::by_name(device).context("no such device in this build")?;
     let (batch, runs): (usize, usize) = (batch.parse()?, runs.parse()?);
     let n: usize = seconds.parse::<usize>()? * 16_000;
-    let device = Device::flex();
     let checkpoint = Checkpoint::open(Path::new(model))?;
     let values: Vec<f32> = (0_u32..)
         .map(|i| (0.37 * f64::from(i)).sin() as f32 * 0.1)

@@ -62,6 +62,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--model", help="another checkpoint folder")
     parser.add_argument("--cases", default="1x16,8x10")
+    parser.add_argument("--device", default="flex", help="tch: build with --features braintune-benches/tch")
     parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
@@ -72,7 +73,8 @@ def main():
             make_model(folder)
         for case in args.cases.split(","):
             batch, seconds = case.split("x")
-            ours = times([args.forward, args.model or folder, batch, seconds, str(args.runs + 1)], args.threads)
+            ours = times([args.forward, args.model or folder, batch, seconds, str(args.runs + 1), args.device],
+                         args.threads)
             command = [sys.executable, __file__, args.forward, "--worker", args.model or folder, batch, seconds]
             theirs = times([*command, str(args.runs + 1), str(args.threads)], args.threads)
             a, b = statistics.median(ours), statistics.median(theirs)

@@ -80,7 +80,16 @@ pub(crate) fn windows_over(
     let mut windows = settings.over(audio.samples().len(), spec.sample_rate.as_hz());
     windows.retain(|(_, samples)| samples.len() >= spec.min_samples);
     let longest = windows.iter().map(|(_, samples)| samples.len()).max();
+    let rate = f64::from(spec.sample_rate.as_hz());
     match (longest, spec.max_samples) {
+        (None, _) if settings.length_s() * rate < spec.min_samples as f64 => {
+            Err(BackboneError::Windows(format!(
+                "windows of {} s are shorter than one frame of the {} backbone, {} samples",
+                settings.length_s(),
+                spec.model_type,
+                spec.min_samples
+            )))
+        }
         (None, _) => Err(BackboneError::Audio(format!(
             "audio of {:.3} s is shorter than one stride of {} s",
             audio.duration_s(),

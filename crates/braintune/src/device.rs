@@ -8,6 +8,8 @@ pub fn available() -> &'static [&'static str] {
     &[
         #[cfg(feature = "flex")]
         "flex",
+        #[cfg(feature = "tch")]
+        "tch",
     ]
 }
 
@@ -17,6 +19,8 @@ pub fn by_name(name: &str) -> Option<Device> {
     match name {
         #[cfg(feature = "flex")]
         "flex" => Some(Device::flex()),
+        #[cfg(feature = "tch")]
+        "tch" => Some(Device::libtorch()),
         _ => None,
     }
 }

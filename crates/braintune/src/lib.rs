@@ -18,6 +18,7 @@
 //! | feature | adds |
 //! |---|---|
 //! | `flex` | burn's CPU backend in pure Rust, for [`device`] |
+//! | `tch` | libtorch on the CPU, for [`device`]; needs libtorch 2.9 |
 
 pub use braintune_audio as audio;
 pub use braintune_backbone as backbone;

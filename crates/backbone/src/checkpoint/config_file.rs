@@ -33,6 +33,14 @@ impl ConfigFile {
         }
     }
 
+    /// The object under a key as a file of its own.
+    pub(super) fn part(&self, key: &str) -> Option<Self> {
+        Some(Self {
+            path: self.path.clone(),
+            entries: self.get(key)?.as_object()?.clone(),
+        })
+    }
+
     /// Where it was read from.
     #[must_use]
     pub fn path(&self) -> &Path {

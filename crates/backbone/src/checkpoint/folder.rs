@@ -66,12 +66,20 @@ impl Checkpoint {
         })
     }
 
-    /// `preprocessor_config.json`.
+    /// `preprocessor_config.json`, or `feature_extractor` of the `processor_config.json` that newer
+    /// processors of `transformers` write in its place.
     ///
     /// # Errors
     /// It is missing or not JSON.
     pub fn preprocessor(&self) -> Result<ConfigFile> {
-        ConfigFile::read(&self.folder, "preprocessor_config.json")
+        let plain = ConfigFile::read(&self.folder, "preprocessor_config.json");
+        if let Err(BackboneError::MissingFile { .. }) = plain
+            && let Ok(processor) = ConfigFile::read(&self.folder, "processor_config.json")
+            && let Some(part) = processor.part("feature_extractor")
+        {
+            return Ok(part);
+        }
+        plain
     }
 
     /// SHA-256 (hex) over the weight files and both configurations, in a fixed order: what a

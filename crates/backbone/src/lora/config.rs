@@ -156,6 +156,15 @@ impl LoraConfig {
                 return refuse(option, found.to_string(), &neutral.to_string());
             }
         }
+        // Initialisations after which peft also changes the weights below the update.
+        let init = &config["init_lora_weights"];
+        if let Some(found) = init
+            .as_str()
+            .filter(|init| !["gaussian", "eva", "orthogonal"].contains(init))
+        {
+            let supported = "true, false, gaussian, eva or orthogonal; convert the adapter to a plain one with peft";
+            return refuse("init_lora_weights", found.to_owned(), supported);
+        }
         let this = Self {
             r: adapter.r,
             lora_alpha: adapter.lora_alpha,

@@ -96,8 +96,15 @@ pub(crate) fn read_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()>
                 let at = left.iter().position(|key| key.ends_with(&end))?;
                 Some(left.swap_remove(at))
             };
-            let (Some(a), Some(b)) = (take("lora_A", &mut left), take("lora_B", &mut left)) else {
-                continue;
+            let (a, b) = match (take("lora_A", &mut left), take("lora_B", &mut left)) {
+                (Some(a), Some(b)) => (a, b),
+                (None, None) => continue,
+                _ => {
+                    return Err(malformed(
+                        weights.path(),
+                        format!("{path}.{} has lora_A or lora_B but not both", target.name()),
+                    ));
+                }
             };
             any = true;
             *updates.pair_mut(target) = Some(LoraPair {

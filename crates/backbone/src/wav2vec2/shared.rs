@@ -1,7 +1,8 @@
 //! Windows that share their convolutions: an approximation, much cheaper where windows overlap.
 //!
 //! The samples that the windows of one step span go through the feature encoder once; each window
-//! takes its frames from there. What differs from one window at a time: mean and variance are
+//! takes its frames from there. Windows share where they begin a whole number of frames apart (20 ms
+//! in the published models); others are computed by themselves. What differs from one window at a time: mean and variance are
 //! those of the span, at most [`STEP_S`] longer than a window, both of the samples and in a feature
 //! encoder that is normalised over time. Ramp-up windows are computed one by one.
 //! docs/benchmarks.md has the error that this makes. Held by `tests/it/windowed.rs`.
@@ -57,30 +58,40 @@ impl SharedConvExtractor {
         states.into_iter().map(to_array).collect()
     }
 
-    /// States at the last frame of every window, `[window][layer]`, from the frames of their span.
+    /// States at the last frame of every window, `[window][layer]`.
     fn together(&self, samples: &[f32], windows: &[Range<usize>]) -> Vec<Vec<Array2<f32>>> {
+        let stride = self.model.config().stride();
+        let mut features = vec![Vec::new(); windows.len()];
+        let mut phases: Vec<usize> = windows.iter().map(|window| window.start % stride).collect();
+        phases.sort_unstable();
+        phases.dedup();
+        for phase in phases {
+            let in_phase = |i: &usize| windows[*i].start % stride == phase;
+            let group: Vec<usize> = (0..windows.len()).filter(in_phase).collect();
+            let of_group: Vec<_> = group.iter().map(|&i| windows[i].clone()).collect();
+            for (i, states) in group.into_iter().zip(self.in_phase(samples, &of_group)) {
+                features[i] = states;
+            }
+        }
+        features
+    }
+
+    /// As [`together`](Self::together), for windows that begin whole frames apart.
+    fn in_phase(&self, samples: &[f32], windows: &[Range<usize>]) -> Vec<Vec<Array2<f32>>> {
         let (Some(first), Some(last)) = (windows.first(), windows.last()) else {
             return Vec::new();
         };
-        let span = self.clip(&samples[first.start..last.end]);
-        let frames = self.model.frames(span);
+        let frames = self
+            .model
+            .frames(self.clip(&samples[first.start..last.end]));
         let [_, _, d] = frames.dims();
         in_threads(windows, |window| {
-            let rows = self.frames_of(window, first.start);
-            let newest = rows.len() - 1;
-            let frames = frames.clone().slice([0..1, rows, 0..d]);
-            let states = self.model.states_from_frames_at(frames, newest);
+            let start = (window.start - first.start) / self.model.config().stride();
+            let n = self.model.n_audio_frames(window.len());
+            let frames = frames.clone().slice([0..1, start..start + n, 0..d]);
+            let states = self.model.states_from_frames_at(frames, n - 1);
             states.into_iter().map(to_array).collect()
         })
-    }
-
-    /// Frames of the span from sample `origin` that lie in a window.
-    fn frames_of(&self, window: &Range<usize>, origin: usize) -> Range<usize> {
-        let config = self.model.config();
-        let stride = config.stride();
-        let first = (window.start - origin).div_ceil(stride);
-        let n = config.n_frames(window.end - origin - first * stride);
-        first..first + n
     }
 }
 

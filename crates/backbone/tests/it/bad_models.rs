@@ -122,6 +122,27 @@ fn options_and_sizes_that_do_not_fit_are_named() {
 }
 
 #[test]
+fn the_newer_processor_file_does_as_well() {
+    let folder = copy("wavlm-stable");
+    let plain = folder.path().join("preprocessor_config.json");
+    let text = std::fs::read_to_string(&plain).unwrap();
+    std::fs::remove_file(&plain).unwrap();
+    refused(folder.path(), &["preprocessor_config.json"]);
+    let newer = format!("{{\"feature_extractor\": {text}, \"processor_class\": \"P\"}}");
+    std::fs::write(folder.path().join("processor_config.json"), newer).unwrap();
+    let states = |folder: &Path| {
+        load(folder)
+            .unwrap()
+            .into_whole_clip()
+            .extract(&short_clip())
+    };
+    assert_eq!(
+        states(folder.path()).unwrap(),
+        states(&family("wavlm-stable")).unwrap()
+    );
+}
+
+#[test]
 fn weights_that_are_damaged_are_named() {
     let folder = copy("wav2vec2-ctc-bin");
     let path = folder.path().join("pytorch_model.bin");

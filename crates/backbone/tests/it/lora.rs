@@ -94,6 +94,19 @@ fn adapters_that_do_not_fit_are_refused() {
         &weights,
         "use_dora",
     );
+    refused(
+        &config.replace(
+            "\"init_lora_weights\": false",
+            "\"init_lora_weights\": \"pissa\"",
+        ),
+        &weights,
+        "init_lora_weights",
+    );
+    let name = b"out_proj.lora_B.weight";
+    let at = weights.windows(name.len()).position(|w| w == name).unwrap();
+    let mut other = weights.clone();
+    other[at..at + 8].copy_from_slice(b"out_pro_");
+    refused(&config, &other, "not both");
     refused(&config.replace("\"r\": 3", "\"r\": 4"), &weights, "lora_A");
     refused(
         &config.replace("\"LORA\"", "\"IA3\""),

@@ -57,6 +57,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = Windows::new(args.window_s, args.stride_s)?;
     let audio = braintune::audio::load_audio(&args.audio)?;
     check_output(&args.out, &[&args.audio])?;
+    args.model.check_outside(&args.out)?;
     let model = args.model.load()?;
     let weights = model.weights_sha256().to_owned();
     let extractor = if args.whole {
@@ -66,10 +67,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     };
     let settings = extractor.settings();
     // Without a cache the parts still go to disk, so that memory does not grow with the story.
-    let scratch = args.out.with_added_extension("parts");
+    let scratch = args
+        .out
+        .with_added_extension(format!("parts-{}", std::process::id()));
     let folder = if args.keeps_features() {
         args.cache.folder()?
     } else {
+        std::fs::create_dir(&scratch)
+            .with_context(|| format!("cannot create {}", scratch.display()))?;
         scratch.clone()
     };
     let extractor = CachedExtractor::new(extractor, weights.clone(), &folder)?;

@@ -1,6 +1,6 @@
 //! Flags about the model and its features that several commands share.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use braintune::backbone::PretrainedModel;
@@ -44,6 +44,23 @@ impl ModelArgs {
             model = model.with_shared_convolutions()?;
         }
         Ok(model)
+    }
+
+    /// Before any work: `file` does not go into the folder of the model or of its adapter.
+    pub(crate) fn check_outside(&self, file: &Path) -> anyhow::Result<()> {
+        let model = braintune::model::resolve(&self.model)?;
+        let folder = file
+            .parent()
+            .filter(|folder| !folder.as_os_str().is_empty());
+        let folder = folder.unwrap_or(Path::new(".")).canonicalize().ok();
+        let same = |input: &PathBuf| folder.is_some() && input.canonicalize().ok() == folder;
+        if std::iter::once(&model).chain(&self.adapter).any(same) {
+            bail!(
+                "--out {} lies in the folder of the model, whose files it could replace; give another place",
+                file.display()
+            );
+        }
+        Ok(())
     }
 
     /// The model's name in tables: the last part of its folder or id.

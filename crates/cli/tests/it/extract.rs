@@ -49,3 +49,50 @@ fn windows_and_whole_clips_are_written() {
     );
     assert!(!folder.path().join("w.safetensors").exists());
 }
+
+#[test]
+fn nothing_that_was_there_is_lost() {
+    let folder = workplace();
+    let model = crate::workplace::model_copy(folder.path());
+    let story = std::fs::read_dir(folder.path().join("dataset/stimuli"))
+        .unwrap()
+        .next()
+        .unwrap()
+        .unwrap()
+        .path();
+    let run = |out: &str| {
+        let args = [
+            "extract",
+            "--no-cache",
+            "--model",
+            "model",
+            "--audio",
+            story.to_str().unwrap(),
+            "--window-s",
+            "4",
+            "--stride-s",
+            "4",
+            "--out",
+            out,
+        ];
+        braintune(folder.path(), &args)
+    };
+    let weights = std::fs::read(model.join("model.safetensors")).unwrap();
+    assert_refused(&run("model/model.safetensors"), &["folder of the model"]);
+    assert_eq!(
+        std::fs::read(model.join("model.safetensors")).unwrap(),
+        weights
+    );
+    std::fs::create_dir(folder.path().join("f.safetensors.parts")).unwrap();
+    let kept = folder.path().join("f.safetensors.parts/notes.txt");
+    std::fs::write(&kept, "mine").unwrap();
+    let before = std::fs::read_dir(folder.path()).unwrap().count();
+    let output = run("f.safetensors");
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(kept.exists());
+    // The features and their provenance, no scratch folder.
+    assert_eq!(
+        std::fs::read_dir(folder.path()).unwrap().count(),
+        before + 2
+    );
+}
