@@ -1,5 +1,5 @@
 //! A backbone of one's own: log-mel and two convolutions, checked against the contract, extracted
-//! from and encoded with, unchanged. No data needed: `cargo run --release --example own_backbone`.
+//! from and encoded with, unchanged. No data needed: `cargo run --release -p braintune --example own_backbone`.
 #![allow(clippy::print_stdout, missing_docs)]
 
 use std::ops::ControlFlow;

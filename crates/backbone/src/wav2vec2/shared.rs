@@ -36,6 +36,14 @@ impl SharedConvExtractor {
     /// `device` is where `model` lives.
     #[must_use]
     pub fn new(model: Wav2Vec2Model, windows: Windows, device: Device) -> Self {
+        let rate = f64::from(model.spec().sample_rate.as_hz());
+        let n_frames = windows.stride_s() * rate / model.config().stride() as f64;
+        if (n_frames - n_frames.round()).abs() > 1e-6 {
+            tracing::warn!(
+                stride_s = windows.stride_s(),
+                "windows do not begin whole frames apart, few or none can share convolutions"
+            );
+        }
         Self {
             model,
             windows,
