@@ -9,38 +9,59 @@ use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, StandardNormal};
 use safetensors::tensor::{Dtype, TensorView};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::folder::parametrized_name;
+use crate::disk::write_atomically;
 use crate::error::{BackboneError, Result, io_error};
 
 /// Writes the three files of a checkpoint, weights last, each under a temporary name first.
 ///
-/// Keys are those that `transformers` writes, after `prefix`; updates of `LoRA` are left out.
+/// `config` is the one that the model was made from, `architecture` the class of `transformers` that
+/// has just these weights. Keys are those that `transformers` writes, after `prefix`; updates of
+/// `LoRA` are left out.
 pub(crate) fn save_checkpoint<M: Module>(
     dir: &Path,
-    config: &Value,
+    (config, architecture): (&Value, &str),
     preprocessor: &Value,
     module: &M,
     prefix: &str,
 ) -> Result<()> {
     std::fs::create_dir_all(dir).map_err(io_error("create", dir))?;
+    let mut config = config.clone();
+    if let Some(entries) = config.as_object_mut() {
+        entries.insert("architectures".to_owned(), json!([architecture]));
+        entries.remove("torch_dtype");
+        entries.insert("dtype".to_owned(), json!("float32"));
+    }
     for (name, value) in [
-        ("config.json", config),
+        ("config.json", &config),
         ("preprocessor_config.json", preprocessor),
     ] {
         let text = format!("{value:#}\n");
-        crate::disk::write_atomically(&dir.join(name), text.as_bytes())?;
+        write_atomically(&dir.join(name), text.as_bytes())?;
     }
     let path = dir.join("model.safetensors");
-    let bytes = serialize(module, prefix).map_err(|problem| BackboneError::Malformed {
-        path: path.clone(),
-        problem,
-    })?;
-    crate::disk::write_atomically(&path, &bytes)
+    write_tensors(&path, &tensors_of(module, prefix, &path)?)
 }
 
-fn serialize<M: Module>(module: &M, prefix: &str) -> Result<Vec<u8>, String> {
+/// A tensor to be written: key, type, shape, bytes.
+pub(crate) type RawTensor = (String, Dtype, Vec<usize>, Bytes);
+
+/// Writes a safetensors file as `PyTorch` users expect it, under a temporary name first.
+pub(crate) fn write_tensors(path: &Path, tensors: &[RawTensor]) -> Result<()> {
+    let views: Result<Vec<_>, _> = tensors
+        .iter()
+        .map(|(key, dtype, shape, bytes)| Ok((key, TensorView::new(*dtype, shape.clone(), bytes)?)))
+        .collect();
+    let metadata = [("format".to_owned(), "pt".to_owned())].into();
+    let bytes = views
+        .and_then(|views| safetensors::serialize(views, Some(metadata)))
+        .map_err(|e: safetensors::SafeTensorError| malformed(path, e.to_string()))?;
+    write_atomically(path, &bytes)
+}
+
+fn tensors_of<M: Module>(module: &M, prefix: &str, path: &Path) -> Result<Vec<RawTensor>> {
     let mut tensors = Vec::new();
     for tensor in module.collect(None, Some(Box::new(BurnToPyTorchAdapter)), true) {
         if tensor.name.contains(".lora.") {
@@ -51,25 +72,23 @@ fn serialize<M: Module>(module: &M, prefix: &str) -> Result<Vec<u8>, String> {
         if let Some(norm) = key.strip_suffix("running_var") {
             // PyTorch's counter of training steps, which nothing depends on.
             let counter = format!("{norm}num_batches_tracked");
-            tensors.push((
-                counter,
-                Dtype::I64,
-                Vec::new(),
-                Bytes::from_elems(vec![0_i64]),
-            ));
+            let zero = Bytes::from_elems(vec![0_i64]);
+            tensors.push((counter, Dtype::I64, Vec::new(), zero));
         }
         let shape = tensor.shape.to_vec();
-        let bytes = tensor.to_bytes().map_err(|e| e.to_string())?;
+        let bytes = tensor
+            .to_bytes()
+            .map_err(|e| malformed(path, e.to_string()))?;
         tensors.push((key, Dtype::F32, shape, bytes));
     }
-    let views: Result<Vec<_>, _> = tensors
-        .iter()
-        .map(|(key, dtype, shape, bytes)| Ok((key, TensorView::new(*dtype, shape.clone(), bytes)?)))
-        .collect();
-    let metadata = [("format".to_owned(), "pt".to_owned())].into();
-    views
-        .and_then(|views| safetensors::serialize(views, Some(metadata)))
-        .map_err(|e: safetensors::SafeTensorError| e.to_string())
+    Ok(tensors)
+}
+
+fn malformed(path: &Path, problem: String) -> BackboneError {
+    BackboneError::Malformed {
+        path: path.to_path_buf(),
+        problem,
+    }
 }
 
 /// Every weight matrix and kernel drawn from N(0, `sd`), every linear and convolution bias zero,

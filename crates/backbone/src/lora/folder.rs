@@ -5,13 +5,13 @@
 
 use std::path::{Path, PathBuf};
 
-use burn::tensor::{Device, Tensor, TensorData};
-use safetensors::tensor::{Dtype, TensorView};
+use burn::tensor::{Bytes, Device, Tensor, TensorData};
+use safetensors::tensor::Dtype;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::{Attentions, LoraConfig, LoraPair, LoraTarget, empty, without_bias};
-use crate::checkpoint::WeightsFile;
+use crate::checkpoint::{WeightsFile, write_tensors};
 use crate::disk::write_atomically;
 use crate::error::{BackboneError, Result, io_error};
 
@@ -35,7 +35,7 @@ pub(crate) fn write_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()
             for (name, linear) in [("lora_A", &pair.lora_a), ("lora_B", &pair.lora_b)] {
                 let weight = linear.weight.val().detach().transpose();
                 let key = format!("base_model.model.{module}.{name}.weight");
-                tensors.push((key, weight.dims(), to_bytes(weight)));
+                tensors.push((key, Dtype::F32, weight.dims().to_vec(), to_bytes(weight)));
             }
             modules.push(module);
             let r = pair.lora_a.weight.dims()[1];
@@ -54,16 +54,7 @@ pub(crate) fn write_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()
     std::fs::create_dir_all(dir).map_err(io_error("create", dir))?;
     let text = format!("{:#}\n", config.to_json(&modules));
     write_atomically(&dir.join("adapter_config.json"), text.as_bytes())?;
-    let path = dir.join("adapter_model.safetensors");
-    let views: Result<Vec<_>, _> = tensors
-        .iter()
-        .map(|(key, shape, bytes)| Ok((key, TensorView::new(Dtype::F32, shape.to_vec(), bytes)?)))
-        .collect();
-    let metadata = [("format".to_owned(), "pt".to_owned())].into();
-    let bytes = views
-        .and_then(|views| safetensors::serialize(views, Some(metadata)))
-        .map_err(|e: safetensors::SafeTensorError| malformed(&path, e.to_string()))?;
-    write_atomically(&path, &bytes)
+    write_tensors(&dir.join("adapter_model.safetensors"), &tensors)
 }
 
 /// Puts the updates of an adapter folder into a model, in place of earlier ones.
@@ -157,10 +148,9 @@ fn read(file: &WeightsFile, key: &str, shape: [usize; 2], device: &Device) -> Re
     Ok(weight.transpose())
 }
 
-fn to_bytes(weight: Tensor<2>) -> Vec<u8> {
+fn to_bytes(weight: Tensor<2>) -> Bytes {
     let values = weight.into_data_as::<f32>().try_into_vec::<f32>();
-    let values = values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"));
-    values.iter().flat_map(|x| x.to_le_bytes()).collect()
+    Bytes::from_elems(values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}")))
 }
 
 fn malformed(path: &Path, problem: String) -> BackboneError {

@@ -145,14 +145,8 @@ impl Wav2Vec2Config {
     pub fn from_file(config: &ConfigFile) -> Result<Self> {
         let mut this: Self = config.parse()?;
         if this.model_type == Wav2Vec2Family::Data2VecAudio {
-            for (key, value, default) in [(
-                "num_conv_pos_embeddings",
-                &mut this.num_conv_pos_embeddings,
-                5,
-            )] {
-                if config.get(key).is_none() {
-                    *value = default;
-                }
+            if config.get("num_conv_pos_embeddings").is_none() {
+                this.num_conv_pos_embeddings = 5;
             }
             if config.get("feat_extract_norm").is_none() {
                 this.feat_extract_norm = FeatExtractNorm::Layer;

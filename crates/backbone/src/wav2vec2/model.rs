@@ -256,16 +256,12 @@ impl Wav2Vec2Model {
             return samples;
         }
         let [_, n_samples] = samples.dims();
-        let device = samples.device();
         let one = |(clip, &n): (usize, &usize)| {
             let clip = samples.clone().slice([clip..clip + 1, 0..n]);
             let centred = clip.clone() - clip.mean_dim(1);
             let variance = (centred.clone() * centred.clone()).mean_dim(1);
             let clip = centred / (variance + 1e-7).sqrt(); // as Wav2Vec2FeatureExtractor
-            match n_samples - n {
-                0 => clip,
-                rest => Tensor::cat(vec![clip, Tensor::zeros([1, rest], &device)], 1),
-            }
+            zeros_behind(clip, n_samples)
         };
         Tensor::cat(lengths.iter().enumerate().map(one).collect(), 0)
     }
@@ -276,15 +272,7 @@ impl Wav2Vec2Model {
         let n_frames = self.config.n_frames(longest);
         let one = |(clip, &n): (usize, &usize)| {
             let clip = samples.clone().slice([clip..clip + 1, 0..n]);
-            let frames = self.feature_extractor.forward(clip);
-            let [_, n, d] = frames.dims();
-            match n_frames - n {
-                0 => frames,
-                rest => {
-                    let zeros = Tensor::zeros([1, rest, d], &frames.device());
-                    Tensor::cat(vec![frames, zeros], 1)
-                }
-            }
+            zeros_behind(self.feature_extractor.forward(clip), n_frames)
         };
         Tensor::cat(lengths.iter().enumerate().map(one).collect(), 0)
     }
@@ -344,14 +332,8 @@ impl SpeechBackbone for Wav2Vec2Model {
 impl Family for Wav2Vec2Model {
     /// Keys without a prefix, as a model without a head has them.
     fn write(&self, dir: &Path) -> Result<()> {
-        let mut config = self.files.config.clone();
-        if let Some(entries) = config.as_object_mut() {
-            let architecture = self.config.model_type.architecture();
-            entries.insert("architectures".to_owned(), json!([architecture]));
-            entries.remove("torch_dtype");
-            entries.insert("dtype".to_owned(), json!("float32"));
-        }
-        save_checkpoint(dir, &config, &self.files.preprocessor, self, "")
+        let config = (&self.files.config, self.config.model_type.architecture());
+        save_checkpoint(dir, config, &self.files.preprocessor, self, "")
     }
 
     fn part_of(&self, parameter: &str) -> Option<BackbonePart> {
@@ -379,6 +361,17 @@ impl Family for Wav2Vec2Model {
             })
             .collect()
     }
+}
+
+/// `x` with zeros behind it along the second dimension, which becomes `n` long.
+fn zeros_behind<const D: usize>(x: Tensor<D>, n: usize) -> Tensor<D> {
+    let mut rest = x.dims();
+    rest[1] = n - rest[1];
+    if rest[1] == 0 {
+        return x;
+    }
+    let zeros = Tensor::zeros(rest, &x.device());
+    Tensor::cat(vec![x, zeros], 1)
 }
 
 /// Tensors whose shapes, together, fix how much memory the model takes.

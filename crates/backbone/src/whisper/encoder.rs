@@ -11,7 +11,7 @@ use burn::module::{Initializer, Module, Param};
 use burn::nn::conv::{Conv1d, Conv1dConfig};
 use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, PaddingConfig1d};
 use burn::tensor::{Device, Tensor, TensorData};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::config::{N_CTX, N_MEL_FRAMES, WhisperConfig};
 use super::layer::WhisperLayer;
@@ -261,13 +261,14 @@ fn padded_conv(x: Tensor<3>, conv: &Conv1d, stride: usize) -> Tensor<3> {
 impl Family for WhisperEncoder {
     /// Keys with `encoder.`, as `WhisperModel` has them.
     fn write(&self, dir: &Path) -> Result<()> {
-        let (mut config, preprocessor) = self.files.clone();
-        if let Some(entries) = config.as_object_mut() {
-            entries.insert("architectures".to_owned(), json!(["WhisperModel"]));
-            entries.remove("torch_dtype");
-            entries.insert("dtype".to_owned(), json!("float32"));
-        }
-        save_checkpoint(dir, &config, &preprocessor, self, "encoder.")
+        let (config, preprocessor) = &self.files;
+        save_checkpoint(
+            dir,
+            (config, "WhisperModel"),
+            preprocessor,
+            self,
+            "encoder.",
+        )
     }
 
     fn part_of(&self, parameter: &str) -> Option<BackbonePart> {

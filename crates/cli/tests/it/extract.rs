@@ -1,17 +1,20 @@
 //! `extract`: the file that it writes.
 
+use std::path::{Path, PathBuf};
+
 use crate::workplace::{assert_refused, braintune, model, stderr, workplace};
+
+/// The audio of one story.
+fn story(folder: &Path) -> PathBuf {
+    let mut stories = std::fs::read_dir(folder.join("dataset/stimuli")).unwrap();
+    stories.next().unwrap().unwrap().path()
+}
 
 #[test]
 fn windows_and_whole_clips_are_written() {
     let folder = workplace();
     let model = model();
-    let story = std::fs::read_dir(folder.path().join("dataset/stimuli"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let story = story(folder.path());
     let base = [
         "extract",
         "--model",
@@ -54,12 +57,7 @@ fn windows_and_whole_clips_are_written() {
 fn nothing_that_was_there_is_lost() {
     let folder = workplace();
     let model = crate::workplace::model_copy(folder.path());
-    let story = std::fs::read_dir(folder.path().join("dataset/stimuli"))
-        .unwrap()
-        .next()
-        .unwrap()
-        .unwrap()
-        .path();
+    let story = story(folder.path());
     let run = |out: &str| {
         let args = [
             "extract",
