@@ -91,7 +91,7 @@ impl Delays {
         Ok(delayed)
     }
 
-    fn write(&self, story: ArrayView2<'_, f32>, out: &mut Array2<f32>, start: usize) {
+    pub(crate) fn write(&self, story: ArrayView2<'_, f32>, out: &mut Array2<f32>, start: usize) {
         let (n_samples, n_features) = story.dim();
         for (block, &delay) in self.0.iter().enumerate() {
             if delay >= n_samples {

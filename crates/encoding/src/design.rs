@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use ndarray::{Array2, ArrayView2};
+use ndarray::{Array2, ArrayView2, Axis, s};
 
-use crate::{EncodingError, Result};
+use crate::{Delays, EncodingError, Result, check};
 
 /// A named run of columns of a design matrix.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -96,5 +96,105 @@ impl From<Array2<f32>> for DesignMatrix {
             x,
             spaces: vec![space],
         }
+    }
+}
+
+/// Features of stories before their FIR delays, with the delays: stands for the delayed matrix,
+/// `[n_samples, n_features * n_delays]`, at the memory of `[n_samples, n_features]`.
+///
+/// Fitted by [`RidgeValidParams::prepare_fir`](crate::RidgeValidParams::prepare_fir). Nothing
+/// crosses a story border.
+///
+/// ```
+/// use braintune_encoding::FirDesign;
+/// use ndarray::array;
+///
+/// let stories = [array![[1.0], [2.0]], array![[3.0], [4.0]]];
+/// let x = FirDesign::new(&[stories[0].view(), stories[1].view()], "0,1".parse()?)?;
+/// assert_eq!((x.n_samples(), x.n_features()), (4, 2));
+/// assert_eq!(
+///     x.to_design().view(),
+///     array![[1.0, 0.0], [2.0, 1.0], [3.0, 0.0], [4.0, 3.0]]
+/// );
+/// # Ok::<(), braintune_encoding::EncodingError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq)]
+pub struct FirDesign {
+    /// Stories one after the other.
+    x: Array2<f32>,
+    story_lengths: Vec<usize>,
+    delays: Delays,
+}
+
+impl FirDesign {
+    /// Stories of `[n_samples, n_features]` each.
+    ///
+    /// # Errors
+    /// [`EncodingError::Empty`] for no story or one without samples, [`EncodingError::Columns`] for
+    /// stories of unequal width.
+    pub fn new(stories: &[ArrayView2<'_, f32>], delays: Delays) -> Result<Self> {
+        let n_features = stories.first().map_or(0, ArrayView2::ncols);
+        for story in stories {
+            if story.ncols() != n_features {
+                return Err(EncodingError::Columns {
+                    what: "a story",
+                    shape: [story.nrows(), story.ncols()],
+                    expected: n_features,
+                });
+            }
+            check::not_empty("a story", *story)?;
+        }
+        let x = ndarray::concatenate(Axis(0), stories).map_err(|_| EncodingError::Empty {
+            what: "stories",
+            shape: [0, 0],
+        })?;
+        Ok(Self {
+            x,
+            story_lengths: stories.iter().map(ArrayView2::nrows).collect(),
+            delays,
+        })
+    }
+
+    /// Rows of all stories.
+    #[must_use]
+    pub fn n_samples(&self) -> usize {
+        self.x.nrows()
+    }
+
+    /// Columns of the delayed matrix: features times delays.
+    #[must_use]
+    pub fn n_features(&self) -> usize {
+        self.x.ncols() * self.delays.as_slice().len()
+    }
+
+    /// The delays, in samples.
+    #[must_use]
+    pub fn delays(&self) -> &Delays {
+        &self.delays
+    }
+
+    /// Rows of each story.
+    #[must_use]
+    pub fn story_lengths(&self) -> &[usize] {
+        &self.story_lengths
+    }
+
+    /// Features before the delays, `[n_samples, n_features]`, stories one after the other.
+    #[must_use]
+    pub fn undelayed(&self) -> ArrayView2<'_, f32> {
+        self.x.view()
+    }
+
+    /// The delayed matrix itself.
+    #[must_use]
+    pub fn to_design(&self) -> DesignMatrix {
+        let mut delayed = Array2::zeros((self.n_samples(), self.n_features()));
+        let mut start = 0;
+        for &n in &self.story_lengths {
+            let story = self.x.slice(s![start..start + n, ..]);
+            self.delays.write(story, &mut delayed, start);
+            start += n;
+        }
+        DesignMatrix::from(delayed)
     }
 }

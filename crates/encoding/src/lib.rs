@@ -49,7 +49,7 @@ mod zscore;
 pub use self::{
     alphas::Alphas,
     delays::Delays,
-    design::{DesignMatrix, FeatureSpace},
+    design::{DesignMatrix, FeatureSpace, FirDesign},
     error::{EncodingError, FoldProblem, Result},
     folds::Folds,
     model::{EncodingModel, FitProgress, FittedEncodingModel, OnProgress},

@@ -9,7 +9,7 @@ use rayon::prelude::*;
 use super::{
     edges::GridEdges,
     filter::filter,
-    matrix::{from_array, gemm, par_product, product},
+    matrix::{from_array, gemm, par_columns, par_product, product},
     prepared::Whole,
     real::{Real, from_columns},
     tile::Tile,
@@ -109,7 +109,7 @@ impl FittedRidge {
     /// Number of columns of the design.
     #[must_use]
     pub fn n_features(&self) -> usize {
-        either!(&self.inner, weights => weights.whole.x.ncols())
+        either!(&self.inner, weights => weights.whole.x.n_columns())
     }
 
     /// Number of voxels.
@@ -207,7 +207,9 @@ impl<T: Real> Weights<T> {
         if whole.primal {
             return whole.basis.vectors.clone();
         }
-        par_product(whole.x.transpose(), whole.basis.vectors.as_ref())
+        par_columns(whole.basis.vectors.as_ref(), |vectors| {
+            whole.x.moment(vectors)
+        })
     }
 
     fn coef(&self) -> Array2<f32> {
@@ -218,7 +220,8 @@ impl<T: Real> Weights<T> {
         let whole = &self.whole;
         let mut x: Mat<T> = from_array(x, whole.x_means.as_deref());
         if !whole.primal {
-            x = par_product(x.as_ref(), whole.x.transpose());
+            let cross = par_columns(x.transpose(), |rows| whole.x.times(rows));
+            x = cross.transpose().to_owned();
         }
         let projected = par_product(x.as_ref(), whole.basis.vectors.as_ref());
         self.apply(&projected, |tile, voxel| {

@@ -38,13 +38,22 @@ pub(crate) fn product<T: Real>(lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) -> Mat<T>
 
 /// `lhs * rhs`, blocks of columns in parallel.
 pub(crate) fn par_product<T: Real>(lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) -> Mat<T> {
-    let blocks: Vec<Mat<T>> = blocks(rhs.ncols())
+    par_columns(rhs, |block| product(lhs, block))
+}
+
+/// `f(rhs)`, which works on each column by itself, blocks of columns in parallel.
+pub(crate) fn par_columns<T: Real>(
+    rhs: MatRef<'_, T>,
+    f: impl Fn(MatRef<'_, T>) -> Mat<T> + Sync,
+) -> Mat<T> {
+    let parts: Vec<Mat<T>> = blocks(rhs.ncols())
         .into_par_iter()
-        .map(|(start, len)| product(lhs, rhs.subcols(start, len)))
+        .map(|(start, len)| f(rhs.subcols(start, len)))
         .collect();
-    let mut dst = Mat::zeros(lhs.nrows(), rhs.ncols());
-    for (block, (start, len)) in blocks.iter().zip(self::blocks(rhs.ncols())) {
-        dst.as_mut().subcols_mut(start, len).copy_from(block);
+    let n_rows = parts.first().map_or(0, Mat::nrows);
+    let mut dst = Mat::zeros(n_rows, rhs.ncols());
+    for (part, (start, len)) in parts.iter().zip(blocks(rhs.ncols())) {
+        dst.as_mut().subcols_mut(start, len).copy_from(part);
     }
     dst
 }

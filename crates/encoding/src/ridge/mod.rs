@@ -9,11 +9,13 @@
 //! normal equations) and `tests/it/reference.rs` (himalaya, scikit-learn, `ridge_corr`).
 
 mod edges;
+mod features;
 mod filter;
 mod fitted;
 mod matrix;
 mod prepared;
 mod real;
+mod shifted;
 mod solver;
 mod tile;
 
@@ -25,9 +27,10 @@ use tracing::instrument;
 
 pub use self::{edges::GridEdges, fitted::FittedRidge, real::Precision, solver::RidgeSolver};
 use crate::{
-    Alphas, CvScore, DesignMatrix, EncodingError, EncodingModel, FitProgress, Folds, OnProgress,
-    Result,
+    Alphas, CvScore, DesignMatrix, EncodingError, EncodingModel, FirDesign, FitProgress, Folds,
+    OnProgress, Result,
 };
+use features::Source;
 
 /// Which normal equations to solve.
 #[non_exhaustive]
@@ -145,7 +148,21 @@ impl RidgeValidParams {
         x: &DesignMatrix,
         on: &mut OnProgress<'_>,
     ) -> Result<RidgeSolver> {
-        RidgeSolver::new(self, x, on)
+        RidgeSolver::new(self, Source::Matrix(x.view()), on)
+    }
+
+    /// As [`RidgeValidParams::prepare`], from features before their delays: the Gram matrix and
+    /// every product with the delayed features are sums over shifted rows. With an intercept the
+    /// delayed matrix is made after all, because its padding is not centred like the rest.
+    ///
+    /// # Errors
+    /// As [`RidgeValidParams::prepare_observed`].
+    #[instrument(skip_all, fields(n_samples = x.n_samples(), n_features = x.n_features()))]
+    pub fn prepare_fir(&self, x: &FirDesign, on: &mut OnProgress<'_>) -> Result<RidgeSolver> {
+        if self.intercept {
+            return self.prepare_observed(&x.to_design(), on);
+        }
+        RidgeSolver::new(self, Source::Fir(x), on)
     }
 
     /// The grid of alphas; penalties are their squares.

@@ -7,13 +7,13 @@
 
 use std::ops::ControlFlow;
 
-use faer::{Accum, Mat, MatRef};
-use ndarray::ArrayView2;
+use faer::{Mat, MatRef};
 use rayon::prelude::*;
 
 use super::{
+    features::{Features, Source},
     filter::FilterBank,
-    matrix::{eigh, from_array, gather_rows, gemm, largest_eigenvalue, par_gram, product},
+    matrix::{eigh, gather_rows, largest_eigenvalue, product},
     real::{Precision, Real, column_means},
 };
 use crate::{EncodingError, FitProgress, Folds, OnProgress, Result, Solver};
@@ -34,7 +34,7 @@ pub(crate) struct Basis<T> {
 pub(crate) struct Whole<T> {
     pub(crate) primal: bool,
     /// `[n_samples, n_features]`, less `x_means` with an intercept.
-    pub(crate) x: Mat<T>,
+    pub(crate) x: Features<T>,
     /// With an intercept only.
     pub(crate) x_means: Option<Vec<f64>>,
     pub(crate) basis: Basis<T>,
@@ -45,7 +45,7 @@ pub(crate) struct Fold<T> {
     pub(crate) validation: Vec<usize>,
     pub(crate) training: Vec<usize>,
     /// `[n_validation, n_features]`, primal form only, not centred on the training rows.
-    pub(crate) x: Option<Mat<T>>,
+    pub(crate) x: Option<Features<T>>,
     /// Whether its rows are centred on the mean of its training rows.
     pub(crate) intercept: bool,
     /// That mean, of [`Whole::x`]; empty without intercept or in dual form.
@@ -75,18 +75,16 @@ pub(crate) enum Unfit {
 
 impl<T: Real> Prepared<T> {
     pub(crate) fn new(
-        x: ArrayView2<'_, f32>,
+        source: Source<'_>,
         settings: &Settings<'_>,
         on: &mut OnProgress<'_>,
     ) -> Result<Self, Unfit> {
-        let x_means = settings.intercept.then(|| column_means(x).to_vec());
-        let x: Mat<T> = from_array(x, x_means.as_deref());
-        let primal = settings.is_primal(x.nrows(), x.ncols());
-        let gram = if primal {
-            par_gram(x.as_ref())
-        } else {
-            par_gram(x.transpose())
-        };
+        let x_means = settings
+            .intercept
+            .then(|| column_means(source.values()).to_vec());
+        let x: Features<T> = source.features(x_means.as_deref());
+        let primal = settings.is_primal(x.n_rows(), x.n_columns());
+        let gram = if primal { x.gram() } else { x.kernel() };
         let largest = largest_eigenvalue(gram.as_ref());
         let rounding = f64::from(f32::EPSILON) * largest;
         // Written so that a largest eigenvalue that overflowed is unsafe too.
@@ -214,19 +212,19 @@ fn fold<T: Real>(
     let validation = folds.validation(fold).to_vec();
     let training = folds.training(fold);
     let (x, shift, basis, projected) = if whole.primal {
-        let x = gather_rows(whole.x.as_ref(), &validation, &[]);
-        let shift = if settings.intercept {
-            training_means(&x, training.len())
-        } else {
-            Vec::new()
+        let x = whole.x.subset(&validation);
+        let shift = match &x {
+            Features::Matrix(x) if settings.intercept => training_means(x, training.len()),
+            _ => Vec::new(),
         };
         let basis = primal(gram, &x, &shift, training.len())?;
-        let projected = if shift.is_empty() {
-            product(x.as_ref(), basis.vectors.as_ref())
-        } else {
-            let rows: Vec<usize> = (0..x.nrows()).collect();
-            let centred = gather_rows(x.as_ref(), &rows, &shift);
-            product(centred.as_ref(), basis.vectors.as_ref())
+        let projected = match &x {
+            Features::Matrix(x) if settings.intercept => {
+                let rows: Vec<usize> = (0..x.nrows()).collect();
+                let centred = gather_rows(x.as_ref(), &rows, &shift);
+                product(centred.as_ref(), basis.vectors.as_ref())
+            }
+            x => x.times(basis.vectors.as_ref()),
         };
         (Some(x), shift, basis, projected)
     } else {
@@ -257,14 +255,11 @@ pub(crate) fn training_means<T: Real>(validation: &Mat<T>, n_training: usize) ->
 
 fn primal<T: Real>(
     gram: MatRef<'_, T>,
-    validation: &Mat<T>,
+    validation: &Features<T>,
     shift: &[T],
     n_training: usize,
 ) -> Option<Basis<T>> {
-    let mut training = gram.to_owned();
-    let minus = -T::one();
-    let x = validation.as_ref();
-    gemm(training.as_mut(), Accum::Add, x.transpose(), x, minus);
+    let mut training = gram - validation.gram();
     subtract_means(&mut training, shift, shift, n_training);
     Basis::new(training.as_ref())
 }

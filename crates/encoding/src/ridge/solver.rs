@@ -12,12 +12,13 @@ use tracing::{debug, instrument};
 use super::{
     RidgeValidParams,
     edges::GridEdges,
+    features::Source,
     fitted::{FittedRidge, Inner},
     prepared::{Prepared, Settings, Unfit},
     real::{Precision, Real},
     tile::{self, ROWS, TILE, Tile, Workspace},
 };
-use crate::{DesignMatrix, EncodingError, FitProgress, OnProgress, ResponseSource, Result, check};
+use crate::{EncodingError, FitProgress, OnProgress, ResponseSource, Result, check};
 
 /// A design decomposed for every fold and for all rows; fits tiles of voxels.
 ///
@@ -51,20 +52,20 @@ impl RidgeSolver {
 
     pub(crate) fn new(
         params: &RidgeValidParams,
-        x: &DesignMatrix,
+        source: Source<'_>,
         on: &mut OnProgress<'_>,
     ) -> Result<Self> {
-        let view = x.view();
-        check::not_empty("x", view)?;
+        check::not_empty("x", source.values())?;
+        let (n_samples, n_features) = (source.n_samples(), source.n_features());
         if let Some(folds) = params.folds.as_ref().map(crate::Folds::n_rows)
-            && folds != x.n_samples()
+            && folds != n_samples
         {
             return Err(EncodingError::FoldRows {
                 folds,
-                x: x.n_samples(),
+                x: n_samples,
             });
         }
-        check::finite("x", view)?;
+        check::finite("x", source.values())?;
         let penalties = params.penalties();
         let settings = Settings {
             penalties: &penalties,
@@ -72,15 +73,15 @@ impl RidgeSolver {
             solver: params.solver,
             intercept: params.intercept,
         };
-        let kernel = match Prepared::new(view, &settings, on) {
+        let kernel = match Prepared::new(source, &settings, on) {
             Ok(prepared) => Ok(Kernel::Single(prepared)),
-            Err(Unfit::Imprecise) => Prepared::new(view, &settings, on).map(Kernel::Double),
+            Err(Unfit::Imprecise) => Prepared::new(source, &settings, on).map(Kernel::Double),
             Err(error) => Err(error),
         };
         let solver = Self {
             params: params.clone(),
-            n_samples: x.n_samples(),
-            n_features: x.n_features(),
+            n_samples,
+            n_features,
             kernel: kernel.map_err(|unfit| match unfit {
                 Unfit::Imprecise => EncodingError::Decomposition,
                 Unfit::Error(error) => error,

@@ -128,12 +128,12 @@ fn moments<T: Real>(
         .folds
         .iter()
         .zip(targets)
-        .map(|(fold, target)| Some(product(fold.x.as_ref()?.transpose(), target.as_ref())))
+        .map(|(fold, target)| Some(fold.x.as_ref()?.moment(target.as_ref())))
         .collect();
     if !prepared.partition {
-        return (product(whole.x.transpose(), y.as_ref()), held_out);
+        return (whole.x.moment(y.as_ref()), held_out);
     }
-    let mut sum = Mat::zeros(whole.x.ncols(), y.ncols());
+    let mut sum = Mat::zeros(whole.x.n_columns(), y.ncols());
     for part in held_out.iter().flatten() {
         sum += part;
     }

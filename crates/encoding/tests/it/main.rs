@@ -4,6 +4,7 @@
 mod contract;
 mod delays;
 mod errors;
+mod fir;
 mod folds;
 mod problem;
 mod properties;
