@@ -6,15 +6,19 @@
 //! `log_mel_spectrogram` (openai/whisper `whisper/audio.py`) before it. Differs: frames that lie in
 //! the padding are not transformed, and sums are f64. Held by `tests/it/spectra.rs`.
 
+use std::collections::HashMap;
+use std::ops::Range;
+
 use ndarray::{Array2, Axis};
 
 use crate::mel::SparseFilters;
+use crate::stft::StftScratch;
 use crate::waveform::check_samples;
 use crate::{AudioError, Result, SampleRate, Stft, mel_filters};
 
 const N_FFT: usize = 400;
 const HOP: usize = 160;
-/// Frames computed together, so that the mel-major output is written a run at a time.
+/// Frames written together: a run of each mel bin at a time.
 const BLOCK: usize = 64;
 
 /// Whisper's log-mel spectrogram, for 80 bins (up to `large-v2`) or 128 (`large-v3`).
@@ -65,55 +69,120 @@ impl WhisperLogMel {
     /// [`AudioError::TooLongForWhisper`], [`AudioError::EmptyWaveform`] or
     /// [`AudioError::NonFiniteSample`].
     pub fn compute(&self, samples: &[f32]) -> Result<Array2<f32>> {
-        check_samples(samples)?;
-        if samples.len() > Self::N_SAMPLES {
-            let (n_samples, max) = (samples.len(), Self::N_SAMPLES);
-            return Err(AudioError::TooLongForWhisper { n_samples, max });
-        }
-        // Later frames hold only padding: their log energy is that of the floor.
-        let n_live = (samples.len() + N_FFT / 2)
-            .div_ceil(HOP)
-            .min(Self::N_FRAMES);
-        let padded = reflected(samples, (n_live - 1) * HOP + N_FFT);
+        let mut frames = FrameLog::new(self);
+        frames.window(samples, &(0..samples.len()))
+    }
 
-        let mut log_mel = Array2::from_elem((self.n_mels(), Self::N_FRAMES), FLOOR_LOG10);
-        let mut scratch = self.stft.scratch();
-        let mut block = Array2::zeros((BLOCK, self.n_mels()));
-        for (start, mut out) in (0..n_live)
-            .step_by(BLOCK)
-            .zip(log_mel.axis_chunks_iter_mut(Axis(1), BLOCK))
-        {
-            let n = BLOCK.min(n_live - start);
-            for (t, mut row) in block.rows_mut().into_iter().take(n).enumerate() {
-                let frame = &padded[(start + t) * HOP..][..N_FFT];
-                let power = self.stft.frame_power(frame, &mut scratch);
-                for (out, energy) in row.iter_mut().zip(self.filters.energies(power)) {
-                    #[expect(clippy::cast_possible_truncation, reason = "the spectrogram is f32")]
-                    let energy = energy.max(FLOOR) as f32;
-                    *out = energy.log10();
-                }
-            }
-            for (mut out, bin) in out.rows_mut().into_iter().zip(block.columns()) {
-                out.iter_mut()
-                    .zip(bin)
-                    .take(n)
-                    .for_each(|(out, &x)| *out = x);
-            }
-        }
-        let floor = log_mel.fold(f32::NEG_INFINITY, |max, &x| max.max(x)) - 8.0;
-        log_mel.mapv_inplace(|x| (x.max(floor) + 4.0) / 4.0);
-        Ok(log_mel)
+    /// The spectrogram of each window of a recording, the same bits as of the window by itself.
+    /// Frames that several windows hold whole are computed once, which takes windows that begin a
+    /// multiple of 160 samples apart.
+    ///
+    /// # Errors
+    /// As [`compute`](Self::compute) of each window's samples.
+    ///
+    /// # Panics
+    /// If a window reaches beyond the recording.
+    pub fn compute_windows(
+        &self,
+        recording: &[f32],
+        windows: &[Range<usize>],
+    ) -> Result<Vec<Array2<f32>>> {
+        let mut frames = FrameLog::new(self);
+        let spectrogram = |window| frames.window(recording, window);
+        windows.iter().map(spectrogram).collect()
     }
 }
 
 const FLOOR: f64 = 1e-10;
 const FLOOR_LOG10: f32 = -10.0;
 
-/// The first `len` samples of the audio zero-padded to 30 s and reflected by half a frame at both
-/// ends.
-fn reflected(samples: &[f32], len: usize) -> Vec<f32> {
+/// log10 mel energies of frames of a recording, each computed when it is first asked for.
+struct FrameLog<'a> {
+    log_mel: &'a WhisperLogMel,
+    scratch: StftScratch,
+    /// Frames one after the other, `n_mels` each.
+    values: Vec<f32>,
+    /// By first sample in the recording: the frame's place in `values`.
+    places: HashMap<usize, usize>,
+}
+
+impl<'a> FrameLog<'a> {
+    fn new(log_mel: &'a WhisperLogMel) -> Self {
+        Self {
+            scratch: log_mel.stft.scratch(),
+            log_mel,
+            values: Vec::new(),
+            places: HashMap::new(),
+        }
+    }
+
+    fn window(&mut self, recording: &[f32], window: &Range<usize>) -> Result<Array2<f32>> {
+        let samples = &recording[window.clone()];
+        check_samples(samples)?;
+        if samples.len() > WhisperLogMel::N_SAMPLES {
+            let (n_samples, max) = (samples.len(), WhisperLogMel::N_SAMPLES);
+            return Err(AudioError::TooLongForWhisper { n_samples, max });
+        }
+        // Later frames hold only padding: their log energy is that of the floor.
+        let n_live = (samples.len() + N_FFT / 2)
+            .div_ceil(HOP)
+            .min(WhisperLogMel::N_FRAMES);
+        let places: Vec<usize> = (0..n_live)
+            .map(|t| match (t * HOP).checked_sub(N_FFT / 2) {
+                Some(first) if first + N_FFT <= samples.len() => {
+                    self.whole(recording, window.start + first)
+                }
+                _ => self.frame(&edge(samples, t)),
+            })
+            .collect();
+        Ok(self.spectrogram(&places))
+    }
+
+    /// The place of the frame that begins at sample `first`.
+    fn whole(&mut self, recording: &[f32], first: usize) -> usize {
+        if let Some(&place) = self.places.get(&first) {
+            return place;
+        }
+        let place = self.frame(&recording[first..first + N_FFT]);
+        self.places.insert(first, place);
+        place
+    }
+
+    fn frame(&mut self, frame: &[f32]) -> usize {
+        let place = self.values.len();
+        let power = self.log_mel.stft.frame_power(frame, &mut self.scratch);
+        let energies = self.log_mel.filters.energies(power);
+        #[expect(clippy::cast_possible_truncation, reason = "the spectrogram is f32")]
+        self.values
+            .extend(energies.map(|energy| (energy.max(FLOOR) as f32).log10()));
+        place
+    }
+
+    /// `[n_mels, 3000]` of frames at these places, raised to the window's own floor and scaled.
+    fn spectrogram(&self, places: &[usize]) -> Array2<f32> {
+        let n_mels = self.log_mel.n_mels();
+        let mut log_mel = Array2::from_elem((n_mels, WhisperLogMel::N_FRAMES), FLOOR_LOG10);
+        for (places, mut block) in places
+            .chunks(BLOCK)
+            .zip(log_mel.axis_chunks_iter_mut(Axis(1), BLOCK))
+        {
+            for (mel, mut out) in block.rows_mut().into_iter().enumerate() {
+                for (out, place) in out.iter_mut().zip(places) {
+                    *out = self.values[place + mel];
+                }
+            }
+        }
+        let floor = log_mel.fold(f32::NEG_INFINITY, |max, &x| max.max(x)) - 8.0;
+        log_mel.mapv_inplace(|x| (x.max(floor) + 4.0) / 4.0);
+        log_mel
+    }
+}
+
+/// Frame `t` where it reaches beyond the samples: they are zero-padded to 30 s and reflected by half
+/// a frame at both ends.
+fn edge(samples: &[f32], t: usize) -> Vec<f32> {
     let last = WhisperLogMel::N_SAMPLES - 1;
-    (0..len)
+    (t * HOP..t * HOP + N_FFT)
         .map(|i| {
             let i = i.abs_diff(N_FFT / 2);
             let i = if i > last { 2 * last - i } else { i };

@@ -1,8 +1,10 @@
 //! What a speech backbone is: samples in, every hidden state out, differentiable.
 
+use std::ops::Range;
+
 use braintune_audio::SampleRate;
 use burn::module::{Module, ModuleDisplay};
-use burn::tensor::Tensor;
+use burn::tensor::{Device, Tensor, TensorData};
 
 /// Facts about a backbone that are known before any forward pass.
 #[derive(Debug, Clone, PartialEq)]
@@ -67,10 +69,14 @@ impl HiddenStates {
     }
 }
 
+/// Forward passes over some of the windows it was made for: hidden states at the last audio frame
+/// of each, `n_layers + 1` tensors `[n_windows, d_model]`.
+pub type WindowPasses<'a> = Box<dyn Fn(Range<usize>) -> Vec<Tensor<2>> + Sync + 'a>;
+
 /// A speech model whose hidden states can be read and, on an autodiff device, differentiated.
 ///
 /// Weights are ordinary burn parameters; audio is data, no gradient flows into it.
-pub trait SpeechBackbone: Module + ModuleDisplay {
+pub trait SpeechBackbone: Module + ModuleDisplay + Sync {
     /// What is known before a forward pass.
     fn spec(&self) -> &BackboneSpec;
 
@@ -108,6 +114,38 @@ pub trait SpeechBackbone: Module + ModuleDisplay {
     /// The feature of a window is its last such frame (Moussa & Toneva 2025; for Whisper the
     /// later ones see padding only).
     fn n_audio_frames(&self, n_samples: usize) -> usize;
+
+    /// The last frame that saw audio, of clips of these lengths.
+    fn last_audio_frames(&self, lengths: &[usize]) -> Vec<usize> {
+        let last = |&n: &usize| self.n_audio_frames(n) - 1;
+        lengths.iter().map(last).collect()
+    }
+
+    /// Forward passes over windows of one recording, each a range of its samples. A backbone
+    /// overrides it where windows that overlap can share work without changing the result: what
+    /// they share is computed here, the rest when the passes are called, maybe in several threads.
+    ///
+    /// # Panics
+    /// As [`hidden_states`](Self::hidden_states), for a window as for a clip.
+    fn window_passes<'a>(
+        &'a self,
+        recording: &'a [f32],
+        windows: &'a [Range<usize>],
+        device: &'a Device,
+    ) -> WindowPasses<'a> {
+        Box::new(move |batch| {
+            let windows = &windows[batch];
+            let lengths: Vec<usize> = windows.iter().map(Range::len).collect();
+            let longest = lengths.iter().copied().max().unwrap_or_default();
+            let mut clips = vec![0.0_f32; windows.len() * longest];
+            for (clip, window) in clips.chunks_exact_mut(longest).zip(windows) {
+                clip[..window.len()].copy_from_slice(&recording[window.clone()]);
+            }
+            let clips = TensorData::new(clips, [windows.len(), longest]);
+            let clips = Tensor::from_data(clips, device);
+            self.hidden_states_at(clips, &lengths, &self.last_audio_frames(&lengths))
+        })
+    }
 }
 
 /// Frame `frames[i]` of clip `i`: `[batch, n_frames, d_model]` → `[batch, 1, d_model]`.

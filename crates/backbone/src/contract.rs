@@ -1,7 +1,9 @@
 //! What every [`SpeechBackbone`] must keep to, as a function that implementers' tests call.
 
+use std::ops::Range;
+
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::Array2;
+use ndarray::{Array2, s};
 
 use crate::backbone::SpeechBackbone;
 use crate::windowed::to_array;
@@ -40,6 +42,7 @@ pub fn check_speech_backbone<B: SpeechBackbone>(backbone: &B, device: &Device) {
     assert!(again == alone[0], "the same clip gives the same bits");
     check_batches(backbone, &clips, &alone, device);
     check_single_frames(backbone, &clips, &alone, device);
+    check_windows(backbone, &clips[0], &lengths, device);
     let silence = states(backbone, &[&vec![0.0; lengths[0]]], device).remove(0);
     let finite = silence.iter().flatten().all(|x| x.is_finite());
     assert!(finite, "silence gives finite states");
@@ -125,39 +128,53 @@ fn check_single_frames<B: SpeechBackbone>(
 ) {
     let slices: Vec<_> = clips.iter().map(Vec::as_slice).collect();
     let (samples, lengths) = batch(&slices, device);
-    let last: Vec<_> = lengths
-        .iter()
-        .map(|&n| backbone.n_audio_frames(n) - 1)
-        .collect();
-    let at: Vec<_> = backbone
-        .hidden_states_at(samples, &lengths, &last)
-        .into_iter()
-        .map(to_array)
-        .collect();
-    assert_eq!(
-        at.len(),
-        backbone.spec().n_hidden_states(),
-        "number of hidden states"
-    );
-    for (layer, at) in at.iter().enumerate() {
-        for (clip, &frame) in last.iter().enumerate() {
-            let expected = alone[clip][layer]
-                .row(frame)
-                .insert_axis(ndarray::Axis(0))
-                .to_owned();
-            let found = at.row(clip).insert_axis(ndarray::Axis(0)).to_owned();
+    let last = backbone.last_audio_frames(&lengths);
+    let at = backbone.hidden_states_at(samples, &lengths, &last);
+    assert_last_frames(backbone, at, &lengths, alone, "at one frame");
+}
+
+/// Passes over windows that end together give what each window gives alone.
+fn check_windows<B: SpeechBackbone>(
+    backbone: &B,
+    clip: &[f32],
+    lengths: &[usize],
+    device: &Device,
+) {
+    let windows: Vec<_> = lengths.iter().map(|n| clip.len() - n..clip.len()).collect();
+    let one = |window: &Range<usize>| states(backbone, &[&clip[window.clone()]], device).remove(0);
+    let alone: Vec<_> = windows.iter().map(one).collect();
+    let pass = backbone.window_passes(clip, &windows, device);
+    assert_last_frames(backbone, pass(0..windows.len()), lengths, &alone, "windows");
+    let last = windows.len() - 1;
+    let (lengths, alone) = (&lengths[last..], &alone[last..]);
+    assert_last_frames(backbone, pass(last..last + 1), lengths, alone, "one window");
+}
+
+/// `at`: states at the last audio frame of each clip, `[batch, d_model]`.
+fn assert_last_frames<B: SpeechBackbone>(
+    backbone: &B,
+    at: Vec<Tensor<2>>,
+    lengths: &[usize],
+    alone: &[Vec<Array2<f32>>],
+    what: &str,
+) {
+    let n_states = backbone.spec().n_hidden_states();
+    assert_eq!(at.len(), n_states, "{what}: number of hidden states");
+    for (layer, at) in at.into_iter().map(to_array).enumerate() {
+        for (clip, &frame) in backbone.last_audio_frames(lengths).iter().enumerate() {
+            let expected = alone[clip][layer].slice(s![frame..=frame, ..]);
             let scale = largest(&alone[clip][layer]);
-            let difference = largest(&(&expected - &found));
+            let difference = largest(&(&expected - &at.slice(s![clip..=clip, ..])));
             assert!(
                 difference <= TOLERANCE * scale,
-                "at one frame, state {layer}: differs by {difference} of {scale}"
+                "{what}, state {layer}: differs by {difference} of {scale}"
             );
         }
     }
 }
 
 fn assert_close(a: &Array2<f32>, b: &Array2<f32>, n_frames: usize, what: &str) {
-    let rows = ndarray::s![..n_frames, ..];
+    let rows = s![..n_frames, ..];
     let difference = largest(&(&a.slice(rows) - &b.slice(rows)));
     let scale = largest(a);
     assert!(

@@ -35,13 +35,14 @@ mod kernels;
 mod lora;
 mod parts;
 mod pretrained;
+mod transformer;
 mod wav2vec2;
 mod whisper;
 mod whole;
 mod windowed;
 mod windows;
 
-pub use backbone::{BackboneSpec, HiddenStates, SpeechBackbone};
+pub use backbone::{BackboneSpec, HiddenStates, SpeechBackbone, WindowPasses};
 pub use cache::CachedExtractor;
 pub use checkpoint::{Checkpoint, ConfigFile};
 pub use contract::check_speech_backbone;

@@ -43,6 +43,12 @@ pub(crate) enum BackbonePart {
     Layer(usize),
 }
 
+/// The number behind `prefix` in a parameter's path, up to the next dot.
+pub(crate) fn layer_in(parameter: &str, prefix: &str) -> Option<usize> {
+    let rest = parameter.strip_prefix(prefix)?;
+    rest.split('.').next()?.parse().ok()
+}
+
 impl FrozenPart {
     fn holds(&self, part: Option<BackbonePart>) -> bool {
         match (self, part) {

@@ -145,7 +145,7 @@ impl PretrainedModel {
 }
 
 /// Windows of a model of any family.
-fn windowed<B: SpeechBackbone + Sync + 'static>(
+fn windowed<B: SpeechBackbone + 'static>(
     model: B,
     windows: Windows,
     (device, batch_size): (Device, usize),

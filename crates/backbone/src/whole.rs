@@ -36,7 +36,8 @@ impl<B: SpeechBackbone> FeatureExtractor for WholeClipExtractor<B> {
     }
 
     fn settings(&self) -> String {
-        "every frame of the whole clip".to_owned()
+        let device = self.device.as_dispatch();
+        format!("every frame of the whole clip, on {device:?}")
     }
 
     fn times(&self, audio: &Waveform) -> Result<Vec<f64>> {

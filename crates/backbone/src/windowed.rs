@@ -8,7 +8,7 @@ use std::ops::Range;
 use std::panic::resume_unwind;
 
 use braintune_audio::Waveform;
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use ndarray::Array2;
 use rayon::ThreadPoolBuilder;
 
@@ -48,24 +48,6 @@ impl<B: SpeechBackbone> WindowedExtractor<B> {
     pub fn with_batch_size(mut self, batch_size: usize) -> Self {
         self.batch_size = batch_size.max(1);
         self
-    }
-
-    /// Features of one batch of windows, each `[n_windows, d_model]`.
-    fn batch(&self, samples: &[f32], windows: &[(f64, Range<usize>)]) -> Vec<Array2<f32>> {
-        let lengths: Vec<usize> = windows.iter().map(|(_, range)| range.len()).collect();
-        let longest = lengths.iter().copied().max().unwrap_or_default();
-        let mut clips = vec![0.0_f32; windows.len() * longest];
-        for (clip, (_, range)) in clips.chunks_exact_mut(longest).zip(windows) {
-            clip[..range.len()].copy_from_slice(&samples[range.clone()]);
-        }
-        let clips = TensorData::new(clips, [windows.len(), longest]);
-        let clips = Tensor::from_data(clips, &self.device);
-        let last: Vec<usize> = lengths
-            .iter()
-            .map(|&n| self.backbone.n_audio_frames(n) - 1)
-            .collect();
-        let states = self.backbone.hidden_states_at(clips, &lengths, &last);
-        states.into_iter().map(to_array).collect()
     }
 }
 
@@ -153,17 +135,18 @@ pub(crate) fn to_array(matrix: Tensor<2>) -> Array2<f32> {
     Array2::from_shape_vec(shape, values).unwrap_or_else(|e| unreachable!("its own shape: {e}"))
 }
 
-impl<B: SpeechBackbone + Sync> FeatureExtractor for WindowedExtractor<B> {
+impl<B: SpeechBackbone> FeatureExtractor for WindowedExtractor<B> {
     fn spec(&self) -> &BackboneSpec {
         self.backbone.spec()
     }
 
     fn settings(&self) -> String {
         format!(
-            "last frame of windows of {} s every {} s, batches of {}",
+            "last frame of windows of {} s every {} s, batches of {}, on {:?}",
             self.windows.length_s(),
             self.windows.stride_s(),
-            self.batch_size
+            self.batch_size,
+            self.device.as_dispatch()
         )
     }
 
@@ -179,8 +162,15 @@ impl<B: SpeechBackbone + Sync> FeatureExtractor for WindowedExtractor<B> {
         let windows = windows.get(rows.clone()).ok_or_else(|| {
             BackboneError::Windows(format!("rows {rows:?} of {} windows", windows.len()))
         })?;
-        let batches: Vec<_> = windows.chunks(self.batch_size).collect();
-        let features = in_threads(&batches, |batch| self.batch(audio.samples(), batch));
+        let ranges: Vec<_> = windows.iter().map(|(_, window)| window.clone()).collect();
+        let pass = self
+            .backbone
+            .window_passes(audio.samples(), &ranges, &self.device);
+        let starts: Vec<usize> = (0..ranges.len()).step_by(self.batch_size).collect();
+        let features: Vec<Vec<_>> = in_threads(&starts, |&start| {
+            let states = pass(start..ranges.len().min(start + self.batch_size));
+            states.into_iter().map(to_array).collect()
+        });
         let layers = stack_rows(&features)?;
         check_finite(&layers)?;
         Ok(layers)

@@ -54,6 +54,31 @@ fn thirty_seconds_are_reflected_at_the_end() {
 }
 
 #[test]
+fn windows_share_frames_without_a_changed_bit() {
+    let samples = fixture().get("speech.samples").0;
+    let log_mel = WhisperLogMel::new(80).unwrap();
+    let n = samples.len();
+    // Whole hops apart, other phases, the shortest, the whole recording, one that ends with it.
+    let windows = [
+        0..400,
+        0..4_000,
+        1_600..8_000,
+        3_200..9_601,
+        3_207..9_600,
+        3_200..3_201,
+        0..n,
+        n - 1_000..n,
+    ];
+    let together = log_mel.compute_windows(&samples, &windows).unwrap();
+    for (window, together) in windows.into_iter().zip(together) {
+        let alone = log_mel.compute(&samples[window.clone()]).unwrap();
+        assert_eq!(alone, together, "{window:?}");
+    }
+    let empty = log_mel.compute_windows(&samples, &[0..400, 7..7]);
+    assert!(matches!(empty, Err(AudioError::EmptyWaveform)));
+}
+
+#[test]
 fn log_mel_of_the_shared_recording_equals_the_reference() {
     let Some(folder) = shared("models/whisper-tiny.en") else {
         return;

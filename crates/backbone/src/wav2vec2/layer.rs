@@ -6,9 +6,9 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::config::{Wav2Vec2Config, Wav2Vec2Family};
-use crate::attention::{AttentionContext, MultiHeadAttention};
-use crate::backbone::pick_frames;
+use crate::attention::MultiHeadAttention;
 use crate::kernels::gelu;
+use crate::transformer::TransformerLayer;
 
 #[derive(Module, Debug)]
 pub(super) struct EncoderLayer {
@@ -45,23 +45,11 @@ impl EncoderLayer {
             pre_norm: config.do_stable_layer_norm,
         }
     }
+}
 
-    pub(super) fn forward(&self, x: Tensor<3>, context: &AttentionContext) -> Tensor<3> {
-        let input = self.attention_input(&x);
-        self.finish(x, self.attention.forward(input, context))
-    }
-
-    /// The output of [`forward`](Self::forward) at frame `frames[i]` of clip `i` alone:
-    /// `[batch, 1, hidden_size]`.
-    pub(super) fn forward_at(
-        &self,
-        x: &Tensor<3>,
-        frames: &[usize],
-        context: &AttentionContext,
-    ) -> Tensor<3> {
-        let input = self.attention_input(x);
-        let attended = self.attention.forward_at(input, frames, context);
-        self.finish(pick_frames(x, frames), attended)
+impl TransformerLayer for EncoderLayer {
+    fn attention(&self) -> &MultiHeadAttention {
+        &self.attention
     }
 
     fn attention_input(&self, x: &Tensor<3>) -> Tensor<3> {
@@ -72,7 +60,6 @@ impl EncoderLayer {
         }
     }
 
-    /// Residual connections and the feed-forward part.
     fn finish(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
         let x = x + attended;
         if self.pre_norm {

@@ -19,11 +19,12 @@ use super::layer::EncoderLayer;
 use super::positions::PositionalConv;
 use super::relative::position_bias;
 use crate::attention::AttentionContext;
-use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, pick_frames};
+use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone};
 use crate::checkpoint::{Checkpoint, KeyLayout, random_weights, save_checkpoint};
 use crate::error::Result;
 use crate::lora::Attentions;
-use crate::parts::{BackbonePart, Family};
+use crate::parts::{BackbonePart, Family, layer_in};
+use crate::transformer::{all_states, states_at};
 
 pub(super) const KEYS: KeyLayout = KeyLayout {
     prefixes: &["", "wav2vec2.", "hubert.", "wavlm.", "data2vec_audio."],
@@ -224,26 +225,7 @@ impl Wav2Vec2Model {
     /// conv_dim]`: `n_layers + 1` tensors `[1, d_model]`.
     pub(super) fn states_from_frames_at(&self, frames: Tensor<3>, frame: usize) -> Vec<Tensor<2>> {
         let (x, context) = self.embed_frames(frames, None);
-        self.states_at(x, &context, &[frame])
-    }
-
-    fn states_at(
-        &self,
-        mut x: Tensor<3>,
-        context: &AttentionContext,
-        frames: &[usize],
-    ) -> Vec<Tensor<2>> {
-        let mut states = Vec::with_capacity(self.encoder.layers.len() + 1);
-        for (i, layer) in self.encoder.layers.iter().enumerate() {
-            states.push(pick_frames(&x, frames).squeeze_dim(1));
-            x = if i + 1 == self.encoder.layers.len() {
-                layer.forward_at(&x, frames, context)
-            } else {
-                layer.forward(x, context)
-            };
-        }
-        states.push(x.squeeze_dim(1));
-        states
+        states_at(&self.encoder.layers, x, &context, &[frame])
     }
 
     fn bucket_biases(&self) -> Option<Tensor<2>> {
@@ -304,14 +286,8 @@ impl SpeechBackbone for Wav2Vec2Model {
     }
 
     fn hidden_states(&self, samples: Tensor<2>, lengths: &[usize]) -> HiddenStates {
-        let (mut x, context) = self.embed(samples, lengths);
-        let mut states = Vec::with_capacity(self.encoder.layers.len() + 1);
-        for layer in &self.encoder.layers {
-            states.push(x.clone());
-            x = layer.forward(x, &context);
-        }
-        states.push(x);
-        HiddenStates::new(states)
+        let (x, context) = self.embed(samples, lengths);
+        HiddenStates::new(all_states(&self.encoder.layers, x, &context))
     }
 
     fn hidden_states_at(
@@ -321,7 +297,7 @@ impl SpeechBackbone for Wav2Vec2Model {
         frames: &[usize],
     ) -> Vec<Tensor<2>> {
         let (x, context) = self.embed(samples, lengths);
-        self.states_at(x, &context, frames)
+        states_at(&self.encoder.layers, x, &context, frames)
     }
 
     fn n_audio_frames(&self, n_samples: usize) -> usize {
@@ -337,9 +313,8 @@ impl Family for Wav2Vec2Model {
     }
 
     fn part_of(&self, parameter: &str) -> Option<BackbonePart> {
-        let layer = parameter.strip_prefix("encoder.layers.");
-        match layer.and_then(|rest| rest.split('.').next()) {
-            Some(layer) => layer.parse().ok().map(BackbonePart::Layer),
+        match layer_in(parameter, "encoder.layers.") {
+            Some(layer) => Some(BackbonePart::Layer(layer)),
             None if parameter.starts_with("feature_extractor.") => {
                 Some(BackbonePart::FeatureEncoder)
             }

@@ -56,16 +56,6 @@ impl SharedConvExtractor {
         Tensor::from_data(data, &self.device)
     }
 
-    /// States at the last frame of a window that is computed by itself.
-    fn alone(&self, samples: &[f32]) -> Vec<Array2<f32>> {
-        let n = samples.len();
-        let last = self.model.n_audio_frames(n) - 1;
-        let states = self
-            .model
-            .hidden_states_at(self.clip(samples), &[n], &[last]);
-        states.into_iter().map(to_array).collect()
-    }
-
     /// States at the last frame of every window, `[window][layer]`.
     fn together(&self, samples: &[f32], windows: &[Range<usize>]) -> Vec<Vec<Array2<f32>>> {
         let stride = self.model.config().stride();
@@ -110,9 +100,10 @@ impl FeatureExtractor for SharedConvExtractor {
 
     fn settings(&self) -> String {
         format!(
-            "last frame of windows of {} s every {} s, convolutions shared (approximate)",
+            "last frame of windows of {} s every {} s, convolutions shared (approximate), on {:?}",
             self.windows.length_s(),
-            self.windows.stride_s()
+            self.windows.stride_s(),
+            self.device.as_dispatch()
         )
     }
 
@@ -131,7 +122,11 @@ impl FeatureExtractor for SharedConvExtractor {
         // Windows that still grow begin at the first sample.
         let n_growing = ranges.iter().take_while(|window| window.start == 0).count();
         let (growing, full) = ranges.split_at(n_growing);
-        let mut features = in_threads(growing, |window| self.alone(&samples[window.clone()]));
+        let alone = self.model.window_passes(samples, growing, &self.device);
+        let starts: Vec<usize> = (0..growing.len()).collect();
+        let mut features: Vec<Vec<_>> = in_threads(&starts, |&start| {
+            alone(start..start + 1).into_iter().map(to_array).collect()
+        });
         features.extend(self.together(samples, full));
         let layers = stack_rows(&features)?;
         check_finite(&layers)?;

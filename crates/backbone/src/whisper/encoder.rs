@@ -4,6 +4,7 @@
 //! `WhisperEncoder` of `transformers` returns them: state 0 is the first layer's input, the last
 //! one comes after the final layer norm. Held by `tests/it/whisper.rs`.
 
+use std::ops::Range;
 use std::path::Path;
 
 use braintune_audio::{SampleRate, WhisperLogMel};
@@ -15,13 +16,15 @@ use serde_json::Value;
 
 use super::config::{N_CTX, N_MEL_FRAMES, WhisperConfig};
 use super::layer::WhisperLayer;
-use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, pick_frames};
+use crate::attention::AttentionContext;
+use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, WindowPasses};
 use crate::checkpoint::{Checkpoint, KeyLayout, random_weights, save_checkpoint};
 use crate::conv::conv1d;
 use crate::error::Result;
 use crate::kernels::gelu;
 use crate::lora::Attentions;
-use crate::parts::{BackbonePart, Family};
+use crate::parts::{BackbonePart, Family, layer_in};
+use crate::transformer::{all_states, states_at};
 
 const HOP: usize = 160;
 const KEYS: KeyLayout = KeyLayout {
@@ -140,14 +143,21 @@ impl WhisperEncoder {
     }
 
     /// All states from the input of the first layer.
-    fn states(&self, mut x: Tensor<3>) -> HiddenStates {
-        let mut states = Vec::with_capacity(self.layers.len() + 1);
-        for layer in &self.layers {
-            states.push(x.clone());
-            x = layer.forward(x);
+    fn states(&self, x: Tensor<3>) -> HiddenStates {
+        let mut states = all_states(&self.layers, x, &AttentionContext::default());
+        if let Some(last) = states.pop() {
+            states.push(self.layer_norm.forward(last));
         }
-        states.push(self.layer_norm.forward(x));
         HiddenStates::new(states)
+    }
+
+    /// As [`states`](Self::states), at one frame of each clip.
+    fn states_at(&self, x: Tensor<3>, frames: &[usize]) -> Vec<Tensor<2>> {
+        let mut states = states_at(&self.layers, x, &AttentionContext::default(), frames);
+        if let Some(last) = states.pop() {
+            states.push(self.layer_norm.forward(last));
+        }
+        states
     }
 
     /// The input of the first layer: convolutions plus positions, `[batch, 1500, d_model]`.
@@ -218,18 +228,27 @@ impl SpeechBackbone for WhisperEncoder {
         lengths: &[usize],
         frames: &[usize],
     ) -> Vec<Tensor<2>> {
-        let mut x = self.embed(self.log_mel(samples, lengths), n_mel_frames(lengths));
-        let mut states = Vec::with_capacity(self.layers.len() + 1);
-        for (i, layer) in self.layers.iter().enumerate() {
-            states.push(pick_frames(&x, frames).squeeze_dim(1));
-            x = if i + 1 == self.layers.len() {
-                layer.forward_at(&x, frames)
-            } else {
-                layer.forward(x)
-            };
-        }
-        states.push(self.layer_norm.forward(x).squeeze_dim(1));
-        states
+        let x = self.embed(self.log_mel(samples, lengths), n_mel_frames(lengths));
+        self.states_at(x, frames)
+    }
+
+    /// Windows share the frames of their spectrograms, to the bit.
+    fn window_passes<'a>(
+        &'a self,
+        recording: &'a [f32],
+        windows: &'a [Range<usize>],
+        device: &'a Device,
+    ) -> WindowPasses<'a> {
+        let mels = self.log_mel.compute_windows(recording, windows);
+        let mels = mels.unwrap_or_else(|e| panic!("windows against the spec: {e}"));
+        Box::new(move |batch| {
+            let values: Vec<f32> = mels[batch.clone()].iter().flatten().copied().collect();
+            let shape = [batch.len(), self.config.num_mel_bins, N_MEL_FRAMES];
+            let mel = Tensor::from_data(TensorData::new(values, shape), device);
+            let lengths: Vec<usize> = windows[batch].iter().map(Range::len).collect();
+            let x = self.embed(mel, n_mel_frames(&lengths));
+            self.states_at(x, &self.last_audio_frames(&lengths))
+        })
     }
 
     fn n_audio_frames(&self, n_samples: usize) -> usize {
@@ -272,9 +291,8 @@ impl Family for WhisperEncoder {
     }
 
     fn part_of(&self, parameter: &str) -> Option<BackbonePart> {
-        let layer = parameter.strip_prefix("layers.");
-        match layer.and_then(|rest| rest.split('.').next()) {
-            Some(layer) => layer.parse().ok().map(BackbonePart::Layer),
+        match layer_in(parameter, "layers.") {
+            Some(layer) => Some(BackbonePart::Layer(layer)),
             None if parameter.starts_with("conv") => Some(BackbonePart::FeatureEncoder),
             None => None,
         }

@@ -8,9 +8,9 @@ use burn::nn::{LayerNorm, LayerNormConfig, Linear, LinearConfig};
 use burn::tensor::{Device, Tensor};
 
 use super::config::WhisperConfig;
-use crate::attention::{AttentionContext, MultiHeadAttention};
-use crate::backbone::pick_frames;
+use crate::attention::MultiHeadAttention;
 use crate::kernels::gelu;
+use crate::transformer::TransformerLayer;
 
 #[derive(Module, Debug)]
 pub(super) struct WhisperLayer {
@@ -37,26 +37,17 @@ impl WhisperLayer {
             final_layer_norm: LayerNormConfig::new(d_model).init(device),
         }
     }
+}
 
-    /// `[batch, n_frames, d_model]` → the same.
-    pub(super) fn forward(&self, x: Tensor<3>) -> Tensor<3> {
-        let normed = self.self_attn_layer_norm.forward(x.clone());
-        self.finish(
-            x,
-            self.self_attn.forward(normed, &AttentionContext::default()),
-        )
+impl TransformerLayer for WhisperLayer {
+    fn attention(&self) -> &MultiHeadAttention {
+        &self.self_attn
     }
 
-    /// The output of [`forward`](Self::forward) at frame `frames[i]` of clip `i` alone:
-    /// `[batch, n_frames, d_model]` → `[batch, 1, d_model]`.
-    pub(super) fn forward_at(&self, x: &Tensor<3>, frames: &[usize]) -> Tensor<3> {
-        let normed = self.self_attn_layer_norm.forward(x.clone());
-        let context = AttentionContext::default(); // padding is part of what Whisper sees
-        let attended = self.self_attn.forward_at(normed, frames, &context);
-        self.finish(pick_frames(x, frames), attended)
+    fn attention_input(&self, x: &Tensor<3>) -> Tensor<3> {
+        self.self_attn_layer_norm.forward(x.clone())
     }
 
-    /// Residual connection and feed-forward part.
     fn finish(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
         let x = x + attended;
         let hidden = gelu(self.fc1.forward(self.final_layer_norm.forward(x.clone())));
