@@ -76,6 +76,26 @@ pub enum EncodingError {
         /// The value.
         value: f64,
     },
+    /// Groups of voxels that share an alpha are not one label for each voxel.
+    #[error(
+        "{n_labels} labels say which voxels share an alpha and there are {n_voxels} voxels: give one label for each"
+    )]
+    AlphaGroups {
+        /// Labels given.
+        n_labels: usize,
+        /// Voxels to fit.
+        n_voxels: usize,
+    },
+    /// A group number that is larger than there can be groups.
+    #[error(
+        "group {largest} of {n_voxels} voxels: number the groups that share an alpha from 0, without gaps"
+    )]
+    AlphaGroup {
+        /// The largest number given.
+        largest: usize,
+        /// Voxels to fit.
+        n_voxels: usize,
+    },
     /// A grid of alphas that does not rise.
     #[error(
         "alpha {index} of the grid is {value} after {previous}: \

@@ -55,8 +55,8 @@ pub use self::{
     model::{EncodingModel, FitProgress, FittedEncodingModel, OnProgress},
     responses::ResponseSource,
     ridge::{
-        FittedRidge, GridEdges, Precision, Ridge, RidgeParams, RidgeSolver, RidgeValidParams,
-        Solver,
+        AlphaSharing, FitEstimate, FittedRidge, GridEdges, NumericalError, Precision, Ridge,
+        RidgeParams, RidgeSolver, RidgeValidParams, Solver, measure_flops_per_s,
     },
     score::{CvScore, pearson_r, r2_score},
     zscore::zscore,

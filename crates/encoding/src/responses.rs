@@ -38,3 +38,17 @@ impl ResponseSource for ArrayView2<'_, f32> {
         Ok(self.slice(s![.., voxels]).to_owned())
     }
 }
+
+impl ResponseSource for Array2<f32> {
+    fn n_samples(&self) -> usize {
+        self.nrows()
+    }
+
+    fn n_voxels(&self) -> usize {
+        self.ncols()
+    }
+
+    fn read(&self, voxels: Range<usize>) -> Result<Array2<f32>, Box<dyn Error + Send + Sync>> {
+        self.view().read(voxels)
+    }
+}

@@ -115,4 +115,39 @@ impl<T: Real> Features<T> {
             Self::Shifted(x) => x.times(v),
         }
     }
+
+    /// `X v` in f64, `v` of `[n_columns]`.
+    pub(crate) fn times_wide(&self, v: &[f64]) -> Vec<f64> {
+        let mut sums = vec![0.0; self.n_rows()];
+        let mut column = vec![0.0; self.n_rows()];
+        for (j, &v) in v.iter().enumerate() {
+            self.column(j, &mut column);
+            for (sum, x) in sums.iter_mut().zip(&column) {
+                *sum += x * v;
+            }
+        }
+        sums
+    }
+
+    /// `X' y` in f64, `y` of `[n_rows]`.
+    pub(crate) fn moment_wide(&self, y: &[f64]) -> Vec<f64> {
+        let mut column = vec![0.0; self.n_rows()];
+        (0..self.n_columns())
+            .map(|j| {
+                self.column(j, &mut column);
+                column.iter().zip(y).map(|(x, y)| x * y).sum()
+            })
+            .collect()
+    }
+
+    fn column(&self, j: usize, into: &mut [f64]) {
+        match self {
+            Self::Matrix(x) => {
+                for (into, &value) in into.iter_mut().zip(x.col_as_slice(j)) {
+                    *into = value.into();
+                }
+            }
+            Self::Shifted(x) => x.column(j, into),
+        }
+    }
 }

@@ -7,9 +7,9 @@ use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2, ShapeBuilder};
 use rayon::prelude::*;
 
 use super::{
+    accuracy::{self, NumericalError},
     edges::GridEdges,
-    filter::filter,
-    matrix::{from_array, gemm, par_columns, par_product, product},
+    matrix::{from_array, gemm, par_columns, par_product},
     prepared::Whole,
     real::{Real, from_columns},
     tile::Tile,
@@ -25,6 +25,7 @@ pub struct FittedRidge {
     best: Vec<usize>,
     best_alphas: Vec<f64>,
     scores: Array2<f64>,
+    error: NumericalError,
     inner: Inner,
 }
 
@@ -69,10 +70,36 @@ impl FittedRidge {
         Self {
             alphas: alphas.clone(),
             scores: gather_scores(&weights.tiles, best.len()),
+            error: NumericalError::default(),
             best,
             best_alphas,
             inner: wrap(weights),
         }
+    }
+
+    /// With alphas that were chosen together with other voxels, as places in the grid.
+    pub(crate) fn choose(&mut self, best: Vec<usize>) {
+        self.best_alphas = best.iter().map(|&i| self.alphas.as_slice()[i]).collect();
+        let penalties = self.best_alphas.iter().map(|alpha| alpha * alpha).collect();
+        either!(&mut self.inner, weights => weights.penalties = penalties);
+        self.best = best;
+    }
+
+    /// With scores that were computed before.
+    pub(crate) fn set_scores(&mut self, scores: Array2<f64>) {
+        self.scores = scores;
+    }
+
+    /// Measures the numerical error on a few of the responses it was fitted to.
+    pub(crate) fn measure(&mut self, y: ArrayView2<'_, f32>) {
+        self.error = either!(&self.inner, weights => weights.error(y));
+    }
+
+    /// How far predictions are from those of the exact solution, on a few voxels, the first among
+    /// them.
+    #[must_use]
+    pub fn numerical_error(&self) -> NumericalError {
+        self.error
     }
 
     /// The alpha of each voxel, a value of the grid as given; the penalty is its square.
@@ -139,29 +166,45 @@ impl FittedRidge {
 impl<T: Real> Weights<T> {
     fn in_basis(&self) -> &[Mat<T>] {
         self.in_basis.get_or_init(|| {
-            let basis = &self.whole.basis;
-            let mut starts = vec![0];
-            for tile in &self.tiles {
-                starts.push(starts[starts.len() - 1] + tile.best.len());
-            }
-            self.tiles
-                .par_iter()
-                .zip(&starts)
-                .map(|(tile, &start)| {
-                    let mut weights = product(basis.vectors.transpose(), tile.moment.as_ref());
-                    for (voxel, &penalty) in self.penalties[start..][..tile.best.len()]
-                        .iter()
-                        .enumerate()
-                    {
-                        let column = weights.col_as_slice_mut(voxel).iter_mut();
-                        for (weight, &value) in column.zip(&basis.values) {
-                            *weight *= T::rounded(filter(value, penalty, basis.noise));
-                        }
-                    }
-                    weights
-                })
-                .collect()
+            let starts = self.starts();
+            let parts = self.tiles.par_iter().zip(&starts);
+            let one = |(tile, &start): (&Tile<T>, &usize)| {
+                let penalties = &self.penalties[start..][..tile.best.len()];
+                self.whole.basis.weights(tile.moment.as_ref(), penalties)
+            };
+            parts.map(one).collect()
         })
+    }
+
+    /// Number of the first voxel of each tile.
+    fn starts(&self) -> Vec<usize> {
+        let widths = self.tiles.iter().map(|tile| tile.best.len());
+        let start = |next: &mut usize, width| Some(std::mem::replace(next, *next + width));
+        widths.scan(0, start).collect()
+    }
+
+    /// Of a few voxels, with `y` the responses of all.
+    fn error(&self, y: ArrayView2<'_, f32>) -> NumericalError {
+        let starts = self.starts();
+        let mut error = NumericalError::default();
+        for voxel in accuracy::sample(self.penalties.len()) {
+            let place = starts.partition_point(|&start| start <= voxel) - 1;
+            let (tile, local) = (&self.tiles[place], voxel - starts[place]);
+            let penalty = self.penalties[voxel];
+            let moment = tile.moment.as_ref().subcols(local, 1);
+            let weights = self.whole.basis.weights(moment, &[penalty]);
+            let mean = tile.y_means.as_ref().map_or(0.0, |means| means[local]);
+            let y: Vec<f64> = y
+                .column(voxel)
+                .iter()
+                .map(|&y| f64::from(y) - mean)
+                .collect();
+            error.merge(NumericalError {
+                n_voxels: 1,
+                largest: accuracy::of_voxel(&self.whole, &y, weights.as_ref(), penalty),
+            });
+        }
+        error
     }
 
     /// `projected * weights` in the basis, tile by tile, as `[projected.nrows(), n_voxels]`.

@@ -8,13 +8,16 @@
 //! dual by size, double precision where single is not safe. Held by `tests/it/ridge.rs` (dense
 //! normal equations) and `tests/it/reference.rs` (himalaya, scikit-learn, `ridge_corr`).
 
+mod accuracy;
 mod edges;
+mod estimate;
 mod features;
 mod filter;
 mod fitted;
 mod matrix;
 mod prepared;
 mod real;
+mod sharing;
 mod shifted;
 mod solver;
 mod tile;
@@ -25,12 +28,21 @@ use linfa::{ParamGuard, dataset::DatasetBase, traits::Fit};
 use ndarray::{ArrayBase, ArrayView2, Data, Ix2};
 use tracing::instrument;
 
-pub use self::{edges::GridEdges, fitted::FittedRidge, real::Precision, solver::RidgeSolver};
+pub use self::{
+    accuracy::NumericalError,
+    edges::GridEdges,
+    estimate::{FitEstimate, measure_flops_per_s},
+    fitted::FittedRidge,
+    real::Precision,
+    sharing::AlphaSharing,
+    solver::RidgeSolver,
+};
 use crate::{
-    Alphas, CvScore, DesignMatrix, EncodingError, EncodingModel, FirDesign, FitProgress, Folds,
-    OnProgress, Result,
+    Alphas, CvScore, DesignMatrix, EncodingError, EncodingModel, FirDesign, Folds, OnProgress,
+    Result,
 };
 use features::Source;
+use prepared::Settings;
 
 /// Which normal equations to solve.
 #[non_exhaustive]
@@ -59,6 +71,8 @@ impl Ridge {
             folds: None,
             score: CvScore::default(),
             solver: Solver::default(),
+            sharing: AlphaSharing::default(),
+            precision: None,
             intercept: false,
         })
     }
@@ -88,6 +102,21 @@ impl RidgeParams {
     #[must_use]
     pub fn solver(mut self, solver: Solver) -> Self {
         self.0.solver = solver;
+        self
+    }
+
+    /// Which voxels share an alpha: none by default.
+    #[must_use]
+    pub fn alpha_sharing(mut self, sharing: AlphaSharing) -> Self {
+        self.0.sharing = sharing;
+        self
+    }
+
+    /// Precision to work in, in place of the one that [`RidgeSolver::precision`] says is chosen
+    /// from the data.
+    #[must_use]
+    pub fn precision(mut self, precision: Precision) -> Self {
+        self.0.precision = Some(precision);
         self
     }
 
@@ -125,6 +154,8 @@ pub struct RidgeValidParams {
     folds: Option<Folds>,
     score: CvScore,
     solver: Solver,
+    sharing: AlphaSharing,
+    precision: Option<Precision>,
     intercept: bool,
 }
 
@@ -171,6 +202,16 @@ impl RidgeValidParams {
         &self.alphas
     }
 
+    fn settings<'a>(&'a self, penalties: &'a [f64]) -> Settings<'a> {
+        Settings {
+            penalties,
+            folds: self.folds.as_ref(),
+            solver: self.solver,
+            precision: self.precision,
+            intercept: self.intercept,
+        }
+    }
+
     fn penalties(&self) -> Vec<f64> {
         let alphas = self.alphas.as_slice().iter();
         alphas.map(|alpha| alpha * alpha).collect()
@@ -188,10 +229,7 @@ impl EncodingModel for RidgeValidParams {
     ) -> Result<FittedRidge> {
         crate::check::same_rows("x", x.view(), "y", y)?;
         let solver = self.prepare_observed(x, on)?;
-        solver.check_responses(y)?;
-        let total = y.ncols();
-        let fitted =
-            solver.fit_checked(y, 0, &mut |done| on(FitProgress::Fitted { done, total }))?;
+        let fitted = solver.fit_observed(y, on)?;
         fitted.grid_edges().warn_if_many();
         Ok(fitted)
     }

@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::{
     features::{Features, Source},
-    filter::FilterBank,
+    filter::{FilterBank, filter},
     matrix::{eigh, gather_rows, largest_eigenvalue, product},
     real::{Precision, Real, column_means},
 };
@@ -88,7 +88,8 @@ impl<T: Real> Prepared<T> {
         let largest = largest_eigenvalue(gram.as_ref());
         let rounding = f64::from(f32::EPSILON) * largest;
         // Written so that a largest eigenvalue that overflowed is unsafe too.
-        let safe = rounding <= SAFE_ROUNDING * settings.penalties[0];
+        let safe = rounding <= SAFE_ROUNDING * settings.penalties[0]
+            || settings.precision == Some(Precision::Single);
         if T::PRECISION == Precision::Single && !safe {
             return Err(Unfit::Imprecise);
         }
@@ -118,6 +119,7 @@ pub(crate) struct Settings<'a> {
     pub(crate) penalties: &'a [f64],
     pub(crate) folds: Option<&'a Folds>,
     pub(crate) solver: Solver,
+    pub(crate) precision: Option<Precision>,
     pub(crate) intercept: bool,
 }
 
@@ -127,7 +129,7 @@ impl Settings<'_> {
     }
 
     /// The form with the smaller matrices to decompose, over folds and all rows.
-    fn is_primal(&self, n_samples: usize, n_features: usize) -> bool {
+    pub(crate) fn is_primal(&self, n_samples: usize, n_features: usize) -> bool {
         let cube = |n: usize| (n as f64).powi(3);
         match self.solver {
             Solver::Primal => true,
@@ -199,6 +201,18 @@ impl<T: Real> Basis<T> {
             noise: 10.0 * epsilon * largest,
             values,
         })
+    }
+
+    /// Weights in this basis, `[n_values, n_voxels]`, from `moment` and a penalty for each voxel.
+    pub(crate) fn weights(&self, moment: MatRef<'_, T>, penalties: &[f64]) -> Mat<T> {
+        let mut weights = product(self.vectors.transpose(), moment);
+        for (voxel, &penalty) in penalties.iter().enumerate() {
+            let column = weights.col_as_slice_mut(voxel).iter_mut();
+            for (weight, &value) in column.zip(&self.values) {
+                *weight *= T::rounded(filter(value, penalty, self.noise));
+            }
+        }
+        weights
     }
 }
 

@@ -85,6 +85,15 @@ impl<T: Real> Shifted<T> {
         self.base.ncols() * self.delays.len()
     }
 
+    /// Column `j` of the delayed features.
+    pub(crate) fn column(&self, j: usize, into: &mut [f64]) {
+        let delay = self.delays[j / self.base.ncols()];
+        let base = self.base.col_as_slice(j % self.base.ncols());
+        for (into, at) in into.iter_mut().zip(&self.at) {
+            *into = base[at - delay].into();
+        }
+    }
+
     /// The rows of `base` that stand for delay `delay` of the rows from `lead` on.
     fn view(&self, delay: usize) -> MatRef<'_, T> {
         let n = self.base.nrows() - self.lead;

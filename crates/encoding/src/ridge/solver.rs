@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use ndarray::{ArrayView2, Axis};
+use ndarray::{Array2, ArrayView2, Axis};
 use rayon::prelude::*;
 use tracing::{debug, instrument};
 
@@ -14,9 +14,10 @@ use super::{
     edges::GridEdges,
     features::Source,
     fitted::{FittedRidge, Inner},
-    prepared::{Prepared, Settings, Unfit},
+    prepared::{Prepared, Unfit},
     real::{Precision, Real},
-    tile::{self, ROWS, TILE, Tile, Workspace},
+    sharing::SharedScores,
+    tile::{self, ROWS, TILE, Task, Tile, Workspace},
 };
 use crate::{EncodingError, FitProgress, OnProgress, ResponseSource, Result, check};
 
@@ -67,15 +68,16 @@ impl RidgeSolver {
         }
         check::finite("x", source.values())?;
         let penalties = params.penalties();
-        let settings = Settings {
-            penalties: &penalties,
-            folds: params.folds.as_ref(),
-            solver: params.solver,
-            intercept: params.intercept,
+        let settings = params.settings(&penalties);
+        let single = match params.precision {
+            Some(Precision::Double) => Err(Unfit::Imprecise),
+            _ => Prepared::new(source, &settings, on),
         };
-        let kernel = match Prepared::new(source, &settings, on) {
+        let kernel = match single {
             Ok(prepared) => Ok(Kernel::Single(prepared)),
-            Err(Unfit::Imprecise) => Prepared::new(source, &settings, on).map(Kernel::Double),
+            Err(Unfit::Imprecise) if params.precision != Some(Precision::Single) => {
+                Prepared::new(source, &settings, on).map(Kernel::Double)
+            }
             Err(error) => Err(error),
         };
         let solver = Self {
@@ -102,6 +104,12 @@ impl RidgeSolver {
         }
     }
 
+    /// Columns of the design, delays included.
+    #[must_use]
+    pub fn n_features(&self) -> usize {
+        self.n_features
+    }
+
     /// Whether it works on `X'X` and not on `XX'`.
     #[must_use]
     pub fn is_primal(&self) -> bool {
@@ -116,17 +124,36 @@ impl RidgeSolver {
     /// [`EncodingError::Overflow`].
     #[instrument(skip_all, fields(n_samples = y.nrows(), n_features = self.n_features, n_voxels = y.ncols()))]
     pub fn fit_tile(&self, y: ArrayView2<'_, f32>) -> Result<FittedRidge> {
+        self.fit_observed(y, &mut |_| ControlFlow::Continue(()))
+    }
+
+    pub(crate) fn fit_observed(
+        &self,
+        y: ArrayView2<'_, f32>,
+        on: &mut OnProgress<'_>,
+    ) -> Result<FittedRidge> {
         self.check_responses(y)?;
-        self.fit_checked(y, 0, &mut |_| ControlFlow::Continue(()))
+        let total = y.ncols();
+        let mut shared = SharedScores::new(&self.params.sharing, self.n_alphas(), total)?;
+        let mut fitted = self.fit_part(y, 0, true, &mut |done| {
+            on(FitProgress::Fitted { done, total })
+        })?;
+        if let Some(shared) = &mut shared {
+            shared.add(fitted.cv_scores(), 0);
+            fitted.choose(shared.best(0, total));
+        }
+        fitted.measure(y);
+        Ok(fitted)
     }
 
     /// Fits all voxels of a source, as many at a time as `memory_budget` bytes allow
     /// ([`RidgeSolver::voxels_per_tile`]), hands each part to `each` and warns if many voxels sit
-    /// at an end of the grid.
+    /// at an end of the grid. Where voxels share an alpha, the source is read twice.
     ///
     /// # Errors
     /// As [`RidgeSolver::fit_tile`]; [`EncodingError::Read`] for a source that fails;
-    /// [`EncodingError::Cancelled`] if `on` or `each` breaks.
+    /// [`EncodingError::AlphaGroups`] for groups of other voxels; [`EncodingError::Cancelled`] if
+    /// `on` or `each` breaks.
     #[instrument(skip_all, fields(n_samples = source.n_samples(), n_features = self.n_features, n_voxels = source.n_voxels()))]
     pub fn fit_source(
         &self,
@@ -135,29 +162,36 @@ impl RidgeSolver {
         on: &mut OnProgress<'_>,
         mut each: impl FnMut(Range<usize>, FittedRidge) -> ControlFlow<()>,
     ) -> Result<GridEdges> {
-        let total = source.n_voxels();
-        let step = self.voxels_per_tile(memory_budget);
-        let mut edges = GridEdges::default();
-        for start in (0..total.max(1)).step_by(step) {
-            let voxels = start..total.min(start.saturating_add(step));
-            let y = source
-                .read(voxels.clone())
-                .map_err(|source| EncodingError::Read {
-                    voxels: voxels.clone(),
-                    source,
-                })?;
-            self.check_responses(y.view())?;
-            if y.ncols() != voxels.len() {
-                return Err(EncodingError::Columns {
-                    what: "y",
-                    shape: [y.nrows(), y.ncols()],
-                    expected: voxels.len(),
-                });
-            }
-            let fitted = self.fit_checked(y.view(), start, &mut |done| {
-                let done = start + done;
+        let n_voxels = source.n_voxels();
+        let parts = self.parts(n_voxels, memory_budget);
+        let mut shared = SharedScores::new(&self.params.sharing, self.n_alphas(), n_voxels)?;
+        let total = if shared.is_some() { 2 } else { 1 } * n_voxels;
+        let mut fit = |voxels: &Range<usize>, validates, before| {
+            let y = self.read(source, voxels.clone())?;
+            let fitted = self.fit_part(y.view(), voxels.start, validates, &mut |done| {
+                let done = before + voxels.start + done;
                 on(FitProgress::Fitted { done, total })
             })?;
+            Ok::<_, EncodingError>((y, fitted))
+        };
+        let mut scores = Vec::new();
+        if let Some(shared) = &mut shared {
+            for voxels in &parts {
+                let (_, fitted) = fit(voxels, true, 0)?;
+                shared.add(fitted.cv_scores(), voxels.start);
+                scores.push(fitted.cv_scores().to_owned());
+            }
+        }
+        let mut scores = scores.into_iter();
+        let mut edges = GridEdges::default();
+        for voxels in parts {
+            let before = total - n_voxels;
+            let (y, mut fitted) = fit(&voxels, shared.is_none(), before)?;
+            if let (Some(shared), Some(scores)) = (&shared, scores.next()) {
+                fitted.choose(shared.best(voxels.start, voxels.len()));
+                fitted.set_scores(scores);
+            }
+            fitted.measure(y.view());
             edges.merge(fitted.grid_edges());
             if each(voxels, fitted) == ControlFlow::Break(()) {
                 return Err(EncodingError::Cancelled);
@@ -165,6 +199,38 @@ impl RidgeSolver {
         }
         edges.warn_if_many();
         Ok(edges)
+    }
+
+    fn n_alphas(&self) -> usize {
+        self.params.alphas.as_slice().len()
+    }
+
+    /// Runs of voxels that fit the budget; one, empty, for a source without voxels.
+    fn parts(&self, n_voxels: usize, memory_budget: usize) -> Vec<Range<usize>> {
+        let step = self.voxels_per_tile(memory_budget);
+        let starts = (0..n_voxels.max(1)).step_by(step);
+        starts
+            .map(|start| start..n_voxels.min(start.saturating_add(step)))
+            .collect()
+    }
+
+    /// Responses of some voxels, checked.
+    fn read(&self, source: &dyn ResponseSource, voxels: Range<usize>) -> Result<Array2<f32>> {
+        let y = source
+            .read(voxels.clone())
+            .map_err(|source| EncodingError::Read {
+                voxels: voxels.clone(),
+                source,
+            })?;
+        self.check_responses(y.view())?;
+        if y.ncols() != voxels.len() {
+            return Err(EncodingError::Columns {
+                what: "y",
+                shape: [y.nrows(), y.ncols()],
+                expected: voxels.len(),
+            });
+        }
+        Ok(y)
     }
 
     /// Voxels that can be fitted at once with about `memory_budget` bytes beside the decompositions:
@@ -207,17 +273,24 @@ impl RidgeSolver {
         check::finite("y", y)
     }
 
-    /// `first` is the number of the first voxel of `y`; `on` hears how many of `y` are done.
-    pub(crate) fn fit_checked(
+    /// `first` is the number of the first voxel of `y`; `on` hears how many of `y` are done. Unless it
+    /// `validates`, scores and alphas are still to be given.
+    fn fit_part(
         &self,
         y: ArrayView2<'_, f32>,
         first: usize,
+        validates: bool,
         on: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<FittedRidge> {
+        let task = Task {
+            score: self.params.score,
+            n_alphas: self.n_alphas(),
+            validates,
+        };
         let alphas = &self.params.alphas;
         match &self.kernel {
             Kernel::Single(prepared) => {
-                let tiles = self.fit_tiles(prepared, y, first, on)?;
+                let tiles = fit_tiles(prepared, y, first, task, on)?;
                 Ok(FittedRidge::new(
                     alphas,
                     &prepared.whole,
@@ -226,7 +299,7 @@ impl RidgeSolver {
                 ))
             }
             Kernel::Double(prepared) => {
-                let tiles = self.fit_tiles(prepared, y, first, on)?;
+                let tiles = fit_tiles(prepared, y, first, task, on)?;
                 Ok(FittedRidge::new(
                     alphas,
                     &prepared.whole,
@@ -236,43 +309,35 @@ impl RidgeSolver {
             }
         }
     }
+}
 
-    fn fit_tiles<T: Real>(
-        &self,
-        prepared: &Prepared<T>,
-        y: ArrayView2<'_, f32>,
-        first: usize,
-        on: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<Vec<Tile<T>>> {
-        /// Tiles of each thread between two reports of progress.
-        const PER_THREAD: usize = 4;
-        let n_alphas = self.params.alphas.as_slice().len();
-        let starts: Vec<usize> = (0..y.ncols()).step_by(TILE).collect();
-        let mut tiles = Vec::with_capacity(starts.len());
-        for batch in starts.chunks(PER_THREAD * rayon::current_num_threads()) {
-            let fitted: Result<Vec<Tile<T>>> = batch
-                .par_iter()
-                .map_init(Workspace::default, |work, &start| {
-                    let end = y.ncols().min(start + TILE);
-                    let y = y.slice_axis(Axis(1), (start..end).into());
-                    tile::fit(
-                        prepared,
-                        y,
-                        first + start,
-                        self.params.score,
-                        n_alphas,
-                        work,
-                    )
-                })
-                .collect();
-            tiles.extend(fitted?);
-            let done = batch.last().map_or(0, |start| y.ncols().min(start + TILE));
-            if on(done) == ControlFlow::Break(()) {
-                return Err(EncodingError::Cancelled);
-            }
+fn fit_tiles<T: Real>(
+    prepared: &Prepared<T>,
+    y: ArrayView2<'_, f32>,
+    first: usize,
+    task: Task,
+    on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<Vec<Tile<T>>> {
+    /// Tiles of each thread between two reports of progress.
+    const PER_THREAD: usize = 4;
+    let starts: Vec<usize> = (0..y.ncols()).step_by(TILE).collect();
+    let mut tiles = Vec::with_capacity(starts.len());
+    for batch in starts.chunks(PER_THREAD * rayon::current_num_threads()) {
+        let fitted: Result<Vec<Tile<T>>> = batch
+            .par_iter()
+            .map_init(Workspace::default, |work, &start| {
+                let end = y.ncols().min(start + TILE);
+                let y = y.slice_axis(Axis(1), (start..end).into());
+                tile::fit(prepared, y, first + start, task, work)
+            })
+            .collect();
+        tiles.extend(fitted?);
+        let done = batch.last().map_or(0, |start| y.ncols().min(start + TILE));
+        if on(done) == ControlFlow::Break(()) {
+            return Err(EncodingError::Cancelled);
         }
-        Ok(tiles)
     }
+    Ok(tiles)
 }
 
 const _: fn() = || {

@@ -50,15 +50,26 @@ pub(crate) struct Workspace<T> {
     combined: Vec<T>,
 }
 
+/// What a tile is fitted for.
+#[derive(Clone, Copy)]
+pub(crate) struct Task {
+    pub(crate) score: CvScore,
+    pub(crate) n_alphas: usize,
+    /// Whether folds score the alphas; if not, they are known already.
+    pub(crate) validates: bool,
+}
+
 /// Fits `y`, `[n_samples, at most TILE]`; `first` is the number of its first voxel, for messages.
 pub(crate) fn fit<T: Real>(
     prepared: &Prepared<T>,
     y: ArrayView2<'_, f32>,
     first: usize,
-    score: CvScore,
-    n_alphas: usize,
+    task: Task,
     work: &mut Workspace<T>,
 ) -> Result<Tile<T>> {
+    let Task {
+        score, n_alphas, ..
+    } = task;
     let whole = &prepared.whole;
     let y_means = whole
         .x_means
@@ -77,15 +88,14 @@ pub(crate) fn fit<T: Real>(
         });
     }
     let n_voxels = y.ncols();
-    let mut scores = vec![
-        0.0;
-        if targets.is_empty() {
-            0
-        } else {
-            n_alphas * n_voxels
-        }
-    ];
-    for ((fold, mut target), held_out) in prepared.folds.iter().zip(targets).zip(held_out) {
+    let folds = if task.validates {
+        prepared.folds.as_slice()
+    } else {
+        &[]
+    };
+    let n_scores = if folds.is_empty() { 0 } else { n_alphas };
+    let mut scores = vec![0.0; n_scores * n_voxels];
+    for ((fold, mut target), held_out) in folds.iter().zip(targets).zip(held_out) {
         let z = project(fold, &y, &moment, held_out, &mut target);
         let about: Vec<Target> = (0..n_voxels)
             .map(|voxel| Target::new(target.col_as_slice(voxel)))
@@ -101,7 +111,7 @@ pub(crate) fn fit<T: Real>(
         let column = first + i % n_voxels;
         return Err(EncodingError::Overflow { column });
     }
-    let n_folds = prepared.folds.len() as f64;
+    let n_folds = folds.len() as f64;
     for score in &mut scores {
         *score /= n_folds;
     }

@@ -4,6 +4,7 @@
 mod contract;
 mod delays;
 mod errors;
+mod estimate;
 mod fir;
 mod folds;
 mod problem;
@@ -11,4 +12,5 @@ mod properties;
 mod reference;
 mod ridge;
 mod scores;
+mod sharing;
 mod solver;
