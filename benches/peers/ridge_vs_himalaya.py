@@ -1,12 +1,18 @@
-"""CPU time of `braintune ridge` against himalaya's RidgeCV on the same arrays and threads.
+"""CPU time of `braintune ridge` against himalaya and an SVD per fold, same arrays and threads.
 
-    python ridge_vs_himalaya.py PATH/TO/braintune [--runs 3] [--threads 2]
-        [--samples 3000] [--features 1536] [--voxels 10000] [--groups 5] [--signal] [--float64]
+    python ridge_vs_himalaya.py PATH/TO/braintune [--problem features] [--runs 3] [--threads 2]
+        [--peers himalaya-numpy,himalaya-torch,svd] [--samples N] [--features N] [--voxels N] [--alphas N]
+        [--groups 5] [--signal] [--float64]
+
+Problems by name: features (3000 x 1536 x 10000, 15 alphas), delayed (4000 x 3072 x 20000, 15), dual (3000 x
+6144 x 10000, 20; himalaya's KernelRidgeCV), himalaya (3000 x 1000 x 30000, 20); sizes given replace
+the problem's.
 
 Each fit is a process of its own; what is compared is its user and system time, reading and starting
-included, medians over the runs, the two taking turns. himalaya scores with its r2_score, its alpha
-is the penalty, so it gets alpha**2. Prints one line of JSON at the end. Needs numpy, himalaya,
-scikit-learn.
+included, medians over the runs, the sides taking turns. himalaya scores with its r2_score, its alpha
+is the penalty, so it gets alpha**2. `svd` is one singular value decomposition per fold with all alphas
+after it, in NumPy float32, as the field's scripts do. Prints one line of JSON at the end. Needs numpy,
+himalaya, scikit-learn, torch.
 
 himalaya sums its scores in float32. Where a voxel's best two alphas differ by less than that
 rounding (some 1e-7 of R2: voxels that x does not predict, at the top of the grid), its choice is
@@ -22,20 +28,60 @@ import subprocess
 import sys
 import tempfile
 
-HIMALAYA = """
+# samples, features, voxels, alphas
+PROBLEMS = {
+    "features": (3000, 1536, 10000, 15),
+    "delayed": (4000, 3072, 20000, 15),
+    "dual": (3000, 6144, 10000, 20),
+    "himalaya": (3000, 1000, 30000, 20),
+}
+
+LOAD = """
 import sys
 import numpy as np
+
+folder, dtype, n_alphas = sys.argv[1], sys.argv[2], int(sys.argv[3])
+x, y, groups = (np.load(f"{folder}/{name}.npy") for name in ("x", "y", "groups"))
+x, y = x.astype(dtype, copy=False), y.astype(dtype, copy=False)
+alphas = np.logspace(1, 4, n_alphas)
+"""
+
+HIMALAYA = LOAD + """
+from himalaya.backend import set_backend
+from himalaya.kernel_ridge import KernelRidgeCV
 from himalaya.ridge import RidgeCV
 from himalaya.scoring import r2_score
 from sklearn.model_selection import PredefinedSplit
 
-folder = sys.argv[1]
-x, y, groups = (np.load(f"{folder}/{name}.npy") for name in ("x", "y", "groups"))
-x, y = x.astype(sys.argv[2]), y.astype(sys.argv[2])
-model = RidgeCV(alphas=np.logspace(1, 4, 15) ** 2, cv=PredefinedSplit(groups), fit_intercept=False,
-                solver_params={"score_func": r2_score})
-model.fit(x, y)
-np.savez(f"{folder}/himalaya_{sys.argv[2]}.npz", best_alpha=np.sqrt(model.best_alphas_))
+backend = set_backend(sys.argv[4])
+cv = PredefinedSplit(groups)
+if x.shape[1] > x.shape[0]:
+    model = KernelRidgeCV(alphas=alphas ** 2, cv=cv, solver_params={"score_func": r2_score})
+else:
+    model = RidgeCV(alphas=alphas ** 2, cv=cv, fit_intercept=False, solver_params={"score_func": r2_score})
+model.fit(backend.asarray(x), backend.asarray(y))
+np.savez(f"{folder}/himalaya-{sys.argv[4]}_{dtype}.npz",
+         best_alpha=np.sqrt(backend.to_numpy(model.best_alphas_)))
+"""
+
+SVD = LOAD + """
+scores = np.zeros((n_alphas, y.shape[1]))
+for fold in np.unique(groups):
+    train, val = groups != fold, groups == fold
+    u, s, vt = np.linalg.svd(x[train], full_matrices=False)
+    uy, xv = u.T @ y[train], x[val] @ vt.T
+    total = ((y[val] - y[val].mean(0)) ** 2).sum(0)
+    for i, alpha in enumerate(alphas):
+        p = (xv * (s / (s ** 2 + alpha ** 2)).astype(x.dtype)) @ uy
+        scores[i] += 1 - ((y[val] - p) ** 2).sum(0) / total
+best = scores.argmax(0)
+u, s, vt = np.linalg.svd(x, full_matrices=False)
+uy = u.T @ y
+weights = np.zeros((x.shape[1], y.shape[1]), dtype=x.dtype)
+for i in np.unique(best):
+    these = best == i
+    weights[:, these] = vt.T @ ((s / (s ** 2 + alphas[i] ** 2)).astype(x.dtype)[:, None] * uy[:, these])
+np.savez(f"{folder}/svd_{dtype}.npz", best_alpha=alphas[best])
 """
 
 
@@ -69,46 +115,57 @@ def main():
 
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("braintune", type=pathlib.Path)
+    parser.add_argument("--problem", choices=PROBLEMS, default="features")
+    parser.add_argument("--peers", default="himalaya-numpy,himalaya-torch,svd")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--samples", type=int, default=3000)
-    parser.add_argument("--features", type=int, default=1536)
-    parser.add_argument("--voxels", type=int, default=10000)
+    for size in ("samples", "features", "voxels", "alphas"):
+        parser.add_argument(f"--{size}", type=int)
     parser.add_argument("--groups", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--signal", action="store_true", help="responses that depend on x")
     parser.add_argument("--float64", action="store_true", help="compare alphas in float64 too")
     args = parser.parse_args()
+    for size, default in zip(("samples", "features", "voxels", "alphas"), PROBLEMS[args.problem]):
+        if getattr(args, size) is None:
+            setattr(args, size, default)
 
     with tempfile.TemporaryDirectory() as name:
         folder = pathlib.Path(name)
         make(folder, args)
         ours = [args.braintune.resolve(), "ridge", "--x", folder / "x.npy", "--y", folder / "y.npy",
-                "--groups", folder / "groups.npy", "--alphas", "logspace:1:4:15", "--score", "r2",
-                "--out", folder / "fit.npz"]
-        theirs = [sys.executable, "-c", HIMALAYA, folder, "float32"]
-        times = {"braintune": [], "himalaya": []}
+                "--groups", folder / "groups.npy", "--alphas", f"logspace:1:4:{args.alphas}",
+                "--score", "r2", "--coef", "--out", folder / "fit.npz"]
+
+        def theirs(peer, dtype):
+            script, *backend = (SVD,) if peer == "svd" else (HIMALAYA, peer.removeprefix("himalaya-"))
+            return [sys.executable, "-c", script, folder, dtype, str(args.alphas), *backend]
+
+        peers = [peer for peer in args.peers.split(",") if peer]
+        times = {who: [] for who in ("braintune", *peers)}
         for run in range(args.runs):
             (folder / "fit.npz").unlink(missing_ok=True)
             times["braintune"].append(cpu_seconds(ours, args.threads))
-            times["himalaya"].append(cpu_seconds(theirs, args.threads))
+            for peer in peers:
+                times[peer].append(cpu_seconds(theirs(peer, "float32"), args.threads))
             print(f"run {run}:", {who: round(runs[-1], 2) for who, runs in times.items()},
-                  file=sys.stderr)
+                  file=sys.stderr, flush=True)
         if args.float64:
-            cpu_seconds([*theirs[:-1], "float64"], args.threads)
+            cpu_seconds(theirs("himalaya-numpy", "float64"), args.threads)
         ours = np.load(folder / "fit.npz")["best_alpha"].ravel()
         same = {}
-        for path in sorted(folder.glob("himalaya_*.npz")):
+        for path in sorted([*folder.glob("himalaya*_*.npz"), *folder.glob("svd_*.npz")]):
             agree = np.isclose(ours, np.load(path)["best_alpha"].ravel(), rtol=1e-4)
-            same[f"same_alphas_{path.stem}_percent"] = round(100 * float(np.mean(agree)), 3)
+            same[path.stem] = round(100 * float(np.mean(agree)), 3)
 
     medians = {who: float(np.median(runs)) for who, runs in times.items()}
     print(json.dumps({
-        **{f"{who}_cpu_s": round(value, 2) for who, value in medians.items()},
-        "ratio": round(medians["braintune"] / medians["himalaya"], 3),
-        **same,
+        "problem": args.problem,
+        "cpu_s": {who: round(value, 2) for who, value in medians.items()},
+        "ratio": {peer: round(medians["braintune"] / medians[peer], 3) for peer in peers},
+        "same_alphas_percent": same,
         "threads": args.threads, "runs": args.runs,
-        "shape": [args.samples, args.features, args.voxels, args.groups],
+        "shape": [args.samples, args.features, args.voxels, args.alphas, args.groups],
     }))
 
 

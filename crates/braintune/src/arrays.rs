@@ -1,12 +1,12 @@
 //! NumPy files at the borders of the pipelines: any float or integer dtype in, f32 out.
 
 use std::fs::File;
-use std::io::{Cursor, Read, Seek, Write};
+use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
-use ndarray::{Array, Array1, Array2, ArrayBase, Data, Dimension, Ix1, Ix2, IxDyn};
-use ndarray_npy::{NpzWriter, ReadNpyExt, ReadableElement, WritableElement};
+use ndarray::{Array, Array1, Array2, Ix1, Ix2, IxDyn};
+use ndarray_npy::{ReadNpyExt, ReadableElement};
 
 use crate::error::{Result, file_error, io_error};
 
@@ -147,47 +147,6 @@ fn check_size(path: &Path, file: &mut File) -> Result<()> {
         ));
     }
     Ok(())
-}
-
-/// A `.npz` archive that is written in one piece, or not at all.
-pub struct Npz(NpzWriter<Cursor<Vec<u8>>>);
-
-impl std::fmt::Debug for Npz {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Npz").finish_non_exhaustive()
-    }
-}
-
-impl Default for Npz {
-    fn default() -> Self {
-        Self(NpzWriter::new(Cursor::new(Vec::new())))
-    }
-}
-
-impl Npz {
-    /// Adds an array.
-    ///
-    /// # Errors
-    /// A name given twice.
-    pub fn add<T, S, D>(&mut self, name: &str, array: &ArrayBase<S, D>) -> Result<()>
-    where
-        T: WritableElement,
-        S: Data<Elem = T>,
-        D: Dimension,
-    {
-        self.0
-            .add_array(name, array)
-            .map_err(|e| file_error(Path::new(name), e))
-    }
-
-    /// Writes the archive under a temporary name and renames.
-    ///
-    /// # Errors
-    /// What the file system says, naming the file.
-    pub fn write(self, path: &Path) -> Result<()> {
-        let bytes = self.0.finish().map_err(|e| file_error(path, e))?;
-        write_atomically(path, bytes.get_ref())
-    }
 }
 
 /// Writes a file under a temporary name and renames.

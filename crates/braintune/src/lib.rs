@@ -33,8 +33,12 @@ pub mod encode;
 mod error;
 mod event;
 pub mod model;
+mod npy_responses;
+mod npz;
 pub mod provenance;
 pub mod ridge;
 
 pub use error::{BraintuneError, Result};
 pub use event::{Event, OnEvent};
+pub use npy_responses::NpyResponses;
+pub use npz::{Columns, Npz};

@@ -1,5 +1,7 @@
 //! `provenance.json`: which versions, command and inputs a result came from.
 
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -78,8 +80,15 @@ impl Provenance {
 /// # Errors
 /// The file cannot be read.
 pub fn file_sha256(path: &Path) -> Result<String> {
-    let bytes = std::fs::read(path).map_err(io_error("read", path))?;
-    Ok(sha256_hex(&bytes))
+    let mut file = File::open(path).map_err(io_error("read", path))?;
+    let mut hasher = Sha256::new();
+    let mut bytes = vec![0; 1 << 20];
+    loop {
+        match file.read(&mut bytes).map_err(io_error("read", path))? {
+            0 => return Ok(hex::encode(hasher.finalize())),
+            n => hasher.update(&bytes[..n]),
+        }
+    }
 }
 
 /// SHA-256 of bytes, hex.

@@ -1,17 +1,19 @@
 //! `braintune ridge`: cross-validated ridge over plain arrays, `X` and `Y` to a `.npz`.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use braintune_encoding::{
-    Alphas, CvScore, Delays, DesignMatrix, EncodingModel, Folds, Ridge, Solver, pearson_r, r2_score,
+    AlphaSharing, Alphas, CvScore, Delays, DesignMatrix, EncodingError, FirDesign, FitProgress,
+    FittedRidge, Folds, GridEdges, NumericalError, Precision, ResponseSource, Ridge, RidgeSolver,
+    RidgeValidParams, Solver, pearson_r, r2_score,
 };
 use linfa::ParamGuard;
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, s};
+use ndarray::{Array2, ArrayView1, ArrayView2, s};
 
-use crate::arrays::Npz;
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
+use crate::npz::Npz;
 
 /// How to fit.
 #[derive(Debug, Clone)]
@@ -22,6 +24,12 @@ pub struct RidgeSettings {
     pub score: CvScore,
     /// Primal or dual normal equations.
     pub solver: Solver,
+    /// Which voxels share an alpha.
+    pub alpha_sharing: AlphaSharing,
+    /// Precision of the arithmetic; `None` for what the data needs.
+    pub precision: Option<Precision>,
+    /// Bytes that responses and their fits may take at once, beside the decompositions.
+    pub memory_budget: usize,
     /// Centre columns on the training rows of every fold.
     pub intercept: bool,
     /// FIR delays, applied within each group; groups must then be contiguous.
@@ -39,73 +47,119 @@ pub struct NamedMatrix {
     pub values: Array2<f32>,
 }
 
+/// Responses, read a few voxels at a time, and what messages call them.
+pub struct NamedResponses {
+    /// The name.
+    pub name: String,
+    /// Where they come from, `[n_rows, n_voxels]`.
+    pub source: Box<dyn ResponseSource>,
+}
+
+impl std::fmt::Debug for NamedResponses {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NamedResponses")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
 /// Arrays to fit and, if given, to test on.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct RidgeData {
     /// Features `[n_samples, n_features]`.
     pub x: NamedMatrix,
     /// Responses `[n_samples, n_voxels]`.
-    pub y: NamedMatrix,
+    pub y: NamedResponses,
     /// One label per row; folds leave one label out, in order of first appearance.
     pub groups: Option<Vec<i64>>,
     /// Test features and responses.
-    pub test: Option<(NamedMatrix, NamedMatrix)>,
+    pub test: Option<(NamedMatrix, NamedResponses)>,
 }
 
 impl RidgeData {
     /// # Errors
     /// Arrays that do not fit together, values that are not finite, each with its name.
     fn check(&self) -> Result<()> {
-        same(
-            "rows",
-            (&self.x, self.x.values.nrows()),
-            (&self.y, self.y.values.nrows()),
-        )?;
-        let mut all = vec![&self.x, &self.y];
-        if let Some((x, y)) = &self.test {
+        let (x, y) = (&self.x, &self.y);
+        let (x_shape, y_shape) = (x.values.dim(), y.shape());
+        same("rows", (&x.name, x_shape.0), (&y.name, y_shape.0))?;
+        if let Some((x_test, y_test)) = &self.test {
+            let (x_test_shape, y_test_shape) = (x_test.values.dim(), y_test.shape());
             same(
                 "columns",
-                (&self.x, self.x.values.ncols()),
-                (x, x.values.ncols()),
+                (&x.name, x_shape.1),
+                (&x_test.name, x_test_shape.1),
             )?;
             same(
                 "columns",
-                (&self.y, self.y.values.ncols()),
-                (y, y.values.ncols()),
+                (&y.name, y_shape.1),
+                (&y_test.name, y_test_shape.1),
             )?;
-            same("rows", (x, x.values.nrows()), (y, y.values.nrows()))?;
-            all.extend([x, y]);
+            same(
+                "rows",
+                (&x_test.name, x_test_shape.0),
+                (&y_test.name, y_test_shape.0),
+            )?;
+            x_test.check_finite()?;
+            y_test.check_finite()?;
         }
-        all.into_iter().try_for_each(NamedMatrix::check_finite)
+        x.check_finite()?;
+        y.check_finite()
     }
 }
 
 impl NamedMatrix {
     fn check_finite(&self) -> Result<()> {
-        let bad = self.values.indexed_iter().find(|(_, x)| !x.is_finite());
-        match bad {
-            None => Ok(()),
-            Some(((row, column), value)) => Err(BraintuneError::Input(format!(
-                "{} has {value} in row {row}, column {column}: values must be finite",
-                self.name
-            ))),
-        }
+        finite(&self.name, self.values.view(), 0)
     }
 }
 
-fn same(what: &str, (a, n): (&NamedMatrix, usize), (b, m): (&NamedMatrix, usize)) -> Result<()> {
+impl NamedResponses {
+    fn shape(&self) -> (usize, usize) {
+        (self.source.n_samples(), self.source.n_voxels())
+    }
+
+    fn read(&self, voxels: Range<usize>) -> Result<Array2<f32>> {
+        let read = self.source.read(voxels.clone());
+        Ok(read.map_err(|source| EncodingError::Read { voxels, source })?)
+    }
+
+    fn check_finite(&self) -> Result<()> {
+        /// Values looked at together: 64 MB.
+        const VALUES: usize = 1 << 24;
+        let (n_rows, n_voxels) = self.shape();
+        let step = (VALUES / n_rows.max(1)).max(1);
+        for start in (0..n_voxels).step_by(step) {
+            let part = self.read(start..n_voxels.min(start.saturating_add(step)))?;
+            finite(&self.name, part.view(), start)?;
+        }
+        Ok(())
+    }
+}
+
+fn finite(name: &str, values: ArrayView2<'_, f32>, first_column: usize) -> Result<()> {
+    let bad = values.indexed_iter().find(|(_, x)| !x.is_finite());
+    match bad {
+        None => Ok(()),
+        Some(((row, column), value)) => Err(BraintuneError::Input(format!(
+            "{name} has {value} in row {row}, column {}: values must be finite",
+            first_column + column
+        ))),
+    }
+}
+
+fn same(what: &str, (a, n): (&str, usize), (b, m): (&str, usize)) -> Result<()> {
     if n == m {
         return Ok(());
     }
     Err(BraintuneError::Input(format!(
-        "{} has {n} {what} and {} has {m}: they must be the same",
-        a.name, b.name
+        "{a} has {n} {what} and {b} has {m}: they must be the same"
     )))
 }
 
 /// Fits and writes `alphas`, `best_alpha` `[n_voxels]`, `cv_scores` `[n_alphas, n_voxels]`, `coef`
 /// `[n_features, n_voxels]` if asked for, `intercept` if there is one, and `r`, `r2` `[n_voxels]` if
-/// there is a test set.
+/// there is a test set. Responses and coefficients pass through memory a few voxels at a time.
 ///
 /// # Errors
 /// Before the fit: arrays that do not fit together, values that are not finite, a file that cannot be written.
@@ -114,56 +168,177 @@ pub fn fit_arrays(
     settings: &RidgeSettings,
     out: &Path,
     on: &mut OnEvent<'_>,
-) -> Result<()> {
+) -> Result<RidgeReport> {
     data.check()?;
     let RidgeData { x, y, groups, test } = data;
-    let (x, y) = (x.values, y.values);
-    let folds = groups
-        .as_deref()
-        .map(Folds::leave_one_group_out)
-        .transpose()?;
-    let x = delayed(x, groups.as_deref(), settings.delays.as_ref())?;
-    let params = Ridge::params(settings.alphas.clone())
-        .score(settings.score)
-        .solver(settings.solver)
-        .intercept(settings.intercept);
-    let params = match folds {
-        Some(folds) => params.folds(folds),
-        None => params,
+    let test = match test {
+        Some((x, y)) => {
+            let delayed = settings.delays.as_ref().map(|d| d.apply(x.values.view()));
+            Some((delayed.unwrap_or(x.values), y))
+        }
+        None => None,
     };
     let mut progress = |progress| on(event(progress));
-    let fitted = params
-        .check()?
-        .fit_observed(&DesignMatrix::from(x), y.view(), &mut progress)?;
-    let mut npz = Npz::default();
-    npz.add("alphas", &ArrayView1::from(settings.alphas.as_slice()))?;
-    npz.add("best_alpha", &ArrayView1::from(fitted.best_alphas()))?;
-    npz.add("cv_scores", &fitted.cv_scores())?;
-    if settings.coef {
-        npz.add("coef", &fitted.coef())?;
-    }
-    if let Some(intercept) = fitted.intercept() {
-        npz.add("intercept", &intercept)?;
-    }
-    if let Some((x_test, y_test)) = test {
-        let x_test = delayed(x_test.values, None, settings.delays.as_ref())?;
-        let predicted = fitted.predict(x_test.view())?;
-        let (r, r2) = scores(predicted.view(), y_test.values.view())?;
-        npz.add("r", &r)?;
-        npz.add("r2", &r2)?;
-    }
-    npz.write(out)
+    let params = settings.params(groups.as_deref())?;
+    let solver = match &settings.delays {
+        Some(delays) => {
+            let design = fir(x.values.view(), groups.as_deref(), delays.clone())?;
+            params.prepare_fir(&design, &mut progress)?
+        }
+        None => params.prepare_observed(&DesignMatrix::from(x.values), &mut progress)?,
+    };
+    let n_scores = groups.map_or(0, |_| settings.alphas.as_slice().len());
+    let mut results = Results::new(n_scores, y.shape().1, test);
+    let mut npz = Npz::create(out)?;
+    let edges = if settings.coef {
+        let mut coef = npz.columns("coef", solver.n_features(), y.shape().1)?;
+        let each = |fitted: &FittedRidge| coef.push(&fitted.coef());
+        let edges = fit(&solver, &y, settings, &mut results, each, &mut progress)?;
+        coef.finish()?;
+        edges
+    } else {
+        fit(
+            &solver,
+            &y,
+            settings,
+            &mut results,
+            |_| Ok(()),
+            &mut progress,
+        )?
+    };
+    let report = RidgeReport {
+        n_voxels: y.shape().1,
+        edges,
+        error: results.error,
+        precision: solver.precision(),
+    };
+    results.write(npz, &settings.alphas)?;
+    Ok(report)
 }
 
-fn scores(
-    predicted: ArrayView2<'_, f32>,
-    y: ArrayView2<'_, f32>,
-) -> Result<(Array1<f32>, Array1<f32>)> {
-    Ok((pearson_r(predicted, y)?, r2_score(y, predicted)?))
+/// Fits all voxels; each part goes to `each` and into `results`.
+fn fit(
+    solver: &RidgeSolver,
+    y: &NamedResponses,
+    settings: &RidgeSettings,
+    results: &mut Results,
+    mut each: impl FnMut(&FittedRidge) -> Result<()>,
+    on: &mut dyn FnMut(FitProgress) -> ControlFlow<()>,
+) -> Result<GridEdges> {
+    let mut failure = None;
+    let edges =
+        solver.fit_source(
+            &*y.source,
+            settings.memory_budget,
+            on,
+            |voxels, fitted| match each(&fitted).and_then(|()| results.add(voxels, &fitted)) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        );
+    match failure {
+        Some(error) => Err(error),
+        None => Ok(edges?),
+    }
 }
 
-fn event(progress: braintune_encoding::FitProgress) -> Event<'static> {
-    use braintune_encoding::FitProgress;
+/// What a fit says of itself.
+#[derive(Debug, Clone, Copy)]
+pub struct RidgeReport {
+    /// Voxels fitted.
+    pub n_voxels: usize,
+    /// Voxels at the ends of the grid.
+    pub edges: GridEdges,
+    /// Distance from the exact solution, on a few voxels.
+    pub error: NumericalError,
+    /// Precision of the arithmetic.
+    pub precision: Precision,
+}
+
+impl RidgeSettings {
+    /// The ridge that they describe, with one fold per label.
+    ///
+    /// # Errors
+    /// Labels that make no folds, several alphas without labels.
+    pub fn params(&self, groups: Option<&[i64]>) -> Result<RidgeValidParams> {
+        let params = Ridge::params(self.alphas.clone())
+            .score(self.score)
+            .solver(self.solver)
+            .alpha_sharing(self.alpha_sharing.clone())
+            .intercept(self.intercept);
+        let params = match self.precision {
+            Some(precision) => params.precision(precision),
+            None => params,
+        };
+        let params = match groups {
+            Some(groups) => params.folds(Folds::leave_one_group_out(groups)?),
+            None => params,
+        };
+        Ok(params.check()?)
+    }
+}
+
+/// What the archive will hold besides coefficients, growing voxel by voxel.
+struct Results {
+    best_alpha: Vec<f64>,
+    cv_scores: Array2<f64>,
+    intercept: Vec<f32>,
+    r: Vec<f32>,
+    r2: Vec<f32>,
+    error: NumericalError,
+    test: Option<(Array2<f32>, NamedResponses)>,
+}
+
+impl Results {
+    fn new(n_scores: usize, n_voxels: usize, test: Option<(Array2<f32>, NamedResponses)>) -> Self {
+        Self {
+            best_alpha: Vec::with_capacity(n_voxels),
+            cv_scores: Array2::zeros((n_scores, n_voxels)),
+            intercept: Vec::new(),
+            r: Vec::new(),
+            r2: Vec::new(),
+            error: NumericalError::default(),
+            test,
+        }
+    }
+
+    fn add(&mut self, voxels: Range<usize>, fitted: &FittedRidge) -> Result<()> {
+        self.best_alpha.extend(fitted.best_alphas());
+        self.cv_scores
+            .slice_mut(s![.., voxels.clone()])
+            .assign(&fitted.cv_scores());
+        self.error.merge(fitted.numerical_error());
+        self.intercept
+            .extend(fitted.intercept().into_iter().flatten());
+        if let Some((x, y)) = &self.test {
+            let (predicted, y) = (fitted.predict(x.view())?, y.read(voxels)?);
+            self.r.extend(pearson_r(predicted.view(), y.view())?);
+            self.r2.extend(r2_score(y.view(), predicted.view())?);
+        }
+        Ok(())
+    }
+
+    fn write(self, mut npz: Npz, alphas: &Alphas) -> Result<()> {
+        npz.add("alphas", &ArrayView1::from(alphas.as_slice()))?;
+        npz.add("best_alpha", &ArrayView1::from(&self.best_alpha))?;
+        npz.add("cv_scores", &self.cv_scores)?;
+        for (name, values) in [
+            ("intercept", &self.intercept),
+            ("r", &self.r),
+            ("r2", &self.r2),
+        ] {
+            if !values.is_empty() {
+                npz.add(name, &ArrayView1::from(values))?;
+            }
+        }
+        npz.finish()
+    }
+}
+
+fn event(progress: FitProgress) -> Event<'static> {
     match progress {
         FitProgress::Decomposed { done, total } => Event::Decomposing {
             layer: 0,
@@ -181,11 +356,10 @@ fn event(progress: braintune_encoding::FitProgress) -> Event<'static> {
     }
 }
 
-/// `x` with delays inside each run of equal labels (all rows are one run without labels).
-fn delayed(x: Array2<f32>, groups: Option<&[i64]>, delays: Option<&Delays>) -> Result<Array2<f32>> {
-    let Some(delays) = delays else { return Ok(x) };
+/// `x` under delays inside each run of equal labels (all rows are one run without labels).
+fn fir(x: ArrayView2<'_, f32>, groups: Option<&[i64]>, delays: Delays) -> Result<FirDesign> {
     let Some(groups) = groups else {
-        return Ok(delays.apply(x.view()));
+        return Ok(FirDesign::new(&[x], delays)?);
     };
     if groups.len() != x.nrows() {
         return Err(BraintuneError::Input(format!(
@@ -204,10 +378,10 @@ fn delayed(x: Array2<f32>, groups: Option<&[i64]>, delays: Option<&Delays>) -> R
                 run[0]
             )));
         }
-        runs.push(x.slice(s![start..start + run.len(), ..]));
+        runs.push(x.slice_move(s![start..start + run.len(), ..]));
         start += run.len();
     }
-    Ok(delays.apply_stories(&runs)?)
+    Ok(FirDesign::new(&runs, delays)?)
 }
 
 /// Goes on whatever happens.

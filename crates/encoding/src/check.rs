@@ -31,6 +31,17 @@ pub(crate) fn same_rows(
     })
 }
 
+pub(crate) fn columns(what: &'static str, x: ArrayView2<'_, f32>, expected: usize) -> Result<()> {
+    if x.ncols() == expected {
+        return Ok(());
+    }
+    Err(EncodingError::Columns {
+        what,
+        shape: [x.nrows(), x.ncols()],
+        expected,
+    })
+}
+
 pub(crate) fn finite(what: &'static str, x: ArrayView2<'_, f32>) -> Result<()> {
     for (row, values) in x.rows().into_iter().enumerate() {
         if let Some((column, &value)) = values.indexed_iter().find(|(_, value)| !value.is_finite())

@@ -165,6 +165,14 @@ pub enum EncodingError {
         /// Number of distinct labels.
         n_groups: usize,
     },
+    /// Less rows than folds, or a single fold.
+    #[error("{n_rows} rows in {n_folds} folds: at least two folds of at least one row are needed")]
+    FewRows {
+        /// Rows there are.
+        n_rows: usize,
+        /// Folds asked for.
+        n_folds: usize,
+    },
     /// Folds that cannot be made or used.
     #[error("fold {fold}: {problem}")]
     Fold {
@@ -200,6 +208,67 @@ pub enum EncodingError {
     /// The eigendecomposition did not converge, in double precision either.
     #[error("the eigendecomposition of the features did not converge: check their scale")]
     Decomposition,
+    /// Less repeats or TRs than a noise ceiling needs.
+    #[error("{n_repeats} repeat(s) of {n_trs} TRs: a noise ceiling needs at least two of each")]
+    Repeats {
+        /// Repeats given.
+        n_repeats: usize,
+        /// TRs of each.
+        n_trs: usize,
+    },
+    /// One value per voxel is needed, and there are more or less.
+    #[error("{what} has {found} voxels, expected {expected}")]
+    Voxels {
+        /// Name of the array.
+        what: &'static str,
+        /// Voxels it has.
+        found: usize,
+        /// Voxels it needs.
+        expected: usize,
+    },
+    /// A voxel that does not exist.
+    #[error("voxel {voxel} of {n_voxels}: voxels are numbered from 0")]
+    VoxelOutOfRange {
+        /// The number given.
+        voxel: usize,
+        /// How many there are.
+        n_voxels: usize,
+    },
+    /// Blocks of TRs that are empty, or of which less than two fit.
+    #[error(
+        "blocks of {block_len} TRs in {n_trs}: at least two blocks of at least one TR must fit"
+    )]
+    Blocks {
+        /// TRs of a block.
+        block_len: usize,
+        /// TRs there are.
+        n_trs: usize,
+    },
+    /// A confidence level outside 0 to 1.
+    #[error("an interval at level {level}: give a number between 0 and 1, such as 0.95")]
+    Level {
+        /// The level.
+        level: f64,
+    },
+    /// No permutations, draws or splits.
+    #[error("0 random draws, at least one is needed")]
+    NoSplits,
+    /// A permutation that is no order of the rows.
+    #[error(
+        "permutation {permutation} is no order of the rows: row {row} is out of range, missing or there twice"
+    )]
+    Order {
+        /// Number of the permutation, from 0.
+        permutation: usize,
+        /// The row at fault.
+        row: usize,
+    },
+    /// A ceiling threshold that lets ceilings of 0 pass.
+    #[error("a ceiling threshold of {threshold}: give 0 or more")]
+    Threshold {
+        /// The threshold.
+        threshold: f32,
+    },
     /// A source of responses failed.
     #[error("could not read the responses of voxels {voxels:?}")]
     Read {

@@ -53,6 +53,24 @@ impl Folds {
         })
     }
 
+    /// `n_folds` contiguous blocks of `n_rows` rows, each left out once: scikit-learn's
+    /// `KFold(n_folds, shuffle=False)`. The first `n_rows % n_folds` blocks have a row more.
+    ///
+    /// # Errors
+    /// [`EncodingError::FewRows`] for less than two folds or less rows than folds.
+    pub fn contiguous_blocks(n_rows: usize, n_folds: usize) -> Result<Self> {
+        if n_folds < 2 || n_rows < n_folds {
+            return Err(EncodingError::FewRows { n_rows, n_folds });
+        }
+        let mut start = 0;
+        let blocks = (0..n_folds).map(|fold| {
+            let len = n_rows / n_folds + usize::from(fold < n_rows % n_folds);
+            start += len;
+            (start - len..start).collect()
+        });
+        Self::from_validation_rows(blocks.collect(), n_rows)
+    }
+
     /// `n_boots` folds, each holding out `n_chunks` chunks of `chunk_len` contiguous rows drawn at
     /// random (`seed`) from the rows cut into such chunks.
     ///

@@ -33,6 +33,7 @@
 //! | `testing` | `check_encoding_model`, the contract of an [`EncodingModel`], for tests of implementers |
 
 mod alphas;
+mod ceiling;
 mod check;
 #[cfg(feature = "testing")]
 mod contract;
@@ -44,10 +45,16 @@ mod model;
 mod responses;
 mod ridge;
 mod score;
+mod stats;
 mod zscore;
 
 pub use self::{
     alphas::Alphas,
+    ceiling::{
+        CeilingInterval, LowCeiling, NoiseCeiling, NormalizedMean, TotalPower, ceiling_interval,
+        low_level_impact, normalized_alignment, normalized_mean, residual_ridge, residuals,
+        split_half,
+    },
     delays::Delays,
     design::{DesignMatrix, FeatureSpace, FirDesign},
     error::{EncodingError, FoldProblem, Result},
@@ -58,7 +65,13 @@ pub use self::{
         AlphaSharing, FitEstimate, FittedRidge, GridEdges, NumericalError, Precision, Ridge,
         RidgeParams, RidgeSolver, RidgeValidParams, Solver, measure_flops_per_s,
     },
-    score::{CvScore, pearson_r, r2_score},
+    score::{CvScore, TestScore, mean_of_repeats, pearson_r, r2_score, signed_sqrt_r2},
+    stats::{
+        BlockBootstrap, BlockSignFlips, CorrelationNull, CorrelationTest, Intervals,
+        MeanCorrelationTest, NullScheme, PairedTest, Wilcoxon, benjamini_hochberg,
+        benjamini_yekutieli, correlation_interval, mean_correlation_interval, paired_test,
+        paired_test_of_mean, suggest_block_length, wilcoxon_signed_rank,
+    },
     zscore::zscore,
 };
 #[cfg(feature = "testing")]

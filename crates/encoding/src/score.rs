@@ -5,7 +5,7 @@
 //! (`HuthLab/deep-fMRI-dataset:encoding/ridge_utils/ridge.py`, eaaa5cd). Held by
 //! `tests/it/scores.rs` and `tests/it/reference.rs`.
 
-use ndarray::{Array1, ArrayView1, ArrayView2, Zip};
+use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayView3, Axis, Zip};
 
 use crate::{EncodingError, Result, check};
 
@@ -139,8 +139,7 @@ fn accumulate<T: Copy + Into<f64>>(
 /// ```
 ///
 /// # Errors
-/// [`EncodingError::Rows`], [`EncodingError::Columns`] or [`EncodingError::Empty`] for arrays that
-/// do not match or hold nothing, [`EncodingError::NonFinite`] for a value that is no number.
+/// Arrays that do not match or hold nothing, values that are not finite.
 pub fn pearson_r(a: ArrayView2<'_, f32>, b: ArrayView2<'_, f32>) -> Result<Array1<f32>> {
     per_column(["a", "b"], a, b, |a, b| {
         let (a, b) = (Centred::new(a), Centred::new(b));
@@ -171,6 +170,94 @@ pub fn r2_score(y_true: ArrayView2<'_, f32>, y_pred: ArrayView2<'_, f32>) -> Res
     })
 }
 
+/// The reference code's test score of each column of `y_pred` for the same column of `y_true`, both
+/// `[n_samples, n_voxels]`: `sign(R) sqrt(|R|)` of `R = 1 - var(y - p) / ((1 + var(y)) / 2)`, population
+/// variances, as [`CvScore::SignedSqrtR2`]. Only to compare with results of that code.
+///
+/// # Errors
+/// As [`pearson_r`].
+pub fn signed_sqrt_r2(
+    y_true: ArrayView2<'_, f32>,
+    y_pred: ArrayView2<'_, f32>,
+) -> Result<Array1<f32>> {
+    per_column(["y_true", "y_pred"], y_true, y_pred, |y, p| {
+        let (y, p): (Vec<f64>, Vec<f64>) = Zip::from(y)
+            .and(p)
+            .map_collect(|&y, &p| (f64::from(y), f64::from(p)))
+            .into_iter()
+            .unzip();
+        let about = Target::new(&y);
+        let mut sums = Sums::default();
+        CvScore::SignedSqrtR2.accumulate(&mut sums, &y, &p, about.mean);
+        CvScore::SignedSqrtR2.finish(&sums, &about)
+    })
+}
+
+/// What to measure a prediction of repeats by.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TestScore {
+    /// [`pearson_r`].
+    PearsonR,
+    /// [`r2_score`].
+    R2,
+    /// [`signed_sqrt_r2`].
+    SignedSqrtR2,
+}
+
+impl TestScore {
+    /// Of each column, both arrays `[n_samples, n_voxels]`.
+    ///
+    /// # Errors
+    /// As [`pearson_r`].
+    pub fn score(
+        self,
+        y_true: ArrayView2<'_, f32>,
+        y_pred: ArrayView2<'_, f32>,
+    ) -> Result<Array1<f32>> {
+        match self {
+            Self::PearsonR => pearson_r(y_true, y_pred),
+            Self::R2 => r2_score(y_true, y_pred),
+            Self::SignedSqrtR2 => signed_sqrt_r2(y_true, y_pred),
+        }
+    }
+
+    /// Mean over single repeats `[n_repeats, n_samples, n_voxels]` of each one's score, `[n_voxels]`.
+    /// Against [the mean of the repeats](mean_of_repeats), which has less noise, scores are higher.
+    ///
+    /// # Errors
+    /// As [`pearson_r`]; no repeat.
+    pub fn score_single_repeats(
+        self,
+        repeats: ArrayView3<'_, f32>,
+        y_pred: ArrayView2<'_, f32>,
+    ) -> Result<Array1<f32>> {
+        let mut total = Array1::<f64>::zeros(y_pred.ncols());
+        for repeat in repeats.outer_iter() {
+            total += &self.score(repeat, y_pred)?.mapv(f64::from);
+        }
+        let n = repeats.len_of(Axis(0));
+        if n == 0 {
+            return Err(EncodingError::Repeats {
+                n_repeats: n,
+                n_trs: repeats.len_of(Axis(1)),
+            });
+        }
+        #[allow(clippy::cast_possible_truncation)] // scores are f32 by contract
+        Ok(total.mapv(|sum| (sum / n as f64) as f32))
+    }
+}
+
+/// Mean of repeats `[n_repeats, n_samples, n_voxels]`, summed in f64: `[n_samples, n_voxels]`.
+#[must_use]
+pub fn mean_of_repeats(repeats: ArrayView3<'_, f32>) -> Array2<f32> {
+    let n = repeats.len_of(Axis(0)) as f64;
+    #[allow(clippy::cast_possible_truncation)] // responses are f32 by contract
+    repeats.map_axis(Axis(0), |values| {
+        (values.iter().map(|&x| f64::from(x)).sum::<f64>() / n) as f32
+    })
+}
+
 struct Centred<'a> {
     column: ArrayView1<'a, f32>,
     mean: f64,
@@ -193,7 +280,7 @@ impl<'a> Centred<'a> {
 }
 
 /// `product / sqrt(squares)`, 0 where that is no number.
-fn ratio(product: f64, squares: f64) -> f64 {
+pub(crate) fn ratio(product: f64, squares: f64) -> f64 {
     if squares > 0.0 {
         (product / squares.sqrt()).clamp(-1.0, 1.0)
     } else {
@@ -209,13 +296,7 @@ fn per_column(
 ) -> Result<Array1<f32>> {
     check::not_empty(names[0], a)?;
     check::same_rows(names[0], a, names[1], b)?;
-    if a.ncols() != b.ncols() {
-        return Err(EncodingError::Columns {
-            what: names[1],
-            shape: [b.nrows(), b.ncols()],
-            expected: a.ncols(),
-        });
-    }
+    check::columns(names[1], b, a.ncols())?;
     check::finite(names[0], a)?;
     check::finite(names[1], b)?;
     #[allow(clippy::cast_possible_truncation)] // the result is f32 by contract

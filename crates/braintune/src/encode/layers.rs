@@ -7,7 +7,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use braintune_encoding::{
-    DesignMatrix, FitProgress, FittedRidge, ResponseSource, Ridge, RidgeValidParams, pearson_r,
+    FirDesign, FitProgress, FittedRidge, ResponseSource, Ridge, RidgeValidParams, pearson_r,
 };
 use braintune_fmri::StoryDataset;
 use linfa::ParamGuard;
@@ -66,38 +66,46 @@ pub(super) fn fit_all(
             results.push(result);
             continue;
         }
-        let of_layer = |stories: &[Vec<Array2<f32>>]| -> Result<Array2<f32>> {
+        let of_layer = |stories: &[Vec<Array2<f32>>]| -> Result<FirDesign> {
             let views: Vec<_> = stories.iter().map(|story| story[layer].view()).collect();
             design(&views, config)
         };
         let (x, x_test) = (of_layer(&features.train)?, of_layer(&features.test)?);
         let mut progress = |progress| on(event(progress, layer, n_layers));
-        let result = fit_layer(&params, x, x_test.view(), &responses, config, &mut progress)?;
+        let result = fit_layer(
+            &params,
+            &x,
+            x_test.to_design().view(),
+            &responses,
+            config,
+            &mut progress,
+        )?;
         output::write_layer(out, layer, key, &result)?;
         results.push(result);
     }
     Ok(results)
 }
 
-/// Delayed features of all stories, stacked.
-fn design(stories: &[ArrayView2<'_, f32>], config: &EncodeConfig) -> Result<Array2<f32>> {
+/// Features of all stories under their delays.
+fn design(stories: &[ArrayView2<'_, f32>], config: &EncodeConfig) -> Result<FirDesign> {
+    let delays = config.delays.clone();
     if config.delays_cross_stories {
         let stacked = concatenate(Axis(0), stories)
             .map_err(|e| crate::BraintuneError::Input(e.to_string()))?;
-        return Ok(config.delays.apply(stacked.view()));
+        return Ok(FirDesign::new(&[stacked.view()], delays)?);
     }
-    Ok(config.delays.apply_stories(stories)?)
+    Ok(FirDesign::new(stories, delays)?)
 }
 
 fn fit_layer(
     params: &RidgeValidParams,
-    x: Array2<f32>,
+    x: &FirDesign,
     x_test: ArrayView2<'_, f32>,
     responses: &Responses<'_>,
     config: &EncodeConfig,
     on: &mut dyn FnMut(FitProgress) -> ControlFlow<()>,
 ) -> Result<LayerResult> {
-    let solver = params.prepare_observed(&DesignMatrix::from(x), on)?;
+    let solver = params.prepare_fir(x, on)?;
     let n_voxels = responses.train.n_voxels();
     let mut result = LayerResult {
         r: Vec::with_capacity(n_voxels),

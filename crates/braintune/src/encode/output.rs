@@ -11,8 +11,9 @@ use serde::{Deserialize, Serialize};
 use super::AlignmentRow;
 use super::config::EncodeConfig;
 use super::layers::LayerResult;
-use crate::arrays::{Npz, write_atomically};
+use crate::arrays::write_atomically;
 use crate::error::{Result, file_error, io_error};
+use crate::npz::Npz;
 use crate::provenance::{Provenance, remove_if_there};
 
 /// Holds finished layers while the job runs; a name that nothing else uses.
@@ -179,7 +180,7 @@ fn write_voxels(path: &Path, results: &[LayerResult], config: &EncodeConfig) -> 
         .iter()
         .flat_map(|result| result.best_alpha.iter().copied())
         .collect();
-    let mut npz = Npz::default();
+    let mut npz = Npz::create(path)?;
     npz.add(
         "r",
         &Array2::from_shape_vec(shape, r).map_err(|e| file_error(path, e))?,
@@ -191,5 +192,5 @@ fn write_voxels(path: &Path, results: &[LayerResult], config: &EncodeConfig) -> 
     if let Some(ceiling) = &config.noise_ceiling {
         npz.add("noise_ceiling", ceiling)?;
     }
-    npz.write(path)
+    npz.finish()
 }

@@ -3,10 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use anyhow::bail;
 use braintune::arrays::{read_labels, read_matrix};
-use braintune::encoding::{Alphas, CvScore, Delays, Solver};
-use braintune::provenance::{Provenance, sha256_hex, values_sha256};
-use braintune::ridge::{NamedMatrix, RidgeData, RidgeSettings, fit_arrays};
+use braintune::encoding::{
+    AlphaSharing, Alphas, CvScore, Delays, Precision, ResponseSource, Solver, measure_flops_per_s,
+};
+use braintune::provenance::{Provenance, file_sha256};
+use braintune::ridge::{
+    NamedMatrix, NamedResponses, RidgeData, RidgeReport, RidgeSettings, fit_arrays,
+};
+use braintune::{BraintuneError, NpyResponses};
 use clap::ValueEnum;
 
 use super::{check_output, command_line};
@@ -55,6 +61,31 @@ pub(crate) struct Args {
     /// Which normal equations to solve
     #[arg(long, default_value = "auto")]
     solver: SolverChoice,
+    /// Which voxels share an alpha
+    #[arg(long, value_name = "PER", default_value = "voxel")]
+    alpha_per: AlphaPer,
+    /// Precision of the arithmetic [default: f32, or f64 where f32 would not do]
+    #[arg(long)]
+    precision: Option<PrecisionChoice>,
+    /// Memory for responses and their fits, beside features and decompositions
+    #[arg(long, value_name = "GB", default_value_t = 1.0)]
+    memory_gb: f64,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum AlphaPer {
+    /// Each voxel has its own.
+    Voxel,
+    /// One for all voxels: the best mean score.
+    All,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum PrecisionChoice {
+    /// Single.
+    F32,
+    /// Double.
+    F64,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -96,29 +127,75 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         args.y_test.as_ref(),
     ];
     check_output(&args.out, &inputs.into_iter().flatten().collect::<Vec<_>>())?;
+    if !(args.memory_gb > 0.0 && args.memory_gb.is_finite()) {
+        bail!("--memory-gb {}: give a number above 0", args.memory_gb);
+    }
     let test = match (&args.x_test, &args.y_test) {
-        (Some(x), Some(y)) => Some((read(x)?, read(y)?)),
+        (Some(x), Some(y)) => Some((read(x)?, responses(y)?)),
         _ => None,
     };
     let data = RidgeData {
         x: read(&args.x)?,
-        y: read(&args.y)?,
+        y: responses(&args.y)?,
         groups: args.groups.as_deref().map(read_labels).transpose()?,
         test,
     };
+    let sha256 = |path: &Option<PathBuf>| path.as_deref().map(file_sha256).transpose();
     let inputs = serde_json::json!({
-        "x_f32_sha256": values_sha256(data.x.values.view()),
-        "y_f32_sha256": values_sha256(data.y.values.view()),
-        "groups_sha256": data.groups.as_ref().map(|groups| sha256_hex(format!("{groups:?}").as_bytes())),
-        "test_f32_sha256": data.test.as_ref().map(|(x, y)| [values_sha256(x.values.view()), values_sha256(y.values.view())]),
+        "x_sha256": file_sha256(&args.x)?,
+        "y_sha256": file_sha256(&args.y)?,
+        "groups_sha256": sha256(&args.groups)?,
+        "test_sha256": [sha256(&args.x_test)?, sha256(&args.y_test)?],
         "coef": args.coef,
         "alphas": args.alphas.as_slice(),
+        "alpha_per": format!("{:?}", args.alpha_per),
         "score": format!("{:?}", args.score),
         "delays": args.delays.as_ref().map(Delays::as_slice),
         "intercept": args.intercept,
         "solver": format!("{:?}", args.solver),
+        "precision": args.precision.map(|precision| format!("{precision:?}")),
     });
-    let settings = RidgeSettings {
+    let out = args.out.clone();
+    let settings = settings(args);
+    announce(&data, &settings)?;
+    let mut progress = Progress::new();
+    let mut report = None;
+    Provenance::new(command_line(), inputs).write_beside(&out, |out| {
+        let done = fit_arrays(data, &settings, out, &mut |event| progress.on(event))?;
+        report = Some(done);
+        Ok::<(), BraintuneError>(())
+    })?;
+    drop(progress);
+    if let Some(RidgeReport {
+        n_voxels,
+        error,
+        precision,
+        ..
+    }) = report
+    {
+        say!(
+            "fitted {n_voxels} voxels in {} precision, predictions within {:.0e} of the exact solution ({} voxels checked), wrote {}",
+            if precision == Precision::Single {
+                "single"
+            } else {
+                "double"
+            },
+            error.largest,
+            error.n_voxels,
+            out.display()
+        );
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(args: Args) -> RidgeSettings {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "checked to be above 0; saturates for absurd sizes"
+    )]
+    let memory_budget = (args.memory_gb * 1e9) as usize;
+    RidgeSettings {
         alphas: args.alphas,
         score: args.score.into(),
         solver: match args.solver {
@@ -126,18 +203,54 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
             SolverChoice::Primal => Solver::Primal,
             SolverChoice::Dual => Solver::Dual,
         },
+        alpha_sharing: match args.alpha_per {
+            AlphaPer::Voxel => AlphaSharing::PerVoxel,
+            AlphaPer::All => AlphaSharing::OneForAll,
+        },
+        precision: args.precision.map(|precision| match precision {
+            PrecisionChoice::F32 => Precision::Single,
+            PrecisionChoice::F64 => Precision::Double,
+        }),
+        memory_budget,
         intercept: args.intercept,
         delays: args.delays,
         coef: args.coef,
+    }
+}
+
+/// Says what is to come where it takes more than a few seconds.
+fn announce(data: &RidgeData, settings: &RidgeSettings) -> anyhow::Result<()> {
+    /// Shorter fits are over before the line is read.
+    const SHORT_S: f64 = 5.0;
+    let (n_samples, n_columns) = data.x.values.dim();
+    let n_features = n_columns * settings.delays.as_ref().map_or(1, |d| d.as_slice().len());
+    let params = settings.params(data.groups.as_deref())?;
+    let estimate = params.estimate(n_samples, n_features, data.y.source.n_voxels());
+    let seconds = estimate.seconds(measure_flops_per_s());
+    if seconds > SHORT_S {
+        say!(
+            "about {:.0} s and {:.1} GB of memory ({} form)",
+            seconds,
+            (estimate.fixed_bytes + settings.memory_budget as f64) / 1e9,
+            if estimate.primal { "primal" } else { "dual" }
+        );
+    }
+    Ok(())
+}
+
+/// Responses that are read a few voxels at a time; arrays of integers are small and read whole.
+fn responses(path: &Path) -> anyhow::Result<NamedResponses> {
+    let source: Box<dyn ResponseSource> = match NpyResponses::open(path) {
+        Ok(source) => Box::new(source),
+        Err(streamed) => match read_matrix(path) {
+            Ok(whole) => Box::new(whole),
+            Err(_) => return Err(streamed.into()),
+        },
     };
-    let n_voxels = data.y.values.ncols();
-    let mut progress = Progress::new();
-    Provenance::new(command_line(), inputs).write_beside(&args.out, |out| {
-        fit_arrays(data, &settings, out, &mut |event| progress.on(event))
-    })?;
-    drop(progress);
-    say!("fitted {n_voxels} voxels, wrote {}", args.out.display());
-    Ok(ExitCode::SUCCESS)
+    Ok(NamedResponses {
+        name: path.display().to_string(),
+        source,
+    })
 }
 
 /// A matrix under the name of its file.

@@ -14,7 +14,7 @@ use super::{
     real::{Real, from_columns},
     tile::Tile,
 };
-use crate::{Alphas, EncodingError, FittedEncodingModel, Result, check};
+use crate::{Alphas, FittedEncodingModel, Result, check};
 
 /// Ridge weights of some voxels, each with its own alpha (penalty alpha²).
 ///
@@ -148,16 +148,10 @@ impl FittedRidge {
     /// Predictions for `x`, `[n_samples, n_features]`: `[n_samples, n_voxels]`, column-major.
     ///
     /// # Errors
-    /// [`EncodingError::Columns`], [`EncodingError::Empty`] or [`EncodingError::NonFinite`].
+    /// Another number of columns, no rows, values that are not finite.
     pub fn predict(&self, x: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
         check::not_empty("x", x)?;
-        if x.ncols() != self.n_features() {
-            return Err(EncodingError::Columns {
-                what: "x",
-                shape: [x.nrows(), x.ncols()],
-                expected: self.n_features(),
-            });
-        }
+        check::columns("x", x, self.n_features())?;
         check::finite("x", x)?;
         Ok(either!(&self.inner, weights => weights.predict(x)))
     }

@@ -223,13 +223,7 @@ impl RidgeSolver {
                 source,
             })?;
         self.check_responses(y.view())?;
-        if y.ncols() != voxels.len() {
-            return Err(EncodingError::Columns {
-                what: "y",
-                shape: [y.nrows(), y.ncols()],
-                expected: voxels.len(),
-            });
-        }
+        check::columns("y", y.view(), voxels.len())?;
         Ok(y)
     }
 

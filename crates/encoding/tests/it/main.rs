@@ -1,11 +1,13 @@
 //! Public behaviour of the crate.
 #![allow(clippy::unwrap_used, clippy::float_cmp, missing_docs)]
 
+mod ceiling;
 mod contract;
 mod delays;
 mod errors;
 mod estimate;
 mod fir;
+mod fixture;
 mod folds;
 mod problem;
 mod properties;
@@ -14,3 +16,4 @@ mod ridge;
 mod scores;
 mod sharing;
 mod solver;
+mod stats;

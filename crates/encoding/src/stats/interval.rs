@@ -1,0 +1,199 @@
+//! Intervals of correlations by a block bootstrap with a Student margin.
+//!
+//! Blocks of TRs are drawn on a circle (Politis & Romano 1992); the spread of Fisher's `z = atanh r` over
+//! draws is its standard error, and the interval is `z ± t SE` with as many degrees of freedom as there
+//! are blocks, less one. Percentiles of the draws themselves cover too little with few blocks
+//! (`docs/statistics.md`).
+
+use ndarray::{Array1, ArrayView1, ArrayView2};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+use statrs::distribution::{ContinuousCDF, StudentsT};
+
+use super::{check_pair, runs, standardised};
+use crate::{EncodingError, Result, score::ratio};
+
+/// Blocks to draw and intervals to make of them.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct BlockBootstrap {
+    /// TRs of a block ([`suggest_block_length`](crate::suggest_block_length)).
+    pub block_len: usize,
+    /// Draws; 1,000 give a standard error to 2 %.
+    pub n_boots: usize,
+    /// Confidence level, such as 0.95.
+    pub level: f64,
+    /// Seed of the draws.
+    pub seed: u64,
+}
+
+/// Two-sided intervals, `[n_voxels]` each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Intervals {
+    /// Lower ends.
+    pub low: Array1<f64>,
+    /// Upper ends.
+    pub high: Array1<f64>,
+}
+
+/// Interval of each voxel's correlation, `y` and `prediction` `[n_trs, n_voxels]`. Draws are the same for
+/// all voxels. A constant column has correlation 0 and an interval without width.
+///
+/// # Errors
+/// Arrays that do not match, values that are not finite, [`EncodingError::Blocks`],
+/// [`EncodingError::Level`], [`EncodingError::NoSplits`].
+pub fn correlation_interval(
+    y: ArrayView2<'_, f32>,
+    prediction: ArrayView2<'_, f32>,
+    bootstrap: &BlockBootstrap,
+) -> Result<Intervals> {
+    check_pair(["y", "prediction"], y, prediction)?;
+    let (draws, margin) = bootstrap.draws(y.nrows())?;
+    let ends: Vec<(f64, f64)> = (0..y.ncols())
+        .into_par_iter()
+        .map(|voxel| {
+            let series = Series::new(
+                y.column(voxel),
+                prediction.column(voxel),
+                bootstrap.block_len,
+            );
+            let z = atanh(series.r);
+            let spread: Vec<f64> = draws.iter().map(|draw| atanh(series.drawn(draw))).collect();
+            let half = margin * standard_deviation(&spread);
+            ((z - half).tanh(), (z + half).tanh())
+        })
+        .collect();
+    let (low, high): (Vec<f64>, Vec<f64>) = ends.into_iter().unzip();
+    Ok(Intervals {
+        low: low.into(),
+        high: high.into(),
+    })
+}
+
+/// Interval of the mean correlation over all voxels given (a region): low and high end.
+///
+/// # Errors
+/// As [`correlation_interval`].
+pub fn mean_correlation_interval(
+    y: ArrayView2<'_, f32>,
+    prediction: ArrayView2<'_, f32>,
+    bootstrap: &BlockBootstrap,
+) -> Result<(f64, f64)> {
+    check_pair(["y", "prediction"], y, prediction)?;
+    let (draws, margin) = bootstrap.draws(y.nrows())?;
+    let of_run = |run: &std::ops::Range<usize>| {
+        let (mut sum, mut sums) = (0.0, vec![0.0; draws.len()]);
+        for voxel in run.clone() {
+            let series = Series::new(
+                y.column(voxel),
+                prediction.column(voxel),
+                bootstrap.block_len,
+            );
+            sum += series.r;
+            for (sum, draw) in sums.iter_mut().zip(&draws) {
+                *sum += series.drawn(draw);
+            }
+        }
+        (sum, sums)
+    };
+    let parts: Vec<_> = runs(y.ncols()).par_iter().map(of_run).collect();
+    let (mut sum, mut sums) = (0.0, vec![0.0; draws.len()]);
+    for (part, of_part) in parts {
+        sum += part;
+        for (sum, part) in sums.iter_mut().zip(of_part) {
+            *sum += part;
+        }
+    }
+    let n = y.ncols() as f64;
+    let half = margin * standard_deviation(&sums) / n;
+    Ok((sum / n - half, sum / n + half))
+}
+
+impl BlockBootstrap {
+    /// First TRs of the blocks of each draw, and the margin in standard errors.
+    fn draws(&self, n_trs: usize) -> Result<(Vec<Vec<usize>>, f64)> {
+        let Self {
+            block_len,
+            n_boots,
+            level,
+            seed,
+        } = *self;
+        if block_len == 0 || 2 * block_len > n_trs {
+            return Err(EncodingError::Blocks { block_len, n_trs });
+        }
+        if !(level > 0.0 && level < 1.0) {
+            return Err(EncodingError::Level { level });
+        }
+        if n_boots < 2 {
+            return Err(EncodingError::NoSplits);
+        }
+        let n_blocks = n_trs / block_len;
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let draw = |_| (0..n_blocks).map(|_| rng.random_range(0..n_trs)).collect();
+        let draws = (0..n_boots).map(draw).collect();
+        let student = StudentsT::new(0.0, 1.0, (n_blocks - 1) as f64);
+        let student = student.map_err(|_| EncodingError::Blocks { block_len, n_trs })?;
+        Ok((draws, student.inverse_cdf(f64::midpoint(1.0, level))))
+    }
+}
+
+/// One voxel: sums over the circular block that begins at each TR.
+struct Series {
+    r: f64,
+    block_len: usize,
+    /// Sums of y, p, yy, pp, yp over a block.
+    sums: Vec<[f64; 5]>,
+}
+
+impl Series {
+    fn new(y: ArrayView1<'_, f32>, prediction: ArrayView1<'_, f32>, block_len: usize) -> Self {
+        let (y, p) = (standardised(y), standardised(prediction));
+        let terms: Vec<[f64; 5]> = y
+            .iter()
+            .zip(&p)
+            .map(|(&y, &p)| [y, p, y * y, p * p, y * p])
+            .collect();
+        let n = terms.len();
+        let block = |start: usize| {
+            let mut sum = [0.0; 5];
+            for t in start..start + block_len {
+                add(&mut sum, &terms[t % n]);
+            }
+            sum
+        };
+        Self {
+            r: terms.iter().map(|term| term[4]).sum::<f64>() / n as f64,
+            block_len,
+            sums: (0..n).map(block).collect(),
+        }
+    }
+
+    /// The correlation over the blocks that begin at these TRs.
+    fn drawn(&self, starts: &[usize]) -> f64 {
+        let mut sum = [0.0; 5];
+        for &start in starts {
+            add(&mut sum, &self.sums[start]);
+        }
+        let n = (starts.len() * self.block_len) as f64;
+        let [y, p, yy, pp, yp] = sum;
+        ratio(yp - y * p / n, (yy - y * y / n) * (pp - p * p / n))
+    }
+}
+
+fn add(sum: &mut [f64; 5], term: &[f64; 5]) {
+    for (sum, term) in sum.iter_mut().zip(term) {
+        *sum += term;
+    }
+}
+
+/// Finite for a perfect correlation.
+fn atanh(r: f64) -> f64 {
+    const MOST: f64 = 1.0 - 1e-12;
+    r.clamp(-MOST, MOST).atanh()
+}
+
+fn standard_deviation(values: &[f64]) -> f64 {
+    let n = values.len() as f64;
+    let mean = values.iter().sum::<f64>() / n;
+    (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
+}

@@ -1,0 +1,286 @@
+//! Correlations when predictions have nothing to do with responses, by moving predictions in time.
+//!
+//! Within each story the prediction's TRs are put in another order that keeps neighbours together:
+//! blocks in random order on a circle turned by a random angle, or the circle turned alone. All
+//! voxels see the same orders, so the maximum over voxels and means over voxels have null
+//! distributions too. Memory holds the orders, never permutations times voxels.
+
+use ndarray::{Array1, ArrayView1, ArrayView2};
+use rand::{Rng, SeedableRng, seq::SliceRandom};
+use rand_chacha::ChaCha8Rng;
+use rayon::prelude::*;
+
+use super::{check_pair, p_value, runs, standardised};
+use crate::{EncodingError, Result, check};
+
+/// How the null distribution is made. Lengths are in TRs.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NullScheme {
+    /// Blocks of this length in random order, within stories.
+    BlockPermutation {
+        /// Length of a block ([`suggest_block_length`](crate::suggest_block_length)).
+        block_len: usize,
+    },
+    /// Circular shifts within stories, by no less than this in either direction.
+    CircularShift {
+        /// Least shift; a few autocorrelation times.
+        min_shift: usize,
+    },
+}
+
+/// Orders of TRs under the null hypothesis, and the largest correlations seen under each.
+///
+/// ```
+/// use braintune_encoding::{CorrelationNull, NullScheme};
+/// use ndarray::Array2;
+///
+/// let y = Array2::from_shape_fn((200, 2), |(t, v)| ((t * t * (v + 3)) as f32 * 0.37).sin());
+/// let mut prediction = y.clone();
+/// prediction.column_mut(1).fill(1.0); // predicts nothing
+/// let scheme = NullScheme::BlockPermutation { block_len: 5 };
+/// let mut null = CorrelationNull::new(&[200], scheme, 99, 0)?;
+/// let test = null.test(y.view(), prediction.view())?;
+/// assert_eq!(test.p_greater.to_vec(), [0.01, 1.0]);
+/// assert_eq!(null.fwe(test.r.view()).to_vec(), [0.01, 1.0]);
+/// # Ok::<(), braintune_encoding::EncodingError>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct CorrelationNull {
+    /// Row of the prediction that each row of the responses meets, per permutation.
+    orders: Vec<Vec<u32>>,
+    n_rows: usize,
+    /// Largest correlation of any voxel so far, per permutation.
+    maxima: Vec<f64>,
+}
+
+/// Correlations of voxels and their p values, `[n_voxels]` each.
+#[derive(Debug, Clone, PartialEq)]
+pub struct CorrelationTest {
+    /// Pearson correlation; 0 for a constant column.
+    pub r: Array1<f64>,
+    /// Of correlations above 0.
+    pub p_greater: Array1<f64>,
+    /// Of correlations other than 0.
+    pub p_two_sided: Array1<f64>,
+}
+
+/// A mean correlation over voxels and its p values.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct MeanCorrelationTest {
+    /// The mean.
+    pub mean_r: f64,
+    /// Of a mean above 0.
+    pub p_greater: f64,
+    /// Of a mean other than 0.
+    pub p_two_sided: f64,
+}
+
+impl CorrelationNull {
+    /// `n_permutations` random orders of the TRs of stories of these lengths.
+    ///
+    /// # Errors
+    /// [`EncodingError::Blocks`] where no story holds two blocks (or a shift both ways),
+    /// [`EncodingError::NoSplits`] for no permutations.
+    pub fn new(
+        story_lengths: &[usize],
+        scheme: NullScheme,
+        n_permutations: usize,
+        seed: u64,
+    ) -> Result<Self> {
+        let (NullScheme::BlockPermutation { block_len: least }
+        | NullScheme::CircularShift { min_shift: least }) = scheme;
+        let longest = story_lengths.iter().copied().max().unwrap_or(0);
+        if least == 0 || longest < 2 * least || u32::try_from(longest).is_err() {
+            return Err(EncodingError::Blocks {
+                block_len: least,
+                n_trs: longest,
+            });
+        }
+        let mut rng = ChaCha8Rng::seed_from_u64(seed);
+        let draw = |_| {
+            let mut order = Vec::with_capacity(story_lengths.iter().sum());
+            for &n in story_lengths {
+                let start = order.len();
+                let story = match scheme {
+                    NullScheme::BlockPermutation { block_len } => blocks(n, block_len, &mut rng),
+                    NullScheme::CircularShift { min_shift } => shifted(n, min_shift, &mut rng),
+                };
+                order.extend(story.into_iter().map(|row| start + row));
+            }
+            order
+        };
+        Self::from_orders((0..n_permutations).map(draw).collect())
+    }
+
+    /// From orders made elsewhere: for each permutation the row of the prediction that each row of
+    /// the responses meets.
+    ///
+    /// # Errors
+    /// [`EncodingError::NoSplits`] for none, [`EncodingError::Order`] for one that is no order of rows.
+    pub fn from_orders(orders: Vec<Vec<usize>>) -> Result<Self> {
+        let n_rows = orders.first().ok_or(EncodingError::NoSplits)?.len();
+        let checked = orders.into_iter().enumerate().map(|(permutation, order)| {
+            let mut seen = vec![false; n_rows];
+            for &row in &order {
+                if row >= n_rows || std::mem::replace(&mut seen[row], true) {
+                    return Err(EncodingError::Order { permutation, row });
+                }
+            }
+            if order.len() != n_rows {
+                let row = order.len();
+                return Err(EncodingError::Order { permutation, row });
+            }
+            let narrow = |row| u32::try_from(row).unwrap_or(u32::MAX);
+            Ok(order.into_iter().map(narrow).collect())
+        });
+        let orders: Vec<Vec<u32>> = checked.collect::<Result<_>>()?;
+        Ok(Self {
+            maxima: vec![f64::NEG_INFINITY; orders.len()],
+            n_rows,
+            orders,
+        })
+    }
+
+    /// Tests voxels, `y` and `prediction` `[n_trs, n_voxels]`; may be called for one range of voxels
+    /// after another.
+    ///
+    /// # Errors
+    /// Arrays that do not match each other or the stories, values that are not finite.
+    pub fn test(
+        &mut self,
+        y: ArrayView2<'_, f32>,
+        prediction: ArrayView2<'_, f32>,
+    ) -> Result<CorrelationTest> {
+        self.check(y, prediction)?;
+        let n = self.orders.len();
+        let of_run = |run: &std::ops::Range<usize>| {
+            let mut maxima = vec![f64::NEG_INFINITY; n];
+            let tests: Vec<[f64; 3]> = run
+                .clone()
+                .map(|voxel| {
+                    let (r, null) = self.correlations(y.column(voxel), prediction.column(voxel));
+                    let (mut greater, mut larger) = (0, 0);
+                    for (max, &null) in maxima.iter_mut().zip(&null) {
+                        *max = max.max(null);
+                        greater += usize::from(null >= r);
+                        larger += usize::from(null.abs() >= r.abs());
+                    }
+                    [r, p_value(greater, n), p_value(larger, n)]
+                })
+                .collect();
+            (tests, maxima)
+        };
+        let parts: Vec<_> = runs(y.ncols()).par_iter().map(of_run).collect();
+        let mut tests = Vec::with_capacity(y.ncols());
+        for (part, maxima) in parts {
+            tests.extend(part);
+            for (max, part) in self.maxima.iter_mut().zip(maxima) {
+                *max = max.max(part);
+            }
+        }
+        let column = |i: usize| tests.iter().map(|test| test[i]).collect();
+        Ok(CorrelationTest {
+            r: column(0),
+            p_greater: column(1),
+            p_two_sided: column(2),
+        })
+    }
+
+    /// p values of correlations above 0 that hold for all voxels together: how often the largest
+    /// correlation of any voxel tested so far reaches `r` (Nichols & Holmes 2002). `[n_voxels]`.
+    #[must_use]
+    pub fn fwe(&self, r: ArrayView1<'_, f64>) -> Array1<f64> {
+        let mut maxima = self.maxima.clone();
+        maxima.sort_unstable_by(f64::total_cmp);
+        let p = |&r: &f64| {
+            let below = maxima.partition_point(|&max| max < r);
+            p_value(maxima.len() - below, maxima.len())
+        };
+        r.iter().map(p).collect()
+    }
+
+    /// Tests the mean correlation over all voxels given (a region), with the same permutations.
+    ///
+    /// # Errors
+    /// As [`test`](Self::test).
+    pub fn test_mean(
+        &self,
+        y: ArrayView2<'_, f32>,
+        prediction: ArrayView2<'_, f32>,
+    ) -> Result<MeanCorrelationTest> {
+        self.check(y, prediction)?;
+        let n = self.orders.len();
+        let of_run = |run: &std::ops::Range<usize>| {
+            let (mut sum, mut sums) = (0.0, vec![0.0; n]);
+            for voxel in run.clone() {
+                let (r, null) = self.correlations(y.column(voxel), prediction.column(voxel));
+                sum += r;
+                for (sum, null) in sums.iter_mut().zip(null) {
+                    *sum += null;
+                }
+            }
+            (sum, sums)
+        };
+        let parts: Vec<_> = runs(y.ncols()).par_iter().map(of_run).collect();
+        let (mut sum, mut sums) = (0.0, vec![0.0; n]);
+        for (part, of_part) in parts {
+            sum += part;
+            for (sum, part) in sums.iter_mut().zip(of_part) {
+                *sum += part;
+            }
+        }
+        let count = |at_least: &dyn Fn(f64) -> bool| sums.iter().filter(|&&s| at_least(s)).count();
+        Ok(MeanCorrelationTest {
+            mean_r: sum / y.ncols() as f64,
+            p_greater: p_value(count(&|null| null >= sum), n),
+            p_two_sided: p_value(count(&|null| null.abs() >= sum.abs()), n),
+        })
+    }
+
+    fn check(&self, y: ArrayView2<'_, f32>, prediction: ArrayView2<'_, f32>) -> Result<()> {
+        check_pair(["y", "prediction"], y, prediction)?;
+        let stories = ArrayView2::from_shape((self.n_rows, 0), &[]);
+        stories.map_or(Ok(()), |stories| {
+            check::same_rows("y", y, "stories", stories)
+        })
+    }
+
+    /// The correlation of one voxel, and that under each order.
+    fn correlations(
+        &self,
+        y: ArrayView1<'_, f32>,
+        prediction: ArrayView1<'_, f32>,
+    ) -> (f64, Vec<f64>) {
+        let (y, p) = (standardised(y), standardised(prediction));
+        let n = y.len() as f64;
+        let r = y.iter().zip(&p).map(|(y, p)| y * p).sum::<f64>() / n;
+        let under = |order: &Vec<u32>| {
+            let products = y.iter().zip(order).map(|(y, &row)| y * p[row as usize]);
+            products.sum::<f64>() / n
+        };
+        (r, self.orders.iter().map(under).collect())
+    }
+}
+
+/// Blocks in random order, the rest as a short one among them, then turned.
+fn blocks(n: usize, block_len: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let mut starts: Vec<usize> = (0..n).step_by(block_len).collect();
+    starts.shuffle(rng);
+    let turn = rng.random_range(0..n.max(1));
+    starts
+        .into_iter()
+        .flat_map(|start| start..n.min(start + block_len))
+        .map(|row| (row + turn) % n)
+        .collect()
+}
+
+/// Shifted by at least `min_shift` both ways, or as it is where the story is too short for that.
+fn shifted(n: usize, min_shift: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    let shift = if n >= 2 * min_shift {
+        rng.random_range(min_shift..=n - min_shift)
+    } else {
+        0
+    };
+    (0..n).map(|row| (row + shift) % n).collect()
+}
