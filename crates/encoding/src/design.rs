@@ -38,25 +38,7 @@ impl DesignMatrix {
     /// [`EncodingError::FeatureSpace`] for the first space that does not start where the one before
     /// it ends, or that goes beyond the columns; [`EncodingError::Columns`] if columns are left.
     pub fn new(x: Array2<f32>, spaces: Vec<FeatureSpace>) -> Result<Self> {
-        let mut start = 0;
-        for FeatureSpace { name, columns } in &spaces {
-            if columns.start != start || columns.end < start || columns.end > x.ncols() {
-                return Err(EncodingError::FeatureSpace {
-                    name: name.clone(),
-                    columns: columns.clone(),
-                    start,
-                    n_features: x.ncols(),
-                });
-            }
-            start = columns.end;
-        }
-        if start != x.ncols() {
-            return Err(EncodingError::Columns {
-                what: "x",
-                shape: [x.nrows(), x.ncols()],
-                expected: start,
-            });
-        }
+        check_spaces(&spaces, [x.nrows(), x.ncols()])?;
         Ok(Self { x, spaces })
     }
 
@@ -72,6 +54,28 @@ impl DesignMatrix {
         &self.spaces
     }
 
+    /// The design of some of the feature spaces, in that order.
+    ///
+    /// # Panics
+    /// If there is no such space.
+    #[must_use]
+    pub fn select(&self, spaces: &[usize]) -> Self {
+        let mut columns = Vec::new();
+        let mut selected = Vec::with_capacity(spaces.len());
+        for &space in spaces {
+            let FeatureSpace { name, columns: of } = &self.spaces[space];
+            selected.push(FeatureSpace {
+                name: name.clone(),
+                columns: columns.len()..columns.len() + of.len(),
+            });
+            columns.extend(of.clone());
+        }
+        Self {
+            x: self.x.select(Axis(1), &columns),
+            spaces: selected,
+        }
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn n_samples(&self) -> usize {
@@ -85,17 +89,44 @@ impl DesignMatrix {
     }
 }
 
+fn one_space(n_features: usize) -> Vec<FeatureSpace> {
+    vec![FeatureSpace {
+        name: "features".to_owned(),
+        columns: 0..n_features,
+    }]
+}
+
+/// # Errors
+/// Spaces that do not cover the columns one after the other.
+fn check_spaces(spaces: &[FeatureSpace], shape: [usize; 2]) -> Result<()> {
+    let n_features = shape[1];
+    let mut start = 0;
+    for FeatureSpace { name, columns } in spaces {
+        if columns.start != start || columns.end < start || columns.end > n_features {
+            return Err(EncodingError::FeatureSpace {
+                name: name.clone(),
+                columns: columns.clone(),
+                start,
+                n_features,
+            });
+        }
+        start = columns.end;
+    }
+    if start != n_features {
+        return Err(EncodingError::Columns {
+            what: "x",
+            shape,
+            expected: start,
+        });
+    }
+    Ok(())
+}
+
 impl From<Array2<f32>> for DesignMatrix {
     /// One feature space, `features`.
     fn from(x: Array2<f32>) -> Self {
-        let space = FeatureSpace {
-            name: "features".to_owned(),
-            columns: 0..x.ncols(),
-        };
-        Self {
-            x,
-            spaces: vec![space],
-        }
+        let spaces = one_space(x.ncols());
+        Self { x, spaces }
     }
 }
 
@@ -122,6 +153,7 @@ impl From<Array2<f32>> for DesignMatrix {
 pub struct FirDesign {
     /// Stories one after the other.
     x: Array2<f32>,
+    spaces: Vec<FeatureSpace>,
     story_lengths: Vec<usize>,
     delays: Delays,
 }
@@ -149,6 +181,7 @@ impl FirDesign {
             shape: [0, 0],
         })?;
         Ok(Self {
+            spaces: one_space(x.ncols()),
             x,
             story_lengths: stories.iter().map(ArrayView2::nrows).collect(),
             delays,
@@ -177,6 +210,32 @@ impl FirDesign {
     #[must_use]
     pub fn story_lengths(&self) -> &[usize] {
         &self.story_lengths
+    }
+
+    /// With feature spaces that cover the columns before the delays one after the other, for a banded
+    /// ridge; without, there is one.
+    ///
+    /// # Errors
+    /// As [`DesignMatrix::new`].
+    pub fn with_feature_spaces(mut self, spaces: Vec<FeatureSpace>) -> Result<Self> {
+        check_spaces(&spaces, [self.x.nrows(), self.x.ncols()])?;
+        self.spaces = spaces;
+        Ok(self)
+    }
+
+    /// The feature spaces, in order of their columns before the delays.
+    #[must_use]
+    pub fn feature_spaces(&self) -> &[FeatureSpace] {
+        &self.spaces
+    }
+
+    /// With columns before the delays scaled.
+    pub(crate) fn scaled(&self, factors: &[f32]) -> Self {
+        let mut scaled = self.clone();
+        for (mut column, &factor) in scaled.x.axis_iter_mut(Axis(1)).zip(factors) {
+            column *= factor;
+        }
+        scaled
     }
 
     /// Features before the delays, `[n_samples, n_features]`, stories one after the other.

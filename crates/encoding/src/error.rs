@@ -129,6 +129,37 @@ pub enum EncodingError {
         /// Number of alphas.
         n_alphas: usize,
     },
+    /// No candidates of weights of feature spaces.
+    #[error("no candidates of weights of feature spaces, at least one is needed")]
+    NoSpaceWeights,
+    /// Weights that are no weights.
+    #[error(
+        "candidate {candidate} of the weights of feature spaces is {weights:?}: \
+         weights must be finite, none below 0 and not all 0"
+    )]
+    SpaceWeight {
+        /// Number of the candidate, from 0.
+        candidate: usize,
+        /// Its weights.
+        weights: Vec<f64>,
+    },
+    /// Weights for other feature spaces than the design has.
+    #[error("weights for {found} feature spaces, the design has {n_spaces}")]
+    SpaceWeightCount {
+        /// Weights of a candidate.
+        found: usize,
+        /// Feature spaces of the design.
+        n_spaces: usize,
+    },
+    /// A banded ridge whose voxels are to share alphas.
+    #[error("a banded ridge chooses weights and alpha voxel by voxel: leave alphas unshared")]
+    BandedSharing,
+    /// Sets of feature spaces that cannot be partitioned.
+    #[error("sets of feature spaces: {problem}")]
+    FeatureSets {
+        /// What is wrong.
+        problem: String,
+    },
     /// Text that is no list of delays.
     #[error("'{text}' is no list of delays, write whole numbers of samples such as '1,2,3,4'")]
     DelaySyntax {

@@ -33,6 +33,7 @@
 //! | `testing` | `check_encoding_model`, the contract of an [`EncodingModel`], for tests of implementers |
 
 mod alphas;
+mod banded;
 mod ceiling;
 mod check;
 #[cfg(feature = "testing")]
@@ -50,6 +51,11 @@ mod zscore;
 
 pub use self::{
     alphas::Alphas,
+    banded::{
+        BandSelection, BandedRidge, BandedRidgeParams, BandedRidgeValidParams, FeatureSet,
+        FittedBandedRidge, SpaceWeights, VariancePartition, correlation_split, partition_variance,
+        r2_split, variance_partition,
+    },
     ceiling::{
         CeilingInterval, LowCeiling, NoiseCeiling, NormalizedMean, TotalPower, ceiling_interval,
         low_level_impact, normalized_alignment, normalized_mean, residual_ridge, residuals,

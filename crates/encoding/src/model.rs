@@ -17,6 +17,13 @@ pub enum FitProgress {
         /// Of how many.
         total: usize,
     },
+    /// Candidates of weights of feature spaces tried on all voxels, by a banded ridge.
+    Searched {
+        /// How many are done.
+        done: usize,
+        /// Of how many.
+        total: usize,
+    },
     /// Voxels fitted.
     Fitted {
         /// How many are done.

@@ -59,7 +59,9 @@ impl RidgeValidParams {
     /// What fitting `[n_samples, n_features]` to `n_voxels` will take. Good to a factor of about two.
     #[must_use]
     pub fn estimate(&self, n_samples: usize, n_features: usize, n_voxels: usize) -> FitEstimate {
-        let primal = self.settings(&[]).is_primal(n_samples, n_features);
+        let primal = self
+            .settings(&[], super::Work::All)
+            .is_primal(n_samples, n_features);
         let n_folds = self.folds.as_ref().map_or(0, Folds::n_folds) as f64;
         let (n, f, v) = (n_samples as f64, n_features as f64, n_voxels as f64);
         let validated = self.folds.as_ref().map_or(0, |folds| {

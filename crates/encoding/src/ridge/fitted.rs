@@ -181,6 +181,9 @@ impl<T: Real> Weights<T> {
     fn error(&self, y: ArrayView2<'_, f32>) -> NumericalError {
         let starts = self.starts();
         let mut error = NumericalError::default();
+        if self.whole.basis.values.is_empty() {
+            return error; // prepared to score only
+        }
         for voxel in accuracy::sample(self.penalties.len()) {
             let place = starts.partition_point(|&start| start <= voxel) - 1;
             let (tile, local) = (&self.tiles[place], voxel - starts[place]);

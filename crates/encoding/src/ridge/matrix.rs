@@ -10,7 +10,7 @@ use faer::{
         matmul::matmul,
     },
 };
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2, ShapeBuilder};
 use rayon::prelude::*;
 
 use super::real::Real;
@@ -56,6 +56,15 @@ pub(crate) fn par_columns<T: Real>(
         dst.as_mut().subcols_mut(start, len).copy_from(part);
     }
     dst
+}
+
+/// `lhs * rhs` of arrays, blocks of columns in parallel.
+pub(crate) fn product_of(lhs: ArrayView2<'_, f32>, rhs: ArrayView2<'_, f32>) -> Array2<f32> {
+    let (lhs, rhs) = (from_array::<f32>(lhs, None), from_array::<f32>(rhs, None));
+    let product = par_product(lhs.as_ref(), rhs.as_ref());
+    Array2::from_shape_fn((product.nrows(), product.ncols()).f(), |(i, j)| {
+        product[(i, j)]
+    })
 }
 
 /// `x' * x`, blocks of columns in parallel; both triangles.

@@ -41,8 +41,9 @@ use crate::{
     Alphas, CvScore, DesignMatrix, EncodingError, EncodingModel, FirDesign, Folds, OnProgress,
     Result,
 };
-use features::Source;
+pub(crate) use features::Source;
 use prepared::Settings;
+pub(crate) use {matrix::product_of, prepared::Work};
 
 /// Which normal equations to solve.
 #[non_exhaustive]
@@ -127,6 +128,11 @@ impl RidgeParams {
         self.0.intercept = intercept;
         self
     }
+
+    /// As they are, for a model made of ridges that has checks of its own.
+    pub(crate) fn unchecked(self) -> RidgeValidParams {
+        self.0
+    }
 }
 
 impl ParamGuard for RidgeParams {
@@ -179,7 +185,7 @@ impl RidgeValidParams {
         x: &DesignMatrix,
         on: &mut OnProgress<'_>,
     ) -> Result<RidgeSolver> {
-        RidgeSolver::new(self, Source::Matrix(x.view()), on)
+        RidgeSolver::new(self, Source::Matrix(x.view()), Work::All, on)
     }
 
     /// As [`RidgeValidParams::prepare`], from features before their delays: the Gram matrix and
@@ -193,7 +199,7 @@ impl RidgeValidParams {
         if self.intercept {
             return self.prepare_observed(&x.to_design(), on);
         }
-        RidgeSolver::new(self, Source::Fir(x), on)
+        RidgeSolver::new(self, Source::Fir(x), Work::All, on)
     }
 
     /// The grid of alphas; penalties are their squares.
@@ -202,8 +208,29 @@ impl RidgeValidParams {
         &self.alphas
     }
 
-    fn settings<'a>(&'a self, penalties: &'a [f64]) -> Settings<'a> {
+    pub(crate) fn has_folds(&self) -> bool {
+        self.folds.is_some()
+    }
+
+    pub(crate) fn has_intercept(&self) -> bool {
+        self.intercept
+    }
+
+    pub(crate) fn alpha_sharing(&self) -> &AlphaSharing {
+        &self.sharing
+    }
+
+    /// To fit with alphas that are known.
+    pub(crate) fn without_folds(&self) -> Self {
+        Self {
+            folds: None,
+            ..self.clone()
+        }
+    }
+
+    fn settings<'a>(&'a self, penalties: &'a [f64], work: Work) -> Settings<'a> {
         Settings {
+            work,
             penalties,
             folds: self.folds.as_ref(),
             solver: self.solver,

@@ -113,10 +113,20 @@ impl<T: Real> Prepared<T> {
     }
 }
 
+/// What to decompose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Work {
+    /// Folds, to score, and all rows, to fit.
+    All,
+    /// Folds only: scores are all that is wanted.
+    Folds,
+}
+
 /// What a preparation needs to know besides the features.
 pub(crate) struct Settings<'a> {
     /// alpha², smallest first.
     pub(crate) penalties: &'a [f64],
+    pub(crate) work: Work,
     pub(crate) folds: Option<&'a Folds>,
     pub(crate) solver: Solver,
     pub(crate) precision: Option<Precision>,
@@ -152,7 +162,7 @@ fn decompose<T: Real>(
     settings: &Settings<'_>,
     on: &mut OnProgress<'_>,
 ) -> Result<(Vec<Fold<T>>, Basis<T>), Unfit> {
-    let total = settings.n_folds() + 1;
+    let total = settings.n_folds() + usize::from(settings.work == Work::All);
     let mut folds = Vec::with_capacity(settings.n_folds());
     let mut basis = None;
     let jobs: Vec<usize> = (0..total).collect();
@@ -181,7 +191,11 @@ fn decompose<T: Real>(
             return Err(Unfit::Error(EncodingError::Cancelled));
         }
     }
-    let basis = basis.ok_or(Unfit::Error(EncodingError::Decomposition))?;
+    let basis = basis.unwrap_or_else(|| Basis {
+        vectors: Mat::zeros(0, 0),
+        values: Vec::new(),
+        noise: 0.0,
+    });
     Ok((folds, basis))
 }
 

@@ -14,7 +14,7 @@ use super::{
     edges::GridEdges,
     features::Source,
     fitted::{FittedRidge, Inner},
-    prepared::{Prepared, Unfit},
+    prepared::{Prepared, Unfit, Work},
     real::{Precision, Real},
     sharing::SharedScores,
     tile::{self, ROWS, TILE, Task, Tile, Workspace},
@@ -54,6 +54,7 @@ impl RidgeSolver {
     pub(crate) fn new(
         params: &RidgeValidParams,
         source: Source<'_>,
+        work: Work,
         on: &mut OnProgress<'_>,
     ) -> Result<Self> {
         check::not_empty("x", source.values())?;
@@ -68,7 +69,7 @@ impl RidgeSolver {
         }
         check::finite("x", source.values())?;
         let penalties = params.penalties();
-        let settings = params.settings(&penalties);
+        let settings = params.settings(&penalties, work);
         let single = match params.precision {
             Some(Precision::Double) => Err(Unfit::Imprecise),
             _ => Prepared::new(source, &settings, on),
@@ -201,6 +202,14 @@ impl RidgeSolver {
         Ok(edges)
     }
 
+    /// Fits with alphas that are known, places in the grid, one per voxel.
+    pub(crate) fn fit_with(&self, y: ArrayView2<'_, f32>, best: Vec<usize>) -> Result<FittedRidge> {
+        self.check_responses(y)?;
+        let mut fitted = self.fit_part(y, 0, false, &mut |_| ControlFlow::Continue(()))?;
+        fitted.choose(best);
+        Ok(fitted)
+    }
+
     fn n_alphas(&self) -> usize {
         self.params.alphas.as_slice().len()
     }
@@ -215,7 +224,11 @@ impl RidgeSolver {
     }
 
     /// Responses of some voxels, checked.
-    fn read(&self, source: &dyn ResponseSource, voxels: Range<usize>) -> Result<Array2<f32>> {
+    pub(crate) fn read(
+        &self,
+        source: &dyn ResponseSource,
+        voxels: Range<usize>,
+    ) -> Result<Array2<f32>> {
         let y = source
             .read(voxels.clone())
             .map_err(|source| EncodingError::Read {

@@ -1,6 +1,7 @@
 //! Public behaviour of the crate.
 #![allow(clippy::unwrap_used, clippy::float_cmp, missing_docs)]
 
+mod banded;
 mod ceiling;
 mod contract;
 mod delays;
