@@ -1,14 +1,18 @@
 //! Public behaviour of the crate.
 #![allow(clippy::unwrap_used, clippy::float_cmp, missing_docs)]
 
+mod bad_input;
 mod ceiling;
 mod contract;
 mod delays;
+mod dense;
 mod errors;
 mod estimate;
 mod fir;
 mod fixture;
 mod folds;
+mod huth;
+mod linfa_traits;
 mod problem;
 mod properties;
 mod reference;
