@@ -74,8 +74,8 @@ pub fn correlation_interval(
                 bootstrap.block_len,
             );
             let z = atanh(series.r);
-            let drawn = draws.starts.iter().map(|draw| atanh(series.drawn(draw)));
-            let spread: Vec<f64> = drawn.collect();
+            let of_draw = |starts: &Vec<usize>| atanh(series.drawn(starts));
+            let spread: Vec<f64> = draws.starts.iter().map(of_draw).collect();
             let half = draws.margin * standard_deviation(&spread);
             ((z - half).tanh(), (z + half).tanh())
         })

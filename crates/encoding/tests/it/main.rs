@@ -1,5 +1,6 @@
 //! Public behaviour of the crate.
 #![allow(clippy::unwrap_used, clippy::float_cmp, missing_docs)]
+#![allow(clippy::cast_possible_truncation)] // f32 is what the crate takes
 
 mod bad_input;
 mod ceiling;
