@@ -247,6 +247,18 @@ pub enum EncodingError {
         /// TRs of each.
         n_trs: usize,
     },
+    /// Repeats that are not all of one length.
+    #[error(
+        "repeat {repeat} has shape {shape:?} and the first one {expected:?}: cut all repeats to the same TRs and voxels"
+    )]
+    UnequalRepeats {
+        /// Number of the repeat, from 0.
+        repeat: usize,
+        /// Its TRs and voxels.
+        shape: [usize; 2],
+        /// Those of the first repeat.
+        expected: [usize; 2],
+    },
     /// One value per voxel is needed, and there are more or less.
     #[error("{what} has {found} voxels, expected {expected}")]
     Voxels {
@@ -263,6 +275,18 @@ pub enum EncodingError {
         /// The number given.
         voxel: usize,
         /// How many there are.
+        n_voxels: usize,
+    },
+    /// A range of voxels out of turn.
+    #[error(
+        "voxels {found:?} after {given} of {n_voxels}: add ranges of voxels in rising order, without gaps"
+    )]
+    VoxelRange {
+        /// Voxels added so far.
+        given: usize,
+        /// The range given next.
+        found: Range<usize>,
+        /// Voxels in all.
         n_voxels: usize,
     },
     /// Blocks of TRs that are empty, or of which less than two fit.

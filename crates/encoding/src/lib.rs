@@ -57,9 +57,9 @@ pub use self::{
         r2_split, variance_partition,
     },
     ceiling::{
-        CeilingInterval, LowCeiling, NoiseCeiling, NormalizedMean, TotalPower, ceiling_interval,
-        low_level_impact, normalized_alignment, normalized_mean, residual_ridge, residuals,
-        split_half,
+        AlignmentIntervals, CeilingIntervals, LowCeiling, NoiseCeiling, NormalizedMean, TotalPower,
+        alignment_intervals, ceiling_intervals, low_level_impact, normalized_alignment,
+        normalized_mean, residual_ridge, residuals, split_half, split_half_interval,
     },
     delays::Delays,
     design::{DesignMatrix, FeatureSpace, FirDesign},
@@ -71,12 +71,15 @@ pub use self::{
         AlphaSharing, FitEstimate, FittedRidge, GridEdges, NumericalError, Precision, Ridge,
         RidgeParams, RidgeSolver, RidgeValidParams, Solver, measure_flops_per_s,
     },
-    score::{CvScore, TestScore, mean_of_repeats, pearson_r, r2_score, signed_sqrt_r2},
+    score::{
+        CvScore, TestScore, mean_of_repeats, pearson_r, r2_score, signed_sqrt_r2, stack_repeats,
+    },
     stats::{
         BlockBootstrap, BlockSignFlips, CorrelationNull, CorrelationTest, Intervals,
-        MeanCorrelationTest, NullScheme, PairedTest, Wilcoxon, benjamini_hochberg,
-        benjamini_yekutieli, correlation_interval, mean_correlation_interval, paired_test,
-        paired_test_of_mean, suggest_block_length, wilcoxon_signed_rank,
+        MeanCorrelationTest, NullScheme, PairedTest, Region, RegionStatistic, RegionStatistics,
+        Wilcoxon, benjamini_hochberg, benjamini_yekutieli, correlation_interval,
+        mean_correlation_interval, paired_test, paired_test_of_contributions, paired_test_of_mean,
+        suggest_block_length, wilcoxon_signed_rank,
     },
     zscore::zscore,
 };

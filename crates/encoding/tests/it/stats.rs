@@ -1,4 +1,4 @@
-//! Tests and intervals against SciPy and NumPy, and their levels on simulated noise.
+//! Tests and intervals against `SciPy` and `NumPy`, and their levels on simulated noise.
 
 use braintune_encoding::{
     BlockBootstrap, BlockSignFlips, CorrelationNull, EncodingError, NullScheme, benjamini_hochberg,
@@ -83,6 +83,32 @@ fn permutation_p_values_are_those_of_numpy_on_the_same_orders() {
         "mean",
     );
     assert!((mean.mean_r - whole.r.mean().unwrap()).abs() < 1e-12);
+}
+
+#[test]
+fn paired_p_values_are_those_of_all_signs() {
+    let [y, first, second] = ["y", "prediction", "second"].map(matrix);
+    let flips = BlockSignFlips {
+        block_len: 10,
+        n_flips: 200_000,
+        seed: 1,
+    };
+    let [y, first, second] = [&y, &first, &second].map(Array2::view);
+    let test = paired_test(y, first, second, &flips).unwrap();
+    assert_same(&test.difference, &vector("difference"), "difference");
+    let mean = paired_test_of_mean(y, first, second, &flips).unwrap();
+    let exact = FIXTURE.get("paired").into_dimensionality::<Ix2>().unwrap();
+    let exact_mean = vector("paired_mean");
+    for (ours, theirs) in [
+        (&test.p_greater, exact.row(0).to_owned()),
+        (&test.p_two_sided, exact.row(1).to_owned()),
+        (&mean.p_greater, array![exact_mean[0]]),
+        (&mean.p_two_sided, array![exact_mean[1]]),
+    ] {
+        // Four standard errors of 200,000 draws.
+        let difference = (ours - &theirs).mapv(f64::abs);
+        assert!(difference.iter().all(|&d| d < 0.0045), "{difference}");
+    }
 }
 
 #[test]
@@ -253,7 +279,6 @@ fn orders_stay_within_stories_and_keep_neighbours() {
 
 #[test]
 fn what_cannot_be_tested_is_refused() {
-    let (y, p) = (normal(40, 3, 41), normal(40, 3, 42));
     let scheme = NullScheme::BlockPermutation { block_len: 5 };
     for (stories, scheme) in [
         (&[40][..], NullScheme::BlockPermutation { block_len: 21 }),
@@ -282,6 +307,12 @@ fn what_cannot_be_tested_is_refused() {
             Err(EncodingError::Order { permutation: 1, .. })
         ));
     }
+}
+
+#[test]
+fn arrays_that_cannot_be_tested_are_refused() {
+    let (y, p) = (normal(40, 3, 41), normal(40, 3, 42));
+    let scheme = NullScheme::BlockPermutation { block_len: 5 };
     let mut null = CorrelationNull::new(&[41], scheme, 9, 0).unwrap();
     assert!(matches!(
         null.test(y.view(), p.view()),
@@ -308,6 +339,11 @@ fn what_cannot_be_tested_is_refused() {
             ..
         })
     ));
+}
+
+#[test]
+fn blocks_and_draws_that_do_not_fit_are_refused() {
+    let (y, p) = (normal(40, 3, 41), normal(40, 3, 42));
     let bootstrap = BlockBootstrap {
         block_len: 5,
         n_boots: 10,
