@@ -152,7 +152,7 @@ impl<'a> Fits<'a> {
                 .map(|voxels| read(source, voxels))
                 .collect::<Result<_>>()?;
             let views: Vec<_> = parts.iter().map(Array2::view).collect();
-            Ok(concatenate(Axis(1), &views).map_err(|e| BraintuneError::Input(e.to_string()))?)
+            concatenate(Axis(1), &views).map_err(|e| BraintuneError::Input(e.to_string()))
         };
         let predicted = solver
             .fit_tile(some(&self.train)?.view())?

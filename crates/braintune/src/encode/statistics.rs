@@ -1,9 +1,14 @@
 //! What holds for regions of a layer: the interval of mean r and its test.
+//!
+//! Gathered from one range of voxels after another; memory holds numbers by permutation and TR, not
+//! by voxel.
 
 use std::ops::Range;
 
-use braintune_encoding::{BlockBootstrap, CorrelationNull, NullScheme, mean_correlation_interval};
-use ndarray::{Array2, ArrayView2, Axis, s};
+use braintune_encoding::{
+    BlockBootstrap, CorrelationNull, NullScheme, Region, RegionStatistics as Gathered,
+};
+use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::config::EncodeConfig;
@@ -22,77 +27,56 @@ pub(super) struct RegionStatistics {
 }
 
 /// Grows by ranges of voxels, in rising order.
-pub(super) struct Statistics {
-    regions: Vec<Vec<usize>>,
-    y: Array2<f32>,
-    prediction: Array2<f32>,
-    bootstrap: Option<BlockBootstrap>,
-    null: Option<CorrelationNull>,
-}
+pub(super) struct Statistics(Gathered);
 
 impl Statistics {
+    /// `story_lengths`: kept TRs of each test story; `block_len` TRs.
     pub(super) fn new(
         config: &EncodeConfig,
         n_voxels: usize,
         story_lengths: &[usize],
         block_len: usize,
     ) -> Result<Self> {
-        let n_rows = story_lengths.iter().sum();
-        let scheme = NullScheme::BlockPermutation { block_len };
-        Ok(Self {
-            regions: config
-                .regions
-                .with_all(n_voxels)
-                .into_iter()
-                .map(|(_, voxels)| voxels)
-                .collect(),
-            y: Array2::zeros((n_rows, n_voxels)),
-            prediction: Array2::zeros((n_rows, n_voxels)),
-            bootstrap: (config.n_bootstraps > 0).then_some(BlockBootstrap {
+        let regions = config.regions.with_all(n_voxels).into_iter();
+        let regions: Vec<Region> = regions.map(|(_, voxels)| Region::new(voxels)).collect();
+        let n_trs = story_lengths.iter().sum();
+        let mut gathered = Gathered::new(n_trs, n_voxels, &regions)?;
+        if config.n_permutations > 0 {
+            let scheme = NullScheme::BlockPermutation { block_len };
+            let n = config.n_permutations;
+            let null = CorrelationNull::new(story_lengths, scheme, n, config.seed)?;
+            gathered = gathered.with_null(null)?;
+        }
+        if config.n_bootstraps > 0 {
+            gathered = gathered.with_bootstrap(BlockBootstrap {
                 block_len,
                 n_boots: config.n_bootstraps,
                 level: LEVEL,
                 seed: config.seed,
-            }),
-            null: (config.n_permutations > 0)
-                .then(|| {
-                    CorrelationNull::new(story_lengths, scheme, config.n_permutations, config.seed)
-                })
-                .transpose()?,
-        })
+            })?;
+        }
+        Ok(Self(gathered))
     }
 
+    /// The next voxels, `y` and `prediction` `[n_test_trs, voxels.len()]`.
     pub(super) fn add(
         &mut self,
         voxels: Range<usize>,
         y: ArrayView2<'_, f32>,
         prediction: ArrayView2<'_, f32>,
     ) -> Result<()> {
-        self.y.slice_mut(s![.., voxels.clone()]).assign(&y);
-        self.prediction
-            .slice_mut(s![.., voxels])
-            .assign(&prediction);
+        self.0.add(voxels, y, prediction)?;
         Ok(())
     }
 
+    /// In the order of the regions, `all` first.
     pub(super) fn finish(self) -> Result<Vec<RegionStatistics>> {
-        let of_region = |voxels: &Vec<usize>| {
-            let y = self.y.select(Axis(1), voxels);
-            let p = self.prediction.select(Axis(1), voxels);
-            let interval = self
-                .bootstrap
-                .map(|b| mean_correlation_interval(y.view(), p.view(), &b))
-                .transpose()?;
-            let test = self
-                .null
-                .as_ref()
-                .map(|null| null.test_mean(y.view(), p.view()))
-                .transpose()?;
-            Ok(RegionStatistics {
-                interval,
-                p_value: test.map(|test| test.p_greater),
+        let found = self.0.finish()?.into_iter();
+        Ok(found
+            .map(|region| RegionStatistics {
+                interval: region.interval,
+                p_value: region.p_greater,
             })
-        };
-        self.regions.iter().map(of_region).collect()
+            .collect())
     }
 }

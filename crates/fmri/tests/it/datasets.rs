@@ -200,7 +200,9 @@ fn repeats_are_read_and_their_absence_is_named() {
     );
     let none = dataset.repeats_columns("UTS01", "souls", 0..0).unwrap();
     assert_eq!((none.len(), none[0].bold().dim()), (3, (23, 0)));
-    let past = dataset.repeats_columns("UTS01", "souls", 0..18).unwrap_err();
+    let past = dataset
+        .repeats_columns("UTS01", "souls", 0..18)
+        .unwrap_err();
     assert!(matches!(past, FmriError::Selection { .. }), "{past}");
 }
 
