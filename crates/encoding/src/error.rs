@@ -234,6 +234,18 @@ pub enum EncodingError {
         /// How many there are.
         n_voxels: usize,
     },
+    /// A range of voxels out of turn.
+    #[error(
+        "voxels {found:?} after {given} of {n_voxels}: add ranges of voxels in rising order, without gaps"
+    )]
+    VoxelRange {
+        /// Voxels added so far.
+        given: usize,
+        /// The range given next.
+        found: Range<usize>,
+        /// Voxels in all.
+        n_voxels: usize,
+    },
     /// Blocks of TRs that are empty, or of which less than two fit.
     #[error(
         "blocks of {block_len} TRs in {n_trs}: at least two blocks of at least one TR must fit"

@@ -68,9 +68,10 @@ pub use self::{
     score::{CvScore, TestScore, mean_of_repeats, pearson_r, r2_score, signed_sqrt_r2},
     stats::{
         BlockBootstrap, BlockSignFlips, CorrelationNull, CorrelationTest, Intervals,
-        MeanCorrelationTest, NullScheme, PairedTest, Wilcoxon, benjamini_hochberg,
-        benjamini_yekutieli, correlation_interval, mean_correlation_interval, paired_test,
-        paired_test_of_mean, suggest_block_length, wilcoxon_signed_rank,
+        MeanCorrelationTest, NullScheme, PairedTest, Region, RegionStatistic, RegionStatistics,
+        Wilcoxon, benjamini_hochberg, benjamini_yekutieli, correlation_interval,
+        mean_correlation_interval, paired_test, paired_test_of_contributions, paired_test_of_mean,
+        suggest_block_length, wilcoxon_signed_rank,
     },
     zscore::zscore,
 };

@@ -2,7 +2,8 @@
 //!
 //! Blocks of TRs are drawn on a circle (Politis & Romano 1992); the spread of Fisher's `z = atanh r` over
 //! draws is its standard error, and the interval is `z ± t SE` with as many degrees of freedom as there
-//! are blocks, less one. Percentiles of the draws themselves cover too little with few blocks
+//! are blocks, less one. A mean over voxels is a mean over TRs of what each TR contributes
+//! ([`RegionStatistics`]), whose blocks are drawn in the same way. Percentiles of the draws themselves cover too little with few blocks
 //! (`docs/statistics.md`).
 
 use ndarray::{Array1, ArrayView1, ArrayView2};
@@ -11,7 +12,11 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
-use super::{check_pair, runs, standardised};
+use super::{
+    check_pair,
+    region::{Region, RegionStatistics},
+    standardised,
+};
 use crate::{EncodingError, Result, score::ratio};
 
 /// Blocks to draw and intervals to make of them.
@@ -70,7 +75,8 @@ pub fn correlation_interval(
     })
 }
 
-/// Interval of the mean correlation over all voxels given (a region): low and high end.
+/// Interval of the mean correlation over all voxels given (a region): low and high end; that of
+/// [`RegionStatistics`] with a single region.
 ///
 /// # Errors
 /// As [`correlation_interval`].
@@ -79,39 +85,38 @@ pub fn mean_correlation_interval(
     prediction: ArrayView2<'_, f32>,
     bootstrap: &BlockBootstrap,
 ) -> Result<(f64, f64)> {
-    check_pair(["y", "prediction"], y, prediction)?;
-    let (draws, margin) = bootstrap.draws(y.nrows())?;
-    let of_run = |run: &std::ops::Range<usize>| {
-        let (mut sum, mut sums) = (0.0, vec![0.0; draws.len()]);
-        for voxel in run.clone() {
-            let series = Series::new(
-                y.column(voxel),
-                prediction.column(voxel),
-                bootstrap.block_len,
-            );
-            sum += series.r;
-            for (sum, draw) in sums.iter_mut().zip(&draws) {
-                *sum += series.drawn(draw);
-            }
-        }
-        (sum, sums)
-    };
-    let parts: Vec<_> = runs(y.ncols()).par_iter().map(of_run).collect();
-    let (mut sum, mut sums) = (0.0, vec![0.0; draws.len()]);
-    for (part, of_part) in parts {
-        sum += part;
-        for (sum, part) in sums.iter_mut().zip(of_part) {
-            *sum += part;
-        }
-    }
-    let n = y.ncols() as f64;
-    let half = margin * standard_deviation(&sums) / n;
-    Ok((sum / n - half, sum / n + half))
+    let regions = [Region::new(0..y.ncols())];
+    let mut statistics =
+        RegionStatistics::new(y.nrows(), y.ncols(), &regions)?.with_bootstrap(*bootstrap)?;
+    statistics.add(0..y.ncols(), y, prediction)?;
+    let of_region = statistics.finish()?.pop();
+    Ok(of_region
+        .and_then(|region| region.interval)
+        .unwrap_or((f64::NAN, f64::NAN)))
 }
 
 impl BlockBootstrap {
+    /// Margin of an interval of the mean of `series`, one value per TR.
+    pub(super) fn margin_of_mean(&self, series: &[f64]) -> Result<f64> {
+        let (draws, margin) = self.draws(series.len())?;
+        let mean = series.iter().sum::<f64>() / series.len() as f64;
+        let block = |start| {
+            let of_block = (start..start + self.block_len).map(|t| series[t % series.len()] - mean);
+            of_block.sum::<f64>()
+        };
+        let sums: Vec<f64> = (0..series.len()).map(block).collect();
+        let of_draw = |starts: &Vec<usize>| {
+            let sum: f64 = starts.iter().map(|&start| sums[start]).sum();
+            sum / (starts.len() * self.block_len) as f64
+        };
+        let means: Vec<f64> = draws.iter().map(of_draw).collect();
+        // A mean over B drawn blocks varies less than one over B new ones: their own mean is 0.
+        let blocks = (series.len() / self.block_len) as f64;
+        Ok(margin * standard_deviation(&means) * (blocks / (blocks - 1.0)).sqrt())
+    }
+
     /// First TRs of the blocks of each draw, and the margin in standard errors.
-    fn draws(&self, n_trs: usize) -> Result<(Vec<Vec<usize>>, f64)> {
+    pub(super) fn draws(&self, n_trs: usize) -> Result<(Vec<Vec<usize>>, f64)> {
         let Self {
             block_len,
             n_boots,

@@ -3,7 +3,8 @@
 //! Neighbouring TRs of responses and predictions are alike, so that TRs are no independent samples:
 //! everything here works on blocks of TRs ([`suggest_block_length`]). [`CorrelationNull`] gives p values
 //! of correlations per voxel, for a mean over voxels and corrected for the maximum over voxels;
-//! [`correlation_interval`] and [`mean_correlation_interval`] intervals; [`paired_test`] and
+//! [`correlation_interval`] and [`mean_correlation_interval`] intervals; [`RegionStatistics`] both for
+//! many regions, tile after tile of voxels; [`paired_test`] and
 //! [`paired_test_of_mean`] compare two models; [`wilcoxon_signed_rank`] participants. q values come from
 //! [`benjamini_hochberg`] and [`benjamini_yekutieli`]. Measured levels are in `docs/statistics.md`
 //! (`examples/levels.rs`). Held by `tests/it/stats.rs`.
@@ -11,8 +12,10 @@
 mod blocks;
 mod fdr;
 mod interval;
+mod lanes;
 mod null;
 mod paired;
+mod region;
 mod wilcoxon;
 
 pub use self::{
@@ -20,15 +23,15 @@ pub use self::{
     fdr::{benjamini_hochberg, benjamini_yekutieli},
     interval::{BlockBootstrap, Intervals, correlation_interval, mean_correlation_interval},
     null::{CorrelationNull, CorrelationTest, MeanCorrelationTest, NullScheme},
-    paired::{BlockSignFlips, PairedTest, paired_test, paired_test_of_mean},
+    paired::{
+        BlockSignFlips, PairedTest, paired_test, paired_test_of_contributions, paired_test_of_mean,
+    },
+    region::{Region, RegionStatistic, RegionStatistics},
     wilcoxon::{Wilcoxon, wilcoxon_signed_rank},
 };
 use ndarray::{ArrayView1, ArrayView2};
 
 use crate::{Result, check};
-
-/// Voxels that one thread works on at a time; sums over voxels add up these runs in order.
-const RUN: usize = 64;
 
 /// A column standardised to mean 0 and population variance 1; zeros for a constant one.
 fn standardised(column: ArrayView1<'_, f32>) -> Vec<f64> {
@@ -58,14 +61,6 @@ fn check_pair(
     check::columns(names[1], b, a.ncols())?;
     check::finite(names[0], a)?;
     check::finite(names[1], b)
-}
-
-/// Runs of voxels, `0..n` in pieces of [`RUN`].
-fn runs(n: usize) -> Vec<std::ops::Range<usize>> {
-    (0..n)
-        .step_by(RUN)
-        .map(|start| start..n.min(start + RUN))
-        .collect()
 }
 
 /// `(1 + count) / (1 + n)`: the data themselves are one of the permutations (Phipson & Smyth 2010).

@@ -3,15 +3,26 @@
 //! Within each story the prediction's TRs are put in another order that keeps neighbours together:
 //! blocks in random order on a circle turned by a random angle, or the circle turned alone. All
 //! voxels see the same orders, so the maximum over voxels and means over voxels have null
-//! distributions too. Memory holds the orders, never permutations times voxels.
+//! distributions too. Memory holds the orders and correlations of a few voxels at a time, never
+//! permutations times voxels.
 
 use ndarray::{Array1, ArrayView1, ArrayView2};
 use rand::{Rng, SeedableRng, seq::SliceRandom};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{check_pair, p_value, runs, standardised};
+use super::{
+    check_pair,
+    lanes::{Correlated, LANES, Lanes},
+    p_value,
+    region::{Region, RegionSums},
+};
 use crate::{EncodingError, Result, check};
+
+/// Voxels whose correlations under all orders are held at a time: 8 MB for 1,000 orders.
+const GROUP: usize = 1024;
+/// Correlations that differ by less are equal: the same products, summed in another order.
+pub(super) const SLACK: f64 = 1e-12;
 
 /// How the null distribution is made. Lengths are in TRs.
 #[non_exhaustive]
@@ -152,39 +163,88 @@ impl CorrelationNull {
         y: ArrayView2<'_, f32>,
         prediction: ArrayView2<'_, f32>,
     ) -> Result<CorrelationTest> {
-        self.check(y, prediction)?;
+        self.test_and(y, prediction, |_, _, _| ())
+    }
+
+    /// As [`test`](Self::test); `also` gets what [`groups`](Self::groups) gives.
+    pub(super) fn test_and(
+        &mut self,
+        y: ArrayView2<'_, f32>,
+        prediction: ArrayView2<'_, f32>,
+        mut also: impl FnMut(usize, usize, &[Correlated]),
+    ) -> Result<CorrelationTest> {
         let n = self.orders.len();
-        let of_run = |run: &std::ops::Range<usize>| {
-            let mut maxima = vec![f64::NEG_INFINITY; n];
-            let tests: Vec<[f64; 3]> = run
-                .clone()
-                .map(|voxel| {
-                    let (r, null) = self.correlations(y.column(voxel), prediction.column(voxel));
-                    let (mut greater, mut larger) = (0, 0);
-                    for (max, &null) in maxima.iter_mut().zip(&null) {
-                        *max = max.max(null);
-                        greater += usize::from(null >= r);
-                        larger += usize::from(null.abs() >= r.abs());
-                    }
-                    [r, p_value(greater, n), p_value(larger, n)]
-                })
-                .collect();
-            (tests, maxima)
-        };
-        let parts: Vec<_> = runs(y.ncols()).par_iter().map(of_run).collect();
         let mut tests = Vec::with_capacity(y.ncols());
-        for (part, maxima) in parts {
-            tests.extend(part);
-            for (max, part) in self.maxima.iter_mut().zip(maxima) {
-                *max = max.max(part);
+        let mut maxima = std::mem::take(&mut self.maxima);
+        let done = self.groups(y, prediction, |first, n_voxels, group| {
+            let counts: Vec<_> = group.par_iter().map(Counts::new).collect();
+            let each = group.iter().zip(&counts);
+            let each = each.flat_map(|(lanes, counts)| {
+                (0..LANES).map(|lane| {
+                    let [greater, larger] = [counts.greater[lane], counts.larger[lane]];
+                    [lanes.r[lane], p_value(greater, n), p_value(larger, n)]
+                })
+            });
+            tests.extend(each.take(n_voxels));
+            for (place, lanes) in group.iter().enumerate() {
+                let used = LANES.min(n_voxels - place * LANES);
+                for (max, null) in maxima.iter_mut().zip(&lanes.null) {
+                    *max = null[..used].iter().fold(*max, |max, &null| max.max(null));
+                }
             }
-        }
+            also(first, n_voxels, group);
+        });
+        self.maxima = maxima;
+        done?;
         let column = |i: usize| tests.iter().map(|test| test[i]).collect();
         Ok(CorrelationTest {
             r: column(0),
             p_greater: column(1),
             p_two_sided: column(2),
         })
+    }
+
+    /// Correlations of all voxels, [`GROUP`] of them at a time and in their order: `each` gets the
+    /// first voxel, how many there are and their lanes.
+    pub(super) fn groups(
+        &self,
+        y: ArrayView2<'_, f32>,
+        prediction: ArrayView2<'_, f32>,
+        mut each: impl FnMut(usize, usize, &[Correlated]),
+    ) -> Result<()> {
+        self.check(y, prediction)?;
+        for first in (0..y.ncols()).step_by(GROUP) {
+            let end = y.ncols().min(first + GROUP);
+            let starts: Vec<usize> = (first..end).step_by(LANES).collect();
+            let group: Vec<Correlated> = starts
+                .par_iter()
+                .map(|&start| {
+                    let voxels = start..end.min(start + LANES);
+                    Lanes::new(y, prediction, voxels).correlated(&self.orders)
+                })
+                .collect();
+            each(first, end - first, &group);
+        }
+        Ok(())
+    }
+
+    /// Without orders: correlations only.
+    pub(super) fn without_orders(n_rows: usize) -> Self {
+        Self {
+            orders: Vec::new(),
+            n_rows,
+            maxima: Vec::new(),
+        }
+    }
+
+    /// Rows of the stories together.
+    pub(super) fn n_rows(&self) -> usize {
+        self.n_rows
+    }
+
+    /// Orders there are.
+    pub(super) fn n_permutations(&self) -> usize {
+        self.orders.len()
     }
 
     /// p values of correlations above 0 that hold for all voxels together: how often the largest
@@ -194,7 +254,7 @@ impl CorrelationNull {
         let mut maxima = self.maxima.clone();
         maxima.sort_unstable_by(f64::total_cmp);
         let p = |&r: &f64| {
-            let below = maxima.partition_point(|&max| max < r);
+            let below = maxima.partition_point(|&max| max < r - SLACK);
             p_value(maxima.len() - below, maxima.len())
         };
         r.iter().map(p).collect()
@@ -209,32 +269,16 @@ impl CorrelationNull {
         y: ArrayView2<'_, f32>,
         prediction: ArrayView2<'_, f32>,
     ) -> Result<MeanCorrelationTest> {
-        self.check(y, prediction)?;
-        let n = self.orders.len();
-        let of_run = |run: &std::ops::Range<usize>| {
-            let (mut sum, mut sums) = (0.0, vec![0.0; n]);
-            for voxel in run.clone() {
-                let (r, null) = self.correlations(y.column(voxel), prediction.column(voxel));
-                sum += r;
-                for (sum, null) in sums.iter_mut().zip(null) {
-                    *sum += null;
-                }
-            }
-            (sum, sums)
-        };
-        let parts: Vec<_> = runs(y.ncols()).par_iter().map(of_run).collect();
-        let (mut sum, mut sums) = (0.0, vec![0.0; n]);
-        for (part, of_part) in parts {
-            sum += part;
-            for (sum, part) in sums.iter_mut().zip(of_part) {
-                *sum += part;
-            }
-        }
-        let count = |at_least: &dyn Fn(f64) -> bool| sums.iter().filter(|&&s| at_least(s)).count();
+        let region = Region::new(0..y.ncols());
+        let mut sums = RegionSums::new(&region, self);
+        self.groups(y, prediction, |first, n_voxels, group| {
+            sums.add(&region, first, n_voxels, 0, group);
+        })?;
+        let [p_greater, p_two_sided] = sums.p_values();
         Ok(MeanCorrelationTest {
-            mean_r: sum / y.ncols() as f64,
-            p_greater: p_value(count(&|null| null >= sum), n),
-            p_two_sided: p_value(count(&|null| null.abs() >= sum.abs()), n),
+            mean_r: sums.mean_r(),
+            p_greater,
+            p_two_sided,
         })
     }
 
@@ -245,21 +289,28 @@ impl CorrelationNull {
             check::same_rows("y", y, "stories", stories)
         })
     }
+}
 
-    /// The correlation of one voxel, and that under each order.
-    fn correlations(
-        &self,
-        y: ArrayView1<'_, f32>,
-        prediction: ArrayView1<'_, f32>,
-    ) -> (f64, Vec<f64>) {
-        let (y, p) = (standardised(y), standardised(prediction));
-        let n = y.len() as f64;
-        let r = y.iter().zip(&p).map(|(y, p)| y * p).sum::<f64>() / n;
-        let under = |order: &Vec<u32>| {
-            let products = y.iter().zip(order).map(|(y, &row)| y * p[row as usize]);
-            products.sum::<f64>() / n
+/// Permutations whose correlation reaches that of the data, by lane.
+struct Counts {
+    greater: [usize; LANES],
+    larger: [usize; LANES],
+}
+
+impl Counts {
+    fn new(lanes: &Correlated) -> Self {
+        let mut counts = Self {
+            greater: [0; LANES],
+            larger: [0; LANES],
         };
-        (r, self.orders.iter().map(under).collect())
+        for null in &lanes.null {
+            for lane in 0..LANES {
+                let (null, r) = (null[lane], lanes.r[lane]);
+                counts.greater[lane] += usize::from(null >= r - SLACK);
+                counts.larger[lane] += usize::from(null.abs() >= r.abs() - SLACK);
+            }
+        }
+        counts
     }
 }
 

@@ -95,6 +95,48 @@ pub fn paired_test_of_mean(
     Ok(judge(&[mean], &signs))
 }
 
+/// Tests a region from what each TR contributes to its mean correlation, `[n_trs]` for each of two
+/// models ([`RegionStatistic::contributions`](crate::RegionStatistic)); their responses, predictions and
+/// fits need not be at hand together.
+///
+/// # Errors
+/// [`EncodingError::Rows`] for arrays of unequal length, [`EncodingError::NonFinite`],
+/// [`EncodingError::Blocks`], [`EncodingError::NoSplits`].
+pub fn paired_test_of_contributions(
+    first: ArrayView1<'_, f64>,
+    second: ArrayView1<'_, f64>,
+    flips: &BlockSignFlips,
+) -> Result<PairedTest> {
+    if first.len() != second.len() {
+        let shape = |x: ArrayView1<'_, f64>| [x.len(), 1];
+        return Err(EncodingError::Rows {
+            left: "the first contributions",
+            left_shape: shape(first),
+            right: "the second contributions",
+            right_shape: shape(second),
+        });
+    }
+    let n = first.len() as f64;
+    let signs = flips.draws(first.len())?;
+    let mut shares = vec![0.0; first.len() / flips.block_len];
+    let last = shares.len() - 1;
+    for (row, (a, b)) in first.iter().zip(second).enumerate() {
+        #[expect(clippy::cast_possible_truncation, reason = "for the message")]
+        let value = (a - b) as f32;
+        if !(a - b).is_finite() {
+            let (what, column) = ("a contribution", 0);
+            return Err(EncodingError::NonFinite {
+                what,
+                row,
+                column,
+                value,
+            });
+        }
+        shares[(row / flips.block_len).min(last)] += (a - b) / n;
+    }
+    Ok(judge(&[shares], &signs))
+}
+
 impl BlockSignFlips {
     /// Signs of the blocks, draw by draw.
     fn signs(
@@ -105,7 +147,11 @@ impl BlockSignFlips {
     ) -> Result<Vec<Vec<bool>>> {
         check_pair(["y", "the first prediction"], y, first)?;
         check_pair(["y", "the second prediction"], y, second)?;
-        let (block_len, n_trs) = (self.block_len, y.nrows());
+        self.draws(y.nrows())
+    }
+
+    fn draws(&self, n_trs: usize) -> Result<Vec<Vec<bool>>> {
+        let block_len = self.block_len;
         if block_len == 0 || 2 * block_len > n_trs {
             return Err(EncodingError::Blocks { block_len, n_trs });
         }

@@ -12,6 +12,7 @@ mod folds;
 mod problem;
 mod properties;
 mod reference;
+mod region;
 mod ridge;
 mod scores;
 mod sharing;
