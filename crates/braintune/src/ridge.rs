@@ -191,13 +191,10 @@ pub fn fit_arrays(
     let RidgeData {
         x, y, groups, test, ..
     } = data;
-    let test = match test {
-        Some((x, y)) => {
-            let delayed = settings.delays.as_ref().map(|d| d.apply(x.values.view()));
-            Some((delayed.unwrap_or(x.values), y))
-        }
-        None => None,
-    };
+    let test = test.map(|(x, y)| {
+        let delayed = settings.delays.as_ref().map(|d| d.apply(x.values.view()));
+        (delayed.unwrap_or(x.values), y)
+    });
     let mut progress = |progress| on(event(progress));
     let params = settings.params(folds)?;
     let solver = match &settings.delays {
@@ -221,14 +218,8 @@ pub fn fit_arrays(
         coef.finish()?;
         edges
     } else {
-        fit(
-            &solver,
-            &y,
-            settings,
-            &mut results,
-            |_| Ok(()),
-            &mut progress,
-        )?
+        let each = |_: &FittedRidge| Ok(());
+        fit(&solver, &y, settings, &mut results, each, &mut progress)?
     };
     let report = RidgeReport {
         n_voxels: y.shape().1,

@@ -137,18 +137,7 @@ impl Inputs {
             "score": format!("{:?}", config.score),
             "delays_cross_stories": config.delays_cross_stories,
             "bad_voxels": format!("{:?}", config.bad_voxels),
-            "repeats_f32_sha256": repeats.sha256,
-            "noise_ceiling_from": match (&config.noise_ceiling, &repeats.ceiling) {
-                (Some(_), _) => "file",
-                (None, Some(_)) => "repeats",
-                (None, None) => "nothing",
-            },
-            "noise_ceiling": repeats.ceiling.as_ref().map(|ceiling| {
-                values_sha256(ceiling.view().insert_axis(ndarray::Axis(0)))
-            }),
-            "total_power": format!("{:?}", config.total_power),
-            "ceiling_threshold": config.ceiling_threshold,
-            "low_ceiling": format!("{:?}", config.low_ceiling),
+            "ceiling": repeats.record(config),
             "permutations": config.n_permutations,
             "bootstraps": config.n_bootstraps,
             "regions": config.regions.to_json(),

@@ -10,6 +10,7 @@ use std::ops::Range;
 use braintune_encoding::{NoiseCeiling, pearson_r};
 use braintune_fmri::{Responses, StoryDataset};
 use ndarray::{Array1, Array2, Array3, Axis, s};
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::config::{BadVoxels, EncodeConfig};
@@ -17,6 +18,7 @@ use super::inputs::{Inputs, StoryInput};
 use super::responses::{StackedResponses, mean_of};
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
+use crate::provenance::values_sha256;
 
 /// Values of repeats in memory at once: 64 MB.
 const VALUES: usize = 1 << 24;
@@ -44,39 +46,18 @@ impl Repeats {
             ceiling: config.noise_ceiling.clone(),
             sha256: None,
         };
-        let most = inputs.test.iter().map(|story| story.n_repeats).max();
-        let most = most.filter(|_| inputs.test.iter().any(StoryInput::is_repeated));
-        let Some(most) = most else {
+        if !inputs.test.iter().any(StoryInput::is_repeated) {
             return Ok(found);
-        };
+        }
         let wants_ceiling = found.ceiling.is_none() && have_equal_repeats(&inputs.test);
-        let mut pass = Pass {
-            responses: StackedResponses {
-                dataset,
-                subject: &config.subject,
-                stories: &inputs.test,
-                n_voxels: inputs.n_voxels,
-            },
-            config,
-            hasher: Sha256::new(),
-            n_unlike: vec![0; inputs.test.len()],
-        };
+        let mut pass = Pass::new(dataset, inputs, config);
         let mut ceiling = Vec::new();
-        let n_values = most
-            * pass
-                .responses
-                .stories
-                .iter()
-                .map(|s| s.rows.len())
-                .sum::<usize>();
-        let step = (VALUES / n_values.max(1)).max(1);
+        let step = pass.voxels_at_once();
         for start in (0..inputs.n_voxels).step_by(step) {
-            let stage = Event::Stage("repeats of the test stories");
-            if on(stage).is_break() {
+            if on(Event::Stage("repeats of the test stories")).is_break() {
                 return Err(BraintuneError::Cancelled);
             }
-            let end = inputs.n_voxels.min(start + step);
-            let repeats = pass.read(start, end)?;
+            let repeats = pass.read(start..inputs.n_voxels.min(start + step))?;
             if wants_ceiling {
                 let part = NoiseCeiling::from_repeats(repeats.view(), config.total_power)?;
                 #[expect(clippy::cast_possible_truncation, reason = "correlations")]
@@ -89,6 +70,24 @@ impl Repeats {
             found.ceiling = Some(ceiling.into());
         }
         Ok(found)
+    }
+
+    /// For provenance and the key of a result.
+    pub(super) fn record(&self, config: &EncodeConfig) -> Value {
+        json!({
+            "repeats_f32_sha256": self.sha256,
+            "from": match (&config.noise_ceiling, &self.ceiling) {
+                (Some(_), _) => "file",
+                (None, Some(_)) => "repeats",
+                (None, None) => "nothing",
+            },
+            "sha256": self.ceiling.as_ref().map(|ceiling| {
+                values_sha256(ceiling.view().insert_axis(Axis(0)))
+            }),
+            "total_power": format!("{:?}", config.total_power),
+            "threshold": config.ceiling_threshold,
+            "low_ceiling": format!("{:?}", config.low_ceiling),
+        })
     }
 }
 
@@ -119,13 +118,33 @@ struct Pass<'a> {
     n_unlike: Vec<usize>,
 }
 
-impl Pass<'_> {
-    /// Repeats of voxels `start..end`, checked: `[n_repeats, n_trs, n_voxels]`, stories one after
+impl<'a> Pass<'a> {
+    fn new(dataset: &'a dyn StoryDataset, inputs: &'a Inputs, config: &'a EncodeConfig) -> Self {
+        Self {
+            responses: StackedResponses {
+                dataset,
+                subject: &config.subject,
+                stories: &inputs.test,
+                n_voxels: inputs.n_voxels,
+            },
+            config,
+            hasher: Sha256::new(),
+            n_unlike: vec![0; inputs.test.len()],
+        }
+    }
+
+    fn voxels_at_once(&self) -> usize {
+        let stories = self.responses.stories.iter();
+        let of_voxel: usize = stories.map(|s| s.rows.len() * s.n_repeats.max(1)).sum();
+        (VALUES / of_voxel.max(1)).max(1)
+    }
+
+    /// Repeats of some voxels, checked: `[n_repeats, n_trs, n_voxels]`, stories one after
     /// another where all have as many repeats, else those of the last.
-    fn read(&mut self, start: usize, end: usize) -> Result<Array3<f32>> {
+    fn read(&mut self, voxels: Range<usize>) -> Result<Array3<f32>> {
         let stories = self.responses.stories;
         let n_rows = stories.iter().map(|story| story.rows.len()).sum();
-        let mut stacked = Array3::zeros((stories[0].n_repeats, n_rows, end - start));
+        let mut stacked = Array3::zeros((stories[0].n_repeats, n_rows, voxels.len()));
         let mut row = 0;
         for (place, story) in stories.iter().enumerate() {
             let rows = row..row + story.rows.len();
@@ -133,8 +152,8 @@ impl Pass<'_> {
             if !story.is_repeated() {
                 continue;
             }
-            let repeats = self.checked(story, start..end)?;
-            self.compare(place, &repeats, start..end)?;
+            let repeats = self.checked(story, voxels.clone())?;
+            self.compare(place, &repeats, voxels.clone())?;
             for (k, repeat) in repeats.iter().enumerate() {
                 for row in repeat.rows() {
                     let bytes: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
