@@ -184,7 +184,7 @@ enum SolverChoice {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let inputs = [
+    let files = [
         Some(&args.x),
         Some(&args.y),
         args.groups.as_ref(),
@@ -193,7 +193,7 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         args.x_test.as_ref(),
         args.y_test.as_ref(),
     ];
-    check_output(&args.out, &inputs.into_iter().flatten().collect::<Vec<_>>())?;
+    check_output(&args.out, &files.into_iter().flatten().collect::<Vec<_>>())?;
     if !(args.memory_gb > 0.0 && args.memory_gb.is_finite()) {
         bail!("--memory-gb {}: give a number above 0", args.memory_gb);
     }
