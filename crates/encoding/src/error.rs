@@ -216,6 +216,18 @@ pub enum EncodingError {
         /// TRs of each.
         n_trs: usize,
     },
+    /// Repeats that are not all of one length.
+    #[error(
+        "repeat {repeat} has shape {shape:?} and the first one {expected:?}: cut all repeats to the same TRs and voxels"
+    )]
+    UnequalRepeats {
+        /// Number of the repeat, from 0.
+        repeat: usize,
+        /// Its TRs and voxels.
+        shape: [usize; 2],
+        /// Those of the first repeat.
+        expected: [usize; 2],
+    },
     /// One value per voxel is needed, and there are more or less.
     #[error("{what} has {found} voxels, expected {expected}")]
     Voxels {

@@ -51,9 +51,9 @@ mod zscore;
 pub use self::{
     alphas::Alphas,
     ceiling::{
-        CeilingInterval, LowCeiling, NoiseCeiling, NormalizedMean, TotalPower, ceiling_interval,
-        low_level_impact, normalized_alignment, normalized_mean, residual_ridge, residuals,
-        split_half,
+        AlignmentIntervals, CeilingIntervals, LowCeiling, NoiseCeiling, NormalizedMean, TotalPower,
+        alignment_intervals, ceiling_intervals, low_level_impact, normalized_alignment,
+        normalized_mean, residual_ridge, residuals, split_half, split_half_interval,
     },
     delays::Delays,
     design::{DesignMatrix, FeatureSpace, FirDesign},
@@ -65,7 +65,9 @@ pub use self::{
         AlphaSharing, FitEstimate, FittedRidge, GridEdges, NumericalError, Precision, Ridge,
         RidgeParams, RidgeSolver, RidgeValidParams, Solver, measure_flops_per_s,
     },
-    score::{CvScore, TestScore, mean_of_repeats, pearson_r, r2_score, signed_sqrt_r2},
+    score::{
+        CvScore, TestScore, mean_of_repeats, pearson_r, r2_score, signed_sqrt_r2, stack_repeats,
+    },
     stats::{
         BlockBootstrap, BlockSignFlips, CorrelationNull, CorrelationTest, Intervals,
         MeanCorrelationTest, NullScheme, PairedTest, Region, RegionStatistic, RegionStatistics,

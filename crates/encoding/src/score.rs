@@ -5,7 +5,7 @@
 //! (`HuthLab/deep-fMRI-dataset:encoding/ridge_utils/ridge.py`, eaaa5cd). Held by
 //! `tests/it/scores.rs` and `tests/it/reference.rs`.
 
-use ndarray::{Array1, Array2, ArrayView1, ArrayView2, ArrayView3, Axis, Zip};
+use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayView3, Axis, Zip};
 
 use crate::{EncodingError, Result, check};
 
@@ -246,6 +246,28 @@ impl TestScore {
         #[allow(clippy::cast_possible_truncation)] // scores are f32 by contract
         Ok(total.mapv(|sum| (sum / n as f64) as f32))
     }
+}
+
+/// Repeats of one stimulus, `[n_trs, n_voxels]` each, as the `[n_repeats, n_trs, n_voxels]` that ceilings
+/// and scores take.
+///
+/// # Errors
+/// [`EncodingError::UnequalRepeats`] names the first repeat of another length or with other voxels;
+/// [`EncodingError::Repeats`] for none.
+pub fn stack_repeats(repeats: &[ArrayView2<'_, f32>]) -> Result<Array3<f32>> {
+    let shape = |x: &ArrayView2<'_, f32>| [x.nrows(), x.ncols()];
+    let expected = repeats.first().map_or([0, 0], shape);
+    if let Some(repeat) = repeats.iter().position(|x| shape(x) != expected) {
+        return Err(EncodingError::UnequalRepeats {
+            repeat,
+            shape: shape(&repeats[repeat]),
+            expected,
+        });
+    }
+    ndarray::stack(Axis(0), repeats).map_err(|_| EncodingError::Repeats {
+        n_repeats: repeats.len(),
+        n_trs: expected[0],
+    })
 }
 
 /// Mean of repeats `[n_repeats, n_samples, n_voxels]`, summed in f64: `[n_samples, n_voxels]`.

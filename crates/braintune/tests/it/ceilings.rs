@@ -85,7 +85,7 @@ fn under_compat_power_is_one_and_low_ceilings_are_zeros() {
 fn in_memory(
     stored: &Ds003020,
     config: &EncodeConfig,
-    test: Array2<f32>,
+    test: &Array2<f32>,
     repeats: Option<Vec<Array2<f32>>>,
 ) -> InMemoryDataset {
     let (train, trim) = stored.default_trims();
@@ -125,13 +125,13 @@ fn r_is_with_the_mean_of_the_repeats_whatever_is_stored_beside_them() {
         .map(braintune::fmri::Responses::into_bold)
         .collect();
     // A single hearing in the place of the mean.
-    let single = in_memory(&dataset, &config, repeats[0].clone(), Some(repeats.clone()));
+    let single = in_memory(&dataset, &config, &repeats[0], Some(repeats.clone()));
     run_on(&single, other.path(), &config, &mut go_on).unwrap();
     let (a, b) = (correlations(stored.path()), correlations(other.path()));
     assert_eq!(a, b);
     // Without repeats: the stored mean, which is the same but for its scale, and no ceiling.
     let mean = dataset.responses(&config.subject, story).unwrap();
-    let bare = in_memory(&dataset, &config, mean.into_bold(), None);
+    let bare = in_memory(&dataset, &config, &mean.into_bold(), None);
     let without = tempfile::tempdir().unwrap();
     let rows = means(run_on(&bare, without.path(), &config, &mut go_on).unwrap());
     let same = pearson_r(correlations(without.path()).t(), a.t()).unwrap();
@@ -167,7 +167,7 @@ fn damaged_repeats_are_named_before_anything_long_begins() {
         .into_bold();
     let mut repeats = vec![mean.clone(); 3];
     repeats[1][[7, 5]] = f32::NAN;
-    let dataset = in_memory(&stored, &config, mean.clone(), Some(repeats.clone()));
+    let dataset = in_memory(&stored, &config, &mean, Some(repeats.clone()));
     let refused = run_on(&dataset, folder.path(), &config, &mut go_on).unwrap_err();
     let message = refused.to_string();
     for part in [
@@ -188,7 +188,7 @@ fn damaged_repeats_are_named_before_anything_long_begins() {
         .iter()
         .map(|repeat| repeat.slice(s![.., 1..]).to_owned())
         .collect();
-    let dataset = in_memory(&stored, &config, mean.clone(), Some(narrow));
+    let dataset = in_memory(&stored, &config, &mean, Some(narrow));
     let refused = run_on(&dataset, folder.path(), &zero, &mut go_on).unwrap_err();
     assert!(refused.to_string().contains("voxels"), "{refused}");
 }

@@ -1,139 +1,189 @@
-//! Intervals of noise ceilings by a block bootstrap over TRs.
+//! Intervals of noise ceilings and of what is measured against them, from blocks of TRs.
 //!
-//! TRs are autocorrelated, so they are drawn in circular blocks (Politis & Romano 1992), all repeats
-//! together: what varies from one stretch of story to another, signal or noise, is then in the
-//! interval. Drawn blocks are the same for all voxels.
+//! All of them are functions of means over TRs. Signal and noise are compared by the F ratio of an
+//! analysis of variance, `F = N Var(mean) / NP` with the noise power `NP = N (TP - Var(mean)) / (N - 1)`:
+//! `CCmax² = 1 - 1 / F` and `SP / TP = (F - 1) / (F - 1 + N)`. What a TR contributes to `ln F` is
+//! `M / mean(M) - D / mean(D)`, with its squared mean over repeats `M` and its variance over repeats
+//! `D`; the spread of the mean contribution over drawn blocks of TRs, all repeats together, gives the
+//! interval of `ln F`, which is mapped to that of the ceiling. `CCnorm` and SPE are treated likewise, on
+//! their own scale. So what varies from one stretch of story to another, signal or noise, is in the
+//! interval. Measured coverage is in `docs/statistics.md`. Held by `tests/it/ceiling.rs`.
 
 use ndarray::{Array1, ArrayView2, ArrayView3, Axis};
-use rand::{Rng, SeedableRng};
-use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{NoiseCeiling, Powers, TotalPower, check_repeats};
-use crate::{EncodingError, Result};
+use super::{check_prediction, check_repeats, mean_of_repeats};
+use crate::{BlockBootstrap, Intervals, Result, stats::Draws};
 
-/// Interval of each voxel's `CCmax`, `[n_voxels]` each.
+/// Intervals of [`NoiseCeiling`](crate::NoiseCeiling), `[n_voxels]` each, cut at no signal: `CCmax` to 0
+/// to 1, the explainable variance to `-1 / (N - 1)` to 1, where no estimate is below.
 #[derive(Debug, Clone, PartialEq)]
-pub struct CeilingInterval {
-    /// Lower ends.
-    pub low: Array1<f64>,
-    /// Upper ends.
-    pub high: Array1<f64>,
+pub struct CeilingIntervals {
+    /// Of `CCmax`.
+    pub cc_max: Intervals,
+    /// Of the explainable variance SP / TP.
+    pub explainable_variance: Intervals,
 }
 
-/// Two-sided interval of [`NoiseCeiling::cc_max`] at `level` (0.95, say), from `n_boots` draws of blocks
-/// of `block_len` TRs. The spread of `CCmax` over draws is centred on the estimate itself (the basic
-/// percentile interval is pulled up, because draws repeat noise), and cut to 0 to 1.
+/// Intervals of what a prediction reaches, `[n_voxels]` each; NaN for voxels without signal power.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignmentIntervals {
+    /// Of `CCnorm`. Not cut to 1: estimates may be above it.
+    pub cc_norm: Intervals,
+    /// Of the signal power explained.
+    pub signal_power_explained: Intervals,
+}
+
+/// Two-sided intervals of the ceilings of repeats `[n_repeats, n_trs, n_voxels]`, total power as
+/// measured. Blocks should be as long as
+/// [`suggest_block_length`](crate::suggest_block_length) says of the mean of the repeats with itself.
 ///
 /// # Errors
-/// As [`NoiseCeiling::from_repeats`]; [`EncodingError::Blocks`] for blocks that do not fit,
-/// [`EncodingError::Level`], [`EncodingError::NoSplits`] for no draws.
-pub fn ceiling_interval(
+/// As [`NoiseCeiling::from_repeats`](crate::NoiseCeiling::from_repeats);
+/// [`EncodingError::Blocks`](crate::EncodingError::Blocks),
+/// [`EncodingError::Level`](crate::EncodingError::Level),
+/// [`EncodingError::NoSplits`](crate::EncodingError::NoSplits).
+pub fn ceiling_intervals(
     repeats: ArrayView3<'_, f32>,
-    block_len: usize,
-    n_boots: usize,
-    level: f64,
-    seed: u64,
-) -> Result<CeilingInterval> {
+    bootstrap: &BlockBootstrap,
+) -> Result<CeilingIntervals> {
     check_repeats(repeats)?;
     let (n_repeats, n_trs, _) = repeats.dim();
-    if block_len == 0 || 2 * block_len > n_trs {
-        return Err(EncodingError::Blocks { block_len, n_trs });
-    }
-    if !(level > 0.0 && level < 1.0) {
-        return Err(EncodingError::Level { level });
-    }
-    if n_boots == 0 {
-        return Err(EncodingError::NoSplits);
-    }
-    let estimate = NoiseCeiling::from_repeats(repeats, TotalPower::Measured)?.cc_max();
-    let blocks = draws(n_trs, block_len, n_boots, seed);
+    let n = n_repeats as f64;
+    let draws = bootstrap.draws(n_trs)?;
     let voxels: Vec<ArrayView2<'_, f32>> = repeats.axis_iter(Axis(2)).collect();
-    let ends: Vec<(f64, f64)> = voxels
+    let ratios: Vec<(f64, f64)> = voxels
         .par_iter()
-        .zip(estimate.as_slice().unwrap_or_default())
-        .map(|(voxel, &estimate)| {
-            let sums = BlockSums::new(*voxel, block_len);
-            let mut drawn: Vec<f64> = blocks
-                .iter()
-                .map(|blocks| sums.powers(blocks).cc_max(n_repeats))
-                .collect();
-            drawn.sort_unstable_by(f64::total_cmp);
-            let centre = quantile(&drawn, 0.5);
-            let tail = (1.0 - level) / 2.0;
-            let end = |p| (estimate + quantile(&drawn, p) - centre).clamp(0.0, 1.0);
-            (end(tail), end(1.0 - tail))
-        })
+        .map(|&voxel| Spread::new(voxel).f_ratio(&draws))
         .collect();
-    let (low, high): (Vec<f64>, Vec<f64>) = ends.into_iter().unzip();
-    Ok(CeilingInterval {
-        low: low.into(),
-        high: high.into(),
+    let both = |f: &dyn Fn(f64) -> f64| {
+        let ends = ratios.iter().map(|&(low, high)| (f(low), f(high)));
+        Intervals::from_ends(ends.collect())
+    };
+    Ok(CeilingIntervals {
+        cc_max: both(&|f| (1.0 - f.recip()).max(0.0).sqrt()),
+        // The last: f is infinite without noise.
+        explainable_variance: both(&|f| 1.0 - n / (f - 1.0 + n)),
     })
 }
 
-/// First TRs of the blocks of each draw.
-fn draws(n_trs: usize, block_len: usize, n_boots: usize, seed: u64) -> Vec<Vec<usize>> {
-    let mut rng = ChaCha8Rng::seed_from_u64(seed);
-    let n_blocks = n_trs / block_len;
-    (0..n_boots)
-        .map(|_| (0..n_blocks).map(|_| rng.random_range(0..n_trs)).collect())
-        .collect()
+/// Two-sided intervals of `CCnorm` and SPE of a prediction `[n_trs, n_voxels]` against repeats
+/// `[n_repeats, n_trs, n_voxels]`.
+///
+/// # Errors
+/// As [`ceiling_intervals`]; arrays that do not match.
+pub fn alignment_intervals(
+    prediction: ArrayView2<'_, f32>,
+    repeats: ArrayView3<'_, f32>,
+    bootstrap: &BlockBootstrap,
+) -> Result<AlignmentIntervals> {
+    check_prediction(prediction, repeats)?;
+    let draws = bootstrap.draws(prediction.nrows())?;
+    let ends: Vec<[(f64, f64); 2]> = (0..prediction.ncols())
+        .into_par_iter()
+        .map(|voxel| {
+            let spread = Spread::new(repeats.index_axis(Axis(2), voxel));
+            let p: Vec<f64> = prediction.column(voxel).iter().map(|&p| p.into()).collect();
+            spread.alignment(&centred(p), &draws)
+        })
+        .collect();
+    let column = |i: usize| Intervals::from_ends(ends.iter().map(|ends| ends[i]).collect());
+    Ok(AlignmentIntervals {
+        cc_norm: column(0),
+        signal_power_explained: column(1),
+    })
 }
 
-/// Value at part `p` of sorted values, between neighbours in proportion.
-pub(crate) fn quantile(sorted: &[f64], p: f64) -> f64 {
-    let place = p * (sorted.len() - 1) as f64;
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "0 to the length"
-    )]
-    let below = place.floor() as usize;
-    let above = (below + 1).min(sorted.len() - 1);
-    sorted[below] + (sorted[above] - sorted[below]) * (place - below as f64)
+/// One voxel, TR by TR.
+struct Spread {
+    n_repeats: f64,
+    /// Mean over repeats, about its mean over TRs.
+    mean: Vec<f64>,
+    /// Variance over repeats (ddof 1), each repeat about its own mean over TRs: its mean over TRs is the
+    /// noise power.
+    within: Vec<f64>,
 }
 
-/// Sums over the circular block that begins at each TR, of the repeats and of their mean.
-struct BlockSums {
-    block_len: usize,
-    /// By series (repeats, then the mean): sum and sum of squares of each block.
-    series: Vec<Vec<(f64, f64)>>,
-}
-
-impl BlockSums {
-    /// `voxel`: `[n_repeats, n_trs]`. Each series is centred first, so that squares do not cancel.
-    fn new(voxel: ArrayView2<'_, f32>, block_len: usize) -> Self {
-        let wide = |row: ndarray::ArrayView1<'_, f32>| row.iter().map(|&x| f64::from(x)).collect();
-        let mut series: Vec<Vec<f64>> = voxel.rows().into_iter().map(wide).collect();
-        series.push(super::mean_of_repeats(voxel));
-        let of_series = |values: Vec<f64>| {
-            let mean = values.iter().sum::<f64>() / values.len() as f64;
-            let centred: Vec<f64> = values.iter().map(|x| x - mean).collect();
-            let block = |start| {
-                let of_block = (start..start + block_len).map(|t| centred[t % centred.len()]);
-                of_block.fold((0.0, 0.0), |(sum, squares), x| (sum + x, squares + x * x))
-            };
-            (0..centred.len()).map(block).collect()
-        };
+impl Spread {
+    fn new(voxel: ArrayView2<'_, f32>) -> Self {
+        let n_repeats = voxel.nrows() as f64;
+        let mean = centred(mean_of_repeats(voxel));
+        let mut within = vec![0.0; mean.len()];
+        for repeat in voxel.rows() {
+            let repeat = centred(repeat.iter().map(|&x| x.into()).collect());
+            for ((within, x), mean) in within.iter_mut().zip(repeat).zip(&mean) {
+                *within += (x - mean).powi(2) / (n_repeats - 1.0);
+            }
+        }
         Self {
-            block_len,
-            series: series.into_iter().map(of_series).collect(),
+            n_repeats,
+            mean,
+            within,
         }
     }
 
-    fn powers(&self, blocks: &[usize]) -> Powers {
-        let n = (blocks.len() * self.block_len) as f64;
-        let variances = self.series.iter().map(|sums| {
-            let drawn = blocks.iter().map(|&start| sums[start]);
-            let (sum, squares) = drawn.fold((0.0, 0.0), |(a, b), (x, y)| (a + x, b + y));
-            (squares - sum * sum / n) / (n - 1.0)
-        });
-        let mut variances: Vec<f64> = variances.collect();
-        let of_mean = variances.pop().unwrap_or_default();
-        Powers {
-            of_mean,
-            total: variances.iter().sum::<f64>() / variances.len() as f64,
-        }
+    /// Variance over TRs of the mean of the repeats, and noise power.
+    fn powers(&self) -> (f64, f64) {
+        let n = self.mean.len() as f64;
+        let squares = self.mean.iter().map(|m| m * m);
+        (
+            squares.sum::<f64>() / n,
+            self.within.iter().sum::<f64>() / n,
+        )
     }
+
+    /// Ends of the interval of F; 1 for a constant voxel, infinite without noise.
+    fn f_ratio(&self, draws: &Draws) -> (f64, f64) {
+        let (of_mean, noise) = self.powers();
+        if noise <= 0.0 {
+            let f = if of_mean > 0.0 { f64::INFINITY } else { 1.0 };
+            return (f, f);
+        }
+        if of_mean <= 0.0 {
+            return (0.0, 0.0);
+        }
+        let rows = self.mean.iter().zip(&self.within);
+        let series: Vec<f64> = rows.map(|(m, d)| m * m / of_mean - d / noise).collect();
+        let factor = draws.margin_of_mean(&series).exp();
+        let f = self.n_repeats * of_mean / noise;
+        (f / factor, f * factor)
+    }
+
+    /// Ends of the intervals of `CCnorm` and SPE; `p`: a prediction about its mean.
+    fn alignment(&self, p: &[f64], draws: &Draws) -> [(f64, f64); 2] {
+        let (of_mean, noise) = self.powers();
+        let signal = of_mean - noise / self.n_repeats;
+        if signal <= 0.0 {
+            return [(f64::NAN, f64::NAN); 2];
+        }
+        let n = p.len() as f64;
+        let power = p.iter().map(|p| p * p).sum::<f64>() / n;
+        let covariance = p.iter().zip(&self.mean).map(|(p, m)| p * m).sum::<f64>() / n;
+        // A prediction that does not vary correlates with nothing.
+        let inverse = |x: f64| if x > 0.0 { x.recip() } else { 0.0 };
+        let scale = inverse((power * signal).sqrt());
+        let cc_norm = covariance * scale;
+        let spe = (2.0 * covariance - power) / signal;
+        let rows = self.mean.iter().zip(&self.within).zip(p);
+        let of_trs = rows.map(|((m, d), p)| {
+            let signal_here = (m * m - d / self.n_repeats) / signal;
+            let squares = p * p * inverse(power);
+            (
+                p * m * scale - cc_norm / 2.0 * (squares + signal_here),
+                (2.0 * p * m - p * p) / signal - spe * signal_here,
+            )
+        });
+        let (cc_norms, spes): (Vec<f64>, Vec<f64>) = of_trs.unzip();
+        let about = |x: f64, series: &[f64]| {
+            let margin = draws.margin_of_mean(series);
+            (x - margin, x + margin)
+        };
+        [about(cc_norm, &cc_norms), about(spe, &spes)]
+    }
+}
+
+fn centred(values: Vec<f64>) -> Vec<f64> {
+    let values = Array1::from(values);
+    let mean = values.mean().unwrap_or(0.0);
+    (values - mean).to_vec()
 }

@@ -14,10 +14,10 @@ mod split_half;
 use ndarray::{Array1, ArrayView1, ArrayView2, ArrayView3, Axis};
 
 pub use self::{
-    interval::{CeilingInterval, ceiling_interval},
+    interval::{AlignmentIntervals, CeilingIntervals, alignment_intervals, ceiling_intervals},
     normalized::{LowCeiling, NormalizedMean, normalized_alignment, normalized_mean},
     residual::{low_level_impact, residual_ridge, residuals},
-    split_half::split_half,
+    split_half::{split_half, split_half_interval},
 };
 use crate::{EncodingError, Result, check};
 

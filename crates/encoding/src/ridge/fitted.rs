@@ -316,3 +316,20 @@ impl<D: Data<Elem = f32>> linfa::traits::PredictInplace<ArrayBase<D, Ix2>, Array
         Array2::zeros((x.nrows(), Self::n_voxels(self)).f())
     }
 }
+
+impl<D: Data<Elem = f32>> linfa::traits::PredictInplace<ArrayBase<D, Ix2>, Array1<f32>>
+    for FittedRidge
+{
+    /// # Panics
+    /// If [`FittedRidge::predict`] errs on `x`, if the fit has more than one response or `y` another
+    /// length than `x`: linfa's trait has no errors.
+    fn predict_inplace(&self, x: &ArrayBase<D, Ix2>, y: &mut Array1<f32>) {
+        let predictions = Self::predict(self, x.view()).expect("x must suit the fit");
+        assert_eq!(predictions.ncols(), 1, "a vector holds one response");
+        y.assign(&predictions.column(0));
+    }
+
+    fn default_target(&self, x: &ArrayBase<D, Ix2>) -> Array1<f32> {
+        Array1::zeros(x.nrows())
+    }
+}

@@ -25,7 +25,7 @@ mod tile;
 use std::ops::ControlFlow;
 
 use linfa::{ParamGuard, dataset::DatasetBase, traits::Fit};
-use ndarray::{ArrayBase, ArrayView2, Data, Ix2};
+use ndarray::{ArrayBase, ArrayView2, Axis, Data, Ix1, Ix2};
 use tracing::instrument;
 
 pub use self::{
@@ -246,5 +246,20 @@ impl<D: Data<Elem = f32>, D2: Data<Elem = f32>>
     ) -> Result<FittedRidge> {
         let x = DesignMatrix::from(dataset.records.to_owned());
         EncodingModel::fit(self, &x, dataset.targets.view())
+    }
+}
+
+/// One response as a vector.
+impl<D: Data<Elem = f32>, D2: Data<Elem = f32>>
+    Fit<ArrayBase<D, Ix2>, ArrayBase<D2, Ix1>, EncodingError> for RidgeValidParams
+{
+    type Object = FittedRidge;
+
+    fn fit(
+        &self,
+        dataset: &DatasetBase<ArrayBase<D, Ix2>, ArrayBase<D2, Ix1>>,
+    ) -> Result<FittedRidge> {
+        let x = DesignMatrix::from(dataset.records.to_owned());
+        EncodingModel::fit(self, &x, dataset.targets.view().insert_axis(Axis(1)))
     }
 }

@@ -145,6 +145,14 @@ impl Settings<'_> {
     }
 }
 
+impl<T: Real> Whole<T> {
+    /// Largest rank that `n_rows` of its rows can have.
+    fn rank(&self, n_rows: usize) -> usize {
+        let free = n_rows - usize::from(self.x_means.is_some());
+        free.min(self.x.n_columns())
+    }
+}
+
 /// Folds and, last, all rows; as many at a time as there are threads, so that progress can be told.
 fn decompose<T: Real>(
     whole: &Whole<T>,
@@ -163,7 +171,7 @@ fn decompose<T: Real>(
                 Some(rows) if job < rows.n_folds() => {
                     fold(whole, gram, rows, job, settings).map(Job::Fold)
                 }
-                _ => Basis::new(gram).map(Job::Whole),
+                _ => Basis::new(gram, whole.rank(whole.x.n_rows())).map(Job::Whole),
             })
             .collect::<Option<_>>()
             .ok_or(match T::PRECISION {
@@ -192,8 +200,15 @@ enum Job<T> {
 }
 
 impl<T: Real> Basis<T> {
-    fn new(gram: MatRef<'_, T>) -> Option<Self> {
-        let (vectors, values) = eigh(gram)?;
+    /// `rank`: what the matrix cannot exceed, for its shape. Eigenvalues beyond it are 0 but for rounding,
+    /// which tiny penalties would blow up; so are their vectors' products with data, but for rounding.
+    fn new(gram: MatRef<'_, T>, rank: usize) -> Option<Self> {
+        let (mut vectors, mut values) = eigh(gram)?;
+        for (j, value) in values.iter_mut().rev().enumerate().skip(rank) {
+            *value = 0.0;
+            let column = gram.ncols() - 1 - j;
+            vectors.col_as_slice_mut(column).fill(T::zero());
+        }
         let epsilon: f64 = T::epsilon().into();
         let largest = values.last().copied().unwrap_or(0.0);
         Some(Self {
@@ -225,13 +240,14 @@ fn fold<T: Real>(
 ) -> Option<Fold<T>> {
     let validation = folds.validation(fold).to_vec();
     let training = folds.training(fold);
+    let rank = whole.rank(training.len());
     let (x, shift, basis, projected) = if whole.primal {
         let x = whole.x.subset(&validation);
         let shift = match &x {
             Features::Matrix(x) if settings.intercept => training_means(x, training.len()),
             _ => Vec::new(),
         };
-        let basis = primal(gram, &x, &shift, training.len())?;
+        let basis = primal(gram, &x, &shift, training.len(), rank)?;
         let projected = match &x {
             Features::Matrix(x) if settings.intercept => {
                 let rows: Vec<usize> = (0..x.nrows()).collect();
@@ -242,7 +258,7 @@ fn fold<T: Real>(
         };
         (Some(x), shift, basis, projected)
     } else {
-        let (basis, projected) = dual(gram, &validation, &training, settings.intercept)?;
+        let (basis, projected) = dual(gram, &validation, &training, settings.intercept, rank)?;
         (None, Vec::new(), basis, projected)
     };
     Some(Fold {
@@ -272,10 +288,11 @@ fn primal<T: Real>(
     validation: &Features<T>,
     shift: &[T],
     n_training: usize,
+    rank: usize,
 ) -> Option<Basis<T>> {
     let mut training = gram - validation.gram();
     subtract_means(&mut training, shift, shift, n_training);
-    Basis::new(training.as_ref())
+    Basis::new(training.as_ref(), rank)
 }
 
 /// `product -= n left right'`, what centring `n` rows on their means takes off their product;
@@ -295,6 +312,7 @@ fn dual<T: Real>(
     validation: &[usize],
     training: &[usize],
     intercept: bool,
+    rank: usize,
 ) -> Option<(Basis<T>, Mat<T>)> {
     let pick = |rows: &[usize]| {
         Mat::from_fn(rows.len(), training.len(), |i, j| {
@@ -309,7 +327,7 @@ fn dual<T: Real>(
         centre(&mut train, &means, &means, mean);
         centre(&mut cross, &cross_means, &means, mean);
     }
-    let basis = Basis::new(train.as_ref())?;
+    let basis = Basis::new(train.as_ref(), rank)?;
     let projected = product(cross.as_ref(), basis.vectors.as_ref());
     Some((basis, projected))
 }

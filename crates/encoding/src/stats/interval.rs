@@ -41,6 +41,17 @@ pub struct Intervals {
     pub high: Array1<f64>,
 }
 
+impl Intervals {
+    /// From low and high end of each voxel.
+    pub(crate) fn from_ends(ends: Vec<(f64, f64)>) -> Self {
+        let (low, high): (Vec<f64>, Vec<f64>) = ends.into_iter().unzip();
+        Self {
+            low: low.into(),
+            high: high.into(),
+        }
+    }
+}
+
 /// Interval of each voxel's correlation, `y` and `prediction` `[n_trs, n_voxels]`. Draws are the same for
 /// all voxels. A constant column has correlation 0 and an interval without width.
 ///
@@ -53,7 +64,7 @@ pub fn correlation_interval(
     bootstrap: &BlockBootstrap,
 ) -> Result<Intervals> {
     check_pair(["y", "prediction"], y, prediction)?;
-    let (draws, margin) = bootstrap.draws(y.nrows())?;
+    let draws = bootstrap.draws(y.nrows())?;
     let ends: Vec<(f64, f64)> = (0..y.ncols())
         .into_par_iter()
         .map(|voxel| {
@@ -63,16 +74,13 @@ pub fn correlation_interval(
                 bootstrap.block_len,
             );
             let z = atanh(series.r);
-            let spread: Vec<f64> = draws.iter().map(|draw| atanh(series.drawn(draw))).collect();
-            let half = margin * standard_deviation(&spread);
+            let of_draw = |starts: &Vec<usize>| atanh(series.drawn(starts));
+            let spread: Vec<f64> = draws.starts.iter().map(of_draw).collect();
+            let half = draws.margin * standard_deviation(&spread);
             ((z - half).tanh(), (z + half).tanh())
         })
         .collect();
-    let (low, high): (Vec<f64>, Vec<f64>) = ends.into_iter().unzip();
-    Ok(Intervals {
-        low: low.into(),
-        high: high.into(),
-    })
+    Ok(Intervals::from_ends(ends))
 }
 
 /// Interval of the mean correlation over all voxels given (a region): low and high end; that of
@@ -96,27 +104,8 @@ pub fn mean_correlation_interval(
 }
 
 impl BlockBootstrap {
-    /// Margin of an interval of the mean of `series`, one value per TR.
-    pub(super) fn margin_of_mean(&self, series: &[f64]) -> Result<f64> {
-        let (draws, margin) = self.draws(series.len())?;
-        let mean = series.iter().sum::<f64>() / series.len() as f64;
-        let block = |start| {
-            let of_block = (start..start + self.block_len).map(|t| series[t % series.len()] - mean);
-            of_block.sum::<f64>()
-        };
-        let sums: Vec<f64> = (0..series.len()).map(block).collect();
-        let of_draw = |starts: &Vec<usize>| {
-            let sum: f64 = starts.iter().map(|&start| sums[start]).sum();
-            sum / (starts.len() * self.block_len) as f64
-        };
-        let means: Vec<f64> = draws.iter().map(of_draw).collect();
-        // A mean over B drawn blocks varies less than one over B new ones: their own mean is 0.
-        let blocks = (series.len() / self.block_len) as f64;
-        Ok(margin * standard_deviation(&means) * (blocks / (blocks - 1.0)).sqrt())
-    }
-
-    /// First TRs of the blocks of each draw, and the margin in standard errors.
-    pub(super) fn draws(&self, n_trs: usize) -> Result<(Vec<Vec<usize>>, f64)> {
+    /// Draws of blocks out of `n_trs` TRs.
+    pub(crate) fn draws(&self, n_trs: usize) -> Result<Draws> {
         let Self {
             block_len,
             n_boots,
@@ -135,10 +124,44 @@ impl BlockBootstrap {
         let n_blocks = n_trs / block_len;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let draw = |_| (0..n_blocks).map(|_| rng.random_range(0..n_trs)).collect();
-        let draws = (0..n_boots).map(draw).collect();
+        let starts = (0..n_boots).map(draw).collect();
         let student = StudentsT::new(0.0, 1.0, (n_blocks - 1) as f64);
         let student = student.map_err(|_| EncodingError::Blocks { block_len, n_trs })?;
-        Ok((draws, student.inverse_cdf(f64::midpoint(1.0, level))))
+        Ok(Draws {
+            starts,
+            block_len,
+            margin: student.inverse_cdf(f64::midpoint(1.0, level)),
+        })
+    }
+}
+
+/// Blocks drawn, the same for all voxels.
+pub(crate) struct Draws {
+    /// First TRs of the blocks of each draw.
+    starts: Vec<Vec<usize>>,
+    block_len: usize,
+    /// Of an interval, in standard errors.
+    margin: f64,
+}
+
+impl Draws {
+    /// Margin of an interval of the mean of `series`, one value per TR.
+    pub(crate) fn margin_of_mean(&self, series: &[f64]) -> f64 {
+        let n = series.len();
+        let mean = series.iter().sum::<f64>() / n as f64;
+        let block = |start| {
+            let of_block = (start..start + self.block_len).map(|t| series[t % n] - mean);
+            of_block.sum::<f64>()
+        };
+        let sums: Vec<f64> = (0..n).map(block).collect();
+        let of_draw = |starts: &Vec<usize>| {
+            let sum: f64 = starts.iter().map(|&start| sums[start]).sum();
+            sum / (starts.len() * self.block_len) as f64
+        };
+        let means: Vec<f64> = self.starts.iter().map(of_draw).collect();
+        // The blocks at hand vary about their own mean, by less than about the true one.
+        let blocks = (n / self.block_len) as f64;
+        self.margin * standard_deviation(&means) * (blocks / (blocks - 1.0)).sqrt()
     }
 }
 

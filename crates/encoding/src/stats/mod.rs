@@ -18,6 +18,7 @@ mod paired;
 mod region;
 mod wilcoxon;
 
+pub(crate) use self::interval::Draws;
 pub use self::{
     blocks::suggest_block_length,
     fdr::{benjamini_hochberg, benjamini_yekutieli},

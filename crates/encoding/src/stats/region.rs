@@ -14,7 +14,7 @@ use ndarray::{Array1, ArrayView1, ArrayView2};
 use rayon::prelude::*;
 
 use super::{
-    BlockBootstrap, CorrelationNull, CorrelationTest,
+    BlockBootstrap, CorrelationNull, CorrelationTest, Draws,
     lanes::{Correlated, LANES},
     null::SLACK,
     p_value,
@@ -225,9 +225,13 @@ impl RegionStatistics {
         if self.given != self.n_voxels {
             return Err(self.out_of_turn(self.given..self.given));
         }
-        let bootstrap = self.bootstrap.as_ref();
+        let n_trs = self.null.n_rows();
+        let draws = self.bootstrap.map(|bootstrap| bootstrap.draws(n_trs));
+        let draws = draws.transpose()?;
         let regions = self.regions.iter();
-        regions.map(|(_, sums)| sums.finish(bootstrap)).collect()
+        Ok(regions
+            .map(|(_, sums)| sums.finish(draws.as_ref()))
+            .collect())
     }
 
     fn out_of_turn(&self, found: Range<usize>) -> EncodingError {
@@ -305,21 +309,23 @@ impl RegionSums {
         ]
     }
 
-    fn finish(&self, bootstrap: Option<&BlockBootstrap>) -> Result<RegionStatistic> {
+    fn finish(&self, draws: Option<&Draws>) -> RegionStatistic {
         let n = self.n_voxels as f64;
         let contributions: Vec<f64> = self.contributions.iter().map(|sum| sum / n).collect();
         let known = self.n_voxels > 0;
-        let margin = bootstrap.filter(|_| known);
-        let margin = margin.map(|bootstrap| bootstrap.margin_of_mean(&contributions));
-        let p = (known && !self.null.is_empty()).then(|| self.p_values());
         let mean_r = self.mean_r();
-        Ok(RegionStatistic {
+        let interval = draws.filter(|_| known).map(|draws| {
+            let margin = draws.margin_of_mean(&contributions);
+            (mean_r - margin, mean_r + margin)
+        });
+        let p = (known && !self.null.is_empty()).then(|| self.p_values());
+        RegionStatistic {
             n_voxels: self.n_voxels,
             mean_r,
-            interval: margin.transpose()?.map(|m| (mean_r - m, mean_r + m)),
+            interval,
             p_greater: p.map(|[greater, _]| greater),
             p_two_sided: p.map(|[_, two_sided]| two_sided),
             contributions: contributions.into(),
-        })
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Tests and intervals against SciPy and NumPy, and their levels on simulated noise.
+//! Tests and intervals against `SciPy` and `NumPy`, and their levels on simulated noise.
 
 use braintune_encoding::{
     BlockBootstrap, BlockSignFlips, CorrelationNull, EncodingError, NullScheme, benjamini_hochberg,
@@ -253,7 +253,6 @@ fn orders_stay_within_stories_and_keep_neighbours() {
 
 #[test]
 fn what_cannot_be_tested_is_refused() {
-    let (y, p) = (normal(40, 3, 41), normal(40, 3, 42));
     let scheme = NullScheme::BlockPermutation { block_len: 5 };
     for (stories, scheme) in [
         (&[40][..], NullScheme::BlockPermutation { block_len: 21 }),
@@ -282,6 +281,12 @@ fn what_cannot_be_tested_is_refused() {
             Err(EncodingError::Order { permutation: 1, .. })
         ));
     }
+}
+
+#[test]
+fn arrays_that_cannot_be_tested_are_refused() {
+    let (y, p) = (normal(40, 3, 41), normal(40, 3, 42));
+    let scheme = NullScheme::BlockPermutation { block_len: 5 };
     let mut null = CorrelationNull::new(&[41], scheme, 9, 0).unwrap();
     assert!(matches!(
         null.test(y.view(), p.view()),
@@ -308,6 +313,11 @@ fn what_cannot_be_tested_is_refused() {
             ..
         })
     ));
+}
+
+#[test]
+fn blocks_and_draws_that_do_not_fit_are_refused() {
+    let (y, p) = (normal(40, 3, 41), normal(40, 3, 42));
     let bootstrap = BlockBootstrap {
         block_len: 5,
         n_boots: 10,
