@@ -198,7 +198,7 @@ impl<'a> Pass<'a> {
     ) -> Result<()> {
         let story = &self.responses.stories[place];
         let stored = self.responses.stored(story, voxels)?;
-        let r = pearson_r(stored.view(), mean_of(repeats).view())?;
+        let r = pearson_r(stored.view(), mean_of(repeats)?.view())?;
         // 0 is what a constant voxel has.
         self.n_unlike[place] += r.iter().filter(|&&r| r != 0.0 && r < SAME).count();
         Ok(())

@@ -6,9 +6,9 @@
 use std::error::Error;
 use std::ops::Range;
 
-use braintune_encoding::ResponseSource;
+use braintune_encoding::{ResponseSource, mean_of_repeats, stack_repeats};
 use braintune_fmri::{Responses, StoryDataset};
-use ndarray::{Array2, Axis, Zip, concatenate, s};
+use ndarray::{Array2, Axis, concatenate, s};
 
 use super::inputs::StoryInput;
 use crate::error::Result;
@@ -54,7 +54,7 @@ impl StackedResponses<'_> {
             let part = start..voxels.end.min(start + REPEATED_VOXELS);
             let place = part.start - voxels.start..part.end - voxels.start;
             mean.slice_mut(s![.., place])
-                .assign(&mean_of(&self.repeats(story, part)?));
+                .assign(&mean_of(&self.repeats(story, part)?)?);
         }
         Ok(mean)
     }
@@ -65,17 +65,10 @@ fn kept(responses: &Responses, story: &StoryInput) -> Result<Array2<f32>> {
     Ok(rows.nan_to_zero().into_bold())
 }
 
-/// Mean of hearings, each `[n_trs, n_voxels]`; sums in f64.
-pub(super) fn mean_of(repeats: &[Array2<f32>]) -> Array2<f32> {
-    let mut sum = Array2::<f64>::zeros(repeats.first().map_or((0, 0), Array2::dim));
-    for repeat in repeats {
-        Zip::from(&mut sum)
-            .and(repeat)
-            .for_each(|sum, &x| *sum += f64::from(x));
-    }
-    let n = repeats.len() as f64;
-    #[expect(clippy::cast_possible_truncation, reason = "responses are f32")]
-    sum.mapv(|sum| (sum / n) as f32)
+/// Mean of hearings, each `[n_trs, n_voxels]`.
+pub(super) fn mean_of(repeats: &[Array2<f32>]) -> Result<Array2<f32>> {
+    let views: Vec<_> = repeats.iter().map(Array2::view).collect();
+    Ok(mean_of_repeats(stack_repeats(&views)?.view()))
 }
 
 impl ResponseSource for StackedResponses<'_> {

@@ -101,7 +101,9 @@ impl FromStr for AlphaPer {
         match text {
             "voxel" => Ok(Self::Voxel),
             "all" => Ok(Self::All),
-            file if file.ends_with(".npy") => Ok(Self::Group(file.into())),
+            file if Path::new(file).extension().is_some_and(|e| e == "npy") => {
+                Ok(Self::Group(file.into()))
+            }
             _ => Err("expected voxel, all, or a .npy file of one integer per voxel".to_owned()),
         }
     }
