@@ -92,6 +92,7 @@ fn single_repeats_are_scored_one_by_one() {
     for (score, name) in [
         (TestScore::PearsonR, "r_single"),
         (TestScore::R2, "r2_single"),
+        (TestScore::SignedSqrtR2, "signed_single"),
     ] {
         let ours = score
             .score_single_repeats(repeats.view(), prediction.view())
@@ -104,6 +105,18 @@ fn single_repeats_are_scored_one_by_one() {
                 difference < 1e-6 * (1.0 + expected.abs()),
                 "{name} {ours} {expected}"
             );
+        }
+    }
+    // The mean of the repeats, which is f32 here; the voxel at 1000 keeps fewer digits.
+    let mean = mean_of_repeats(repeats.view());
+    for (score, name) in [
+        (TestScore::SignedSqrtR2, "signed_mean"),
+        (TestScore::R2, "r2_mean"),
+    ] {
+        let ours = score.score(mean.view(), prediction.view()).unwrap();
+        for (ours, expected) in ours.iter().zip(&vector(name)) {
+            let difference = (f64::from(*ours) - expected).abs();
+            assert!(difference < 1e-4 * (1.0 + expected.abs()), "{name}");
         }
     }
     let none = Array3::zeros((0, 60, 6));
@@ -336,6 +349,20 @@ fn what_has_no_ceiling_is_refused() {
             ..
         })
     ));
+}
+
+#[test]
+fn alignment_is_that_of_numpy_with_and_without_the_authors_zeros() {
+    let [r, ceiling] = ["r", "cc_max"].map(|name| vector(name).mapv(|x| x as f32));
+    let all: Vec<usize> = (0..6).collect();
+    let align = |low| normalized_alignment(r.view(), ceiling.view(), 0.4, low).unwrap();
+    let (a, zeros) = (align(LowCeiling::Exclude), align(LowCeiling::Zero));
+    // r and ceilings are f32 here.
+    assert!(differ(a.view(), vector("aligned").view()) < 1e-6);
+    for (aligned, name) in [(a, "aligned_mean"), (zeros, "aligned_zeros_mean")] {
+        let mean = normalized_mean(aligned.view(), &all).unwrap().mean.unwrap();
+        assert!((mean - vector(name)[0]).abs() < 1e-6, "{name}");
+    }
 }
 
 #[test]

@@ -86,6 +86,32 @@ fn permutation_p_values_are_those_of_numpy_on_the_same_orders() {
 }
 
 #[test]
+fn paired_p_values_are_those_of_all_signs() {
+    let [y, first, second] = ["y", "prediction", "second"].map(matrix);
+    let flips = BlockSignFlips {
+        block_len: 10,
+        n_flips: 200_000,
+        seed: 1,
+    };
+    let [y, first, second] = [&y, &first, &second].map(Array2::view);
+    let test = paired_test(y, first, second, &flips).unwrap();
+    assert_same(&test.difference, &vector("difference"), "difference");
+    let mean = paired_test_of_mean(y, first, second, &flips).unwrap();
+    let exact = FIXTURE.get("paired").into_dimensionality::<Ix2>().unwrap();
+    let exact_mean = vector("paired_mean");
+    for (ours, theirs) in [
+        (&test.p_greater, exact.row(0).to_owned()),
+        (&test.p_two_sided, exact.row(1).to_owned()),
+        (&mean.p_greater, array![exact_mean[0]]),
+        (&mean.p_two_sided, array![exact_mean[1]]),
+    ] {
+        // Four standard errors of 200,000 draws.
+        let difference = (ours - &theirs).mapv(f64::abs);
+        assert!(difference.iter().all(|&d| d < 0.0045), "{difference}");
+    }
+}
+
+#[test]
 fn signed_ranks_are_those_of_scipy() {
     for name in ["some", "tied", "many"] {
         let test = wilcoxon_signed_rank(&vector(name).to_vec()).unwrap();
