@@ -66,6 +66,16 @@ pub fn read_labels(path: &Path) -> Result<Vec<i64>> {
     ))
 }
 
+/// Validation rows of folds, from JSON `[[row, …], …]`, rows counted from 0.
+///
+/// # Errors
+/// The file cannot be read or is no such list.
+pub fn read_folds(path: &Path) -> Result<Vec<Vec<usize>>> {
+    let text = std::fs::read_to_string(path).map_err(io_error("read", path))?;
+    let expected = "expected the validation rows of each fold, [[row, …], …], counted from 0";
+    serde_json::from_str(&text).map_err(|e| file_error(path, format!("{expected}: {e}")))
+}
+
 fn vector(path: &Path, labels: Array<i64, IxDyn>) -> Result<Vec<i64>> {
     let shape = labels.shape().to_vec();
     match shape.len() {
@@ -122,8 +132,9 @@ fn try_read<T: ReadableElement>(path: &Path) -> Result<Option<Array<T, IxDyn>>> 
     }
 }
 
-/// A header must not ask for more values than the file has bytes: the reader makes room first.
-fn check_size(path: &Path, file: &mut File) -> Result<()> {
+/// A header must not ask for more values than the file has bytes: readers make room first, and some
+/// multiply the sizes without looking.
+pub(crate) fn check_size(path: &Path, file: &mut File) -> Result<()> {
     let mut start = Vec::new();
     Read::by_ref(file)
         .take(4096)
@@ -131,22 +142,24 @@ fn check_size(path: &Path, file: &mut File) -> Result<()> {
         .and_then(|_| file.rewind())
         .map_err(io_error("read", path))?;
     let n_bytes = file.metadata().map_err(io_error("read", path))?.len();
-    let header = String::from_utf8_lossy(&start);
-    let shape = header
-        .split_once("'shape'")
-        .and_then(|(_, rest)| rest.split_once('(')?.1.split_once(')'));
-    let Some((shape, _)) = shape else {
-        return Ok(()); // no header that the reader would follow
+    let header = String::from_utf8_lossy(&start).replace('"', "'");
+    let shapes = header.split("'shape'").skip(1);
+    let mut shapes =
+        shapes.filter_map(|rest| rest.split_once(['(', '['])?.1.split_once([')', ']']));
+    // An empty side makes an array of nothing, but the other sides are multiplied all the same.
+    let n_values = |shape: &str| {
+        let sizes = shape.split(',').map(str::trim).filter(|n| !n.is_empty());
+        sizes.fold(1.0_f64, |n, size| {
+            n * size.parse().unwrap_or(1.0_f64).max(1.0)
+        })
     };
-    let sizes = shape.split(',').map(str::trim).filter(|n| !n.is_empty());
-    let n_values = sizes.fold(1.0, |n, size| n * size.parse().unwrap_or(0.0));
-    if n_values > n_bytes as f64 {
-        return Err(file_error(
+    match shapes.find(|(shape, _)| n_values(shape) > n_bytes as f64) {
+        None => Ok(()),
+        Some((shape, _)) => Err(file_error(
             path,
             format!("is truncated or damaged: {n_bytes} bytes, its header says shape ({shape})"),
-        ));
+        )),
     }
-    Ok(())
 }
 
 /// Writes a file under a temporary name and renames.

@@ -27,7 +27,8 @@ pub struct Demo {
 }
 
 /// Simulates a participant into `out/dataset`, writes a random-weight Whisper encoder into
-/// `out/model` and runs the main job into `out/results`.
+/// `out/model` and runs the main job into `out/results`. Noise ceilings come from the repeats of the
+/// test story, as they would for a real participant.
 ///
 /// # Errors
 /// What the file system says; being stopped.
@@ -55,7 +56,6 @@ pub fn run(
     let config = EncodeConfig {
         train_stories: Some(participant.train_stories().to_vec()),
         alphas: "logspace:-1:4:16".parse()?,
-        noise_ceiling: Some(participant.noise_ceiling().to_owned()),
         regions: Regions::read(&participant.rois_path())?,
         seed,
         ..EncodeConfig::new(participant.subject(), test)?

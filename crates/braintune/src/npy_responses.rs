@@ -1,28 +1,77 @@
 //! Responses in a `.npy` file, read voxel range by voxel range.
 //!
-//! `[n_samples, n_voxels]`, f32 or f64 in either order: a range of columns is read row by row (C
-//! order) or in one piece (Fortran order), and memory holds nothing else. Held by
-//! `tests/it/npy_responses.rs`.
+//! `[n_samples, n_voxels]`, f32 or f64, little or big endian, in either order: a range of columns
+//! is read row by row (C order) or in one piece (Fortran order), and memory holds the range and at
+//! most 1 MB of bytes beside it. Held by `tests/it/npy_responses.rs`.
 
 use std::error::Error;
 use std::fs::File;
-use std::io::{BufReader, Seek};
+use std::io::{BufReader, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use braintune_encoding::ResponseSource;
 use ndarray::{Array2, ShapeBuilder};
-use npyz::{Deserialize, NpyFile, NpyReader, Order};
+use npyz::{DType, Endianness, NpyFile, Order, TypeChar};
 
+use crate::arrays::check_size;
 use crate::error::{Result, file_error, io_error};
 
-/// A `.npy` file of responses.
+/// Bytes that are decoded at once; a multiple of every width.
+const BLOCK_BYTES: usize = 1 << 20;
+
+/// A `.npy` file of responses. Holds no handle: each read opens the file and closes it again.
 #[derive(Debug, Clone)]
 pub struct NpyResponses {
     path: PathBuf,
     n_samples: usize,
     n_voxels: usize,
-    is_double: bool,
+    is_fortran: bool,
+    decode: Decode,
+    /// Where the values begin, bytes.
+    start: u64,
+}
+
+/// How bytes become values.
+#[derive(Debug, Clone, Copy)]
+enum Decode {
+    F32Little,
+    F32Big,
+    F64Little,
+    F64Big,
+}
+
+impl Decode {
+    fn of(dtype: &DType) -> Option<Self> {
+        let DType::Plain(kind) = dtype else {
+            return None;
+        };
+        match (kind.type_char(), kind.size_field(), kind.endianness()) {
+            (TypeChar::Float, 4, Endianness::Little) => Some(Self::F32Little),
+            (TypeChar::Float, 4, Endianness::Big) => Some(Self::F32Big),
+            (TypeChar::Float, 8, Endianness::Little) => Some(Self::F64Little),
+            (TypeChar::Float, 8, Endianness::Big) => Some(Self::F64Big),
+            _ => None,
+        }
+    }
+
+    fn width(self) -> usize {
+        match self {
+            Self::F32Little | Self::F32Big => 4,
+            Self::F64Little | Self::F64Big => 8,
+        }
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "responses are f32")]
+    fn extend(self, values: &mut Vec<f32>, bytes: &[u8]) {
+        let (singles, doubles) = (bytes.as_chunks().0, bytes.as_chunks().0);
+        match self {
+            Self::F32Little => values.extend(singles.iter().map(|b| f32::from_le_bytes(*b))),
+            Self::F32Big => values.extend(singles.iter().map(|b| f32::from_be_bytes(*b))),
+            Self::F64Little => values.extend(doubles.iter().map(|b| f64::from_le_bytes(*b) as f32)),
+            Self::F64Big => values.extend(doubles.iter().map(|b| f64::from_be_bytes(*b) as f32)),
+        }
+    }
 }
 
 impl NpyResponses {
@@ -32,54 +81,43 @@ impl NpyResponses {
     /// The file cannot be read, is no `.npy` of floats, is neither a matrix nor a vector, or holds
     /// less than its header says.
     pub fn open(path: &Path) -> Result<Self> {
-        let file = open(path)?;
-        let size = |n: u64| {
-            usize::try_from(n).map_err(|_| file_error(path, format!("has a side of {n} values")))
-        };
-        let (n_samples, n_voxels) = match file.shape() {
-            [n] => (size(*n)?, 1),
-            [n, m] => (size(*n)?, size(*m)?),
-            shape => {
-                return Err(file_error(
-                    path,
-                    format!("has shape {shape:?}, expected [n_samples, n_voxels]"),
-                ));
-            }
-        };
-        let width = file.dtype().num_bytes().unwrap_or(0) as u64;
-        let expected = (n_samples as u64)
-            .checked_mul(n_voxels as u64)
-            .and_then(|n| n.checked_mul(width));
-        let (is_double, mut inner) = match file.try_data::<f32>() {
-            Ok(_) => (false, open(path)?.into_inner()),
-            Err(file) => match file.try_data::<f64>() {
-                Ok(_) => (true, open(path)?.into_inner()),
-                Err(file) => {
-                    let found = file.dtype().descr();
-                    return Err(file_error(
-                        path,
-                        format!("holds {found}, expected floats (f32 or f64)"),
-                    ));
-                }
-            },
-        };
+        let mut file = File::open(path).map_err(io_error("read", path))?;
+        check_size(path, &mut file)?; // first: the reader multiplies sizes without looking
+        let header = NpyFile::new(BufReader::new(file))
+            .map_err(|e| file_error(path, format!("is no readable .npy file: {e}")))?;
+        let (n_samples, n_voxels) = sides(path, header.shape())?;
+        let dtype = header.dtype();
+        let decode = Decode::of(&dtype).ok_or_else(|| {
+            let found = dtype.descr();
+            file_error(
+                path,
+                format!("holds {found}, expected floats ('<f4' or '<f8')"),
+            )
+        })?;
+        let is_fortran = header.order() == Order::Fortran;
+        let mut inner = header.into_inner();
         let start = inner.stream_position().map_err(io_error("read", path))?;
-        let length = inner.get_ref().metadata().map_err(io_error("read", path))?;
-        match expected.and_then(|bytes| bytes.checked_add(start)) {
-            Some(expected) if expected <= length.len() => Ok(Self {
-                path: path.to_path_buf(),
-                n_samples,
-                n_voxels,
-                is_double,
-            }),
-            _ => Err(file_error(
+        let metadata = inner.get_ref().metadata().map_err(io_error("read", path))?;
+        let n_bytes = (n_samples as u64)
+            .checked_mul(n_voxels as u64)
+            .and_then(|n| n.checked_mul(decode.width() as u64)?.checked_add(start));
+        if n_bytes.is_none_or(|n_bytes| n_bytes > metadata.len()) {
+            let got = metadata.len();
+            return Err(file_error(
                 path,
                 format!(
-                    "is truncated or damaged: {} bytes, its header says shape [{n_samples}, {n_voxels}]",
-                    length.len()
+                    "is truncated or damaged: {got} bytes, its header says shape [{n_samples}, {n_voxels}]"
                 ),
-            )),
+            ));
         }
+        Ok(Self {
+            path: path.to_path_buf(),
+            n_samples,
+            n_voxels,
+            is_fortran,
+            decode,
+            start,
+        })
     }
 
     /// The file.
@@ -88,38 +126,46 @@ impl NpyResponses {
         &self.path
     }
 
-    fn columns<T: Deserialize>(
-        &self,
-        voxels: Range<usize>,
-        narrow: impl Fn(T) -> f32,
-    ) -> std::io::Result<Array2<f32>> {
-        let file = NpyFile::new(BufReader::new(File::open(&self.path)?))?;
-        let order = file.order();
-        let mut data: NpyReader<T, _> = file.data().map_err(std::io::Error::other)?;
+    fn columns(&self, voxels: &Range<usize>) -> std::io::Result<Array2<f32>> {
+        let mut file = File::open(&self.path)?;
         let mut values = Vec::with_capacity(self.n_samples * voxels.len());
-        let mut run = |start: usize, n: usize| -> std::io::Result<()> {
-            data.seek_to(start as u64)?;
-            for value in data.by_ref().take(n) {
-                values.push(narrow(value?));
+        let mut block = vec![0; BLOCK_BYTES];
+        let mut run = |first: usize, n: usize| -> std::io::Result<()> {
+            let width = self.decode.width();
+            file.seek(SeekFrom::Start(self.start + (first * width) as u64))?;
+            let mut left = n * width;
+            while left > 0 {
+                let part = &mut block[..left.min(BLOCK_BYTES)];
+                file.read_exact(part)?;
+                self.decode.extend(&mut values, part);
+                left -= part.len();
             }
             Ok(())
         };
-        if order == Order::Fortran {
+        if self.is_fortran {
             run(voxels.start * self.n_samples, voxels.len() * self.n_samples)?;
         } else {
             for row in 0..self.n_samples {
                 run(row * self.n_voxels + voxels.start, voxels.len())?;
             }
         }
-        let shape = (self.n_samples, voxels.len()).set_f(order == Order::Fortran);
+        let shape = (self.n_samples, voxels.len()).set_f(self.is_fortran);
         Array2::from_shape_vec(shape, values).map_err(std::io::Error::other)
     }
 }
 
-fn open(path: &Path) -> Result<NpyFile<BufReader<File>>> {
-    let file = File::open(path).map_err(io_error("read", path))?;
-    NpyFile::new(BufReader::new(file))
-        .map_err(|e| file_error(path, format!("is no readable .npy file: {e}")))
+fn sides(path: &Path, shape: &[u64]) -> Result<(usize, usize)> {
+    let size = |n: u64| {
+        usize::try_from(n).map_err(|_| file_error(path, format!("has a side of {n} values")))
+    };
+    match *shape {
+        [n] => Ok((size(n)?, 1)),
+        [n, m] => Ok((size(n)?, size(m)?)),
+        _ => Err(file_error(
+            path,
+            format!("has shape {shape:?}, expected [n_samples, n_voxels]"),
+        )),
+    }
 }
 
 impl ResponseSource for NpyResponses {
@@ -135,12 +181,8 @@ impl ResponseSource for NpyResponses {
         if voxels.start > voxels.end || voxels.end > self.n_voxels {
             return Err(format!("voxels {voxels:?} of {}", self.n_voxels).into());
         }
-        let values = if self.is_double {
-            #[expect(clippy::cast_possible_truncation, reason = "responses are f32")]
-            self.columns(voxels, |value: f64| value as f32)
-        } else {
-            self.columns(voxels, |value: f32| value)
-        };
-        Ok(values.map_err(io_error("read", &self.path))?)
+        Ok(self
+            .columns(&voxels)
+            .map_err(io_error("read", &self.path))?)
     }
 }

@@ -70,13 +70,29 @@ pub struct RidgeData {
     pub x: NamedMatrix,
     /// Responses `[n_samples, n_voxels]`.
     pub y: NamedResponses,
-    /// One label per row; folds leave one label out, in order of first appearance.
+    /// One label per row: folds leave one label out, in order of first appearance, and delays stop
+    /// where labels change.
     pub groups: Option<Vec<i64>>,
+    /// Validation rows of each fold, in place of folds that leave a label out.
+    pub folds: Option<Vec<Vec<usize>>>,
     /// Test features and responses.
     pub test: Option<(NamedMatrix, NamedResponses)>,
 }
 
 impl RidgeData {
+    /// The folds that it asks for, if any.
+    ///
+    /// # Errors
+    /// Labels or rows that make no folds.
+    pub fn folds(&self) -> Result<Option<Folds>> {
+        let n_rows = self.x.values.nrows();
+        Ok(match (&self.folds, &self.groups) {
+            (Some(rows), _) => Some(Folds::from_validation_rows(rows.clone(), n_rows)?),
+            (None, Some(groups)) => Some(Folds::leave_one_group_out(groups)?),
+            (None, None) => None,
+        })
+    }
+
     /// # Errors
     /// Arrays that do not fit together, values that are not finite, each with its name.
     fn check(&self) -> Result<()> {
@@ -125,8 +141,8 @@ impl NamedResponses {
     }
 
     fn check_finite(&self) -> Result<()> {
-        /// Values looked at together: 64 MB.
-        const VALUES: usize = 1 << 24;
+        /// Values looked at together: 16 MB.
+        const VALUES: usize = 1 << 22;
         let (n_rows, n_voxels) = self.shape();
         let step = (VALUES / n_rows.max(1)).max(1);
         for start in (0..n_voxels).step_by(step) {
@@ -170,16 +186,17 @@ pub fn fit_arrays(
     on: &mut OnEvent<'_>,
 ) -> Result<RidgeReport> {
     data.check()?;
-    let RidgeData { x, y, groups, test } = data;
-    let test = match test {
-        Some((x, y)) => {
-            let delayed = settings.delays.as_ref().map(|d| d.apply(x.values.view()));
-            Some((delayed.unwrap_or(x.values), y))
-        }
-        None => None,
-    };
+    let folds = data.folds()?;
+    let has_scores = folds.is_some();
+    let RidgeData {
+        x, y, groups, test, ..
+    } = data;
+    let test = test.map(|(x, y)| {
+        let delayed = settings.delays.as_ref().map(|d| d.apply(x.values.view()));
+        (delayed.unwrap_or(x.values), y)
+    });
     let mut progress = |progress| on(event(progress));
-    let params = settings.params(groups.as_deref())?;
+    let params = settings.params(folds)?;
     let solver = match &settings.delays {
         Some(delays) => {
             let design = fir(x.values.view(), groups.as_deref(), delays.clone())?;
@@ -187,7 +204,11 @@ pub fn fit_arrays(
         }
         None => params.prepare_observed(&DesignMatrix::from(x.values), &mut progress)?,
     };
-    let n_scores = groups.map_or(0, |_| settings.alphas.as_slice().len());
+    let n_scores = if has_scores {
+        settings.alphas.as_slice().len()
+    } else {
+        0
+    };
     let mut results = Results::new(n_scores, y.shape().1, test);
     let mut npz = Npz::create(out)?;
     let edges = if settings.coef {
@@ -197,14 +218,8 @@ pub fn fit_arrays(
         coef.finish()?;
         edges
     } else {
-        fit(
-            &solver,
-            &y,
-            settings,
-            &mut results,
-            |_| Ok(()),
-            &mut progress,
-        )?
+        let each = |_: &FittedRidge| Ok(());
+        fit(&solver, &y, settings, &mut results, each, &mut progress)?
     };
     let report = RidgeReport {
         n_voxels: y.shape().1,
@@ -259,11 +274,11 @@ pub struct RidgeReport {
 }
 
 impl RidgeSettings {
-    /// The ridge that they describe, with one fold per label.
+    /// The ridge that they describe.
     ///
     /// # Errors
-    /// Labels that make no folds, several alphas without labels.
-    pub fn params(&self, groups: Option<&[i64]>) -> Result<RidgeValidParams> {
+    /// Several alphas without folds.
+    pub fn params(&self, folds: Option<Folds>) -> Result<RidgeValidParams> {
         let params = Ridge::params(self.alphas.clone())
             .score(self.score)
             .solver(self.solver)
@@ -273,8 +288,8 @@ impl RidgeSettings {
             Some(precision) => params.precision(precision),
             None => params,
         };
-        let params = match groups {
-            Some(groups) => params.folds(Folds::leave_one_group_out(groups)?),
+        let params = match folds {
+            Some(folds) => params.folds(folds),
             None => params,
         };
         Ok(params.check()?)

@@ -107,15 +107,47 @@ fn check_responses(dataset: &dyn StoryDataset, subject: &str, story: &str) {
         matches!(past, Err(FmriError::Selection { .. })),
         "no voxel past the last"
     );
-    if let Ok(repeats) = dataset.repeats(subject, story) {
-        for repeat in repeats {
-            assert_eq!(
-                repeat.bold().nrows(),
-                n_trs,
-                "repeats have the story's rows"
-            );
+    check_repeats(dataset, subject, story, n_trs, n_voxels);
+}
+
+fn check_repeats(
+    dataset: &dyn StoryDataset,
+    subject: &str,
+    story: &str,
+    n_trs: usize,
+    n_voxels: usize,
+) {
+    let Ok(repeats) = dataset.repeats(subject, story) else {
+        return;
+    };
+    for repeat in &repeats {
+        assert_eq!(
+            repeat.bold().dim(),
+            (n_trs, n_voxels),
+            "repeats have the story's shape"
+        );
+    }
+    for voxels in [0..0, n_voxels / 2..n_voxels] {
+        let columns = expect(dataset.repeats_columns(subject, story, voxels.clone()));
+        assert_eq!(
+            columns.len(),
+            repeats.len(),
+            "as many hearings, whatever the range"
+        );
+        for (columns, repeat) in columns.iter().zip(&repeats) {
+            for (k, voxel) in voxels.clone().enumerate() {
+                let (alone, among) = (columns.bold(), repeat.bold());
+                let mut pairs = alone.column(k).into_iter().zip(among.column(voxel));
+                let is_same = pairs.all(|(a, b)| a.to_bits() == b.to_bits());
+                assert!(is_same, "a column is the same alone and among all");
+            }
         }
     }
+    let past = dataset.repeats_columns(subject, story, 0..n_voxels + 1);
+    assert!(
+        matches!(past, Err(FmriError::Selection { .. })),
+        "no voxel past the last"
+    );
 }
 
 fn check_unknown_names(dataset: &dyn StoryDataset) {

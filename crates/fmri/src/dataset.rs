@@ -67,6 +67,28 @@ pub trait StoryDataset: Send + Sync {
         self.responses_columns(subject, story, 0..n_voxels)
     }
 
+    /// Responses of some voxels to each hearing of a story that was repeated, each
+    /// `[n_trs, voxels.len()]`; the other columns are not kept in memory. An empty range tells how
+    /// many hearings there are, from headers only.
+    ///
+    /// # Errors
+    ///
+    /// [`FmriError::NoRepeats`] if single repeats are not to be had, else as
+    /// [`responses_columns`](Self::responses_columns).
+    fn repeats_columns(
+        &self,
+        subject: &str,
+        story: &str,
+        voxels: Range<usize>,
+    ) -> Result<Vec<Responses>> {
+        let _ = voxels;
+        Err(FmriError::NoRepeats {
+            subject: subject.into(),
+            story: story.into(),
+            reason: format!("{} keeps none", self.name()),
+        })
+    }
+
     /// Responses to each hearing of a story that was repeated, each `[n_trs, n_voxels]`.
     ///
     /// # Errors
@@ -74,11 +96,8 @@ pub trait StoryDataset: Send + Sync {
     /// [`FmriError::NoRepeats`] if single repeats are not to be had, else as
     /// [`response_shape`](Self::response_shape).
     fn repeats(&self, subject: &str, story: &str) -> Result<Vec<Responses>> {
-        Err(FmriError::NoRepeats {
-            subject: subject.into(),
-            story: story.into(),
-            reason: format!("{} keeps none", self.name()),
-        })
+        let (_, n_voxels) = self.response_shape(subject, story)?;
+        self.repeats_columns(subject, story, 0..n_voxels)
     }
 
     /// The trims of the grid that analyses of this dataset use: of training stories, of test

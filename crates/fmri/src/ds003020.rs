@@ -206,7 +206,12 @@ impl StoryDataset for Ds003020 {
         Responses::from_bold(bold, &self.timing(story)?)
     }
 
-    fn repeats(&self, subject: &str, story: &str) -> Result<Vec<Responses>> {
+    fn repeats_columns(
+        &self,
+        subject: &str,
+        story: &str,
+        voxels: Range<usize>,
+    ) -> Result<Vec<Responses>> {
         let file = self.response_file(subject, story)?;
         let [n_repeats, n_trs, n_voxels] = file.repeats_shape().map_err(|error| match error {
             FmriError::NoKey { path, keys, .. } => FmriError::NoRepeats {
@@ -221,9 +226,17 @@ impl StoryDataset for Ds003020 {
             other => other,
         })?;
         self.check_rows(subject, story, file.path(), (n_trs, n_voxels))?;
+        if file.shape()?[1] != n_voxels {
+            return Err(FmriError::Shape {
+                path: file.path().into(),
+                key: REPEATS.into(),
+                expected: "as many voxels as `data`",
+                got: vec![n_repeats, n_trs, n_voxels],
+            });
+        }
         let timing = self.timing(story)?;
         let read = |repeat| {
-            let bold = file.read_repeat(repeat, 0..n_trs, 0..n_voxels)?;
+            let bold = file.read_repeat(repeat, 0..n_trs, voxels.clone())?;
             Responses::from_bold(bold, &timing)
         };
         (0..n_repeats).map(read).collect()

@@ -135,6 +135,24 @@ impl InMemoryDataset {
             story: story.into(),
         })
     }
+
+    fn columns(
+        &self,
+        bold: &Array2<f32>,
+        (subject, story): (&str, &str),
+        voxels: Range<usize>,
+    ) -> Result<Array2<f32>> {
+        if voxels.start > voxels.end || voxels.end > bold.ncols() {
+            return Err(FmriError::Selection {
+                path: self.name.clone().into(),
+                key: format!("{subject}/{story}"),
+                what: "voxels",
+                asked: voxels,
+                available: bold.ncols(),
+            });
+        }
+        Ok(bold.slice_axis(Axis(1), Slice::from(voxels)).to_owned())
+    }
 }
 
 fn key(subject: &str, story: &str) -> (String, String) {
@@ -174,20 +192,16 @@ impl StoryDataset for InMemoryDataset {
         voxels: Range<usize>,
     ) -> Result<Responses> {
         let bold = self.bold(subject, story)?;
-        if voxels.start > voxels.end || voxels.end > bold.ncols() {
-            return Err(FmriError::Selection {
-                path: self.name.clone().into(),
-                key: format!("{subject}/{story}"),
-                what: "voxels",
-                asked: voxels,
-                available: bold.ncols(),
-            });
-        }
-        let columns = bold.slice_axis(Axis(1), Slice::from(voxels));
-        Responses::from_bold(columns.to_owned(), &self.timing(story)?)
+        let columns = self.columns(bold, (subject, story), voxels)?;
+        Responses::from_bold(columns, &self.timing(story)?)
     }
 
-    fn repeats(&self, subject: &str, story: &str) -> Result<Vec<Responses>> {
+    fn repeats_columns(
+        &self,
+        subject: &str,
+        story: &str,
+        voxels: Range<usize>,
+    ) -> Result<Vec<Responses>> {
         self.check_subject(subject)?;
         let timing = self.timing(story)?;
         let repeats = self.repeats.get(&key(subject, story));
@@ -196,9 +210,12 @@ impl StoryDataset for InMemoryDataset {
             story: story.into(),
             reason: "none were added".into(),
         })?;
-        let responses = repeats.iter().cloned();
+        let responses = repeats.iter();
         responses
-            .map(|bold| Responses::from_bold(bold, &timing))
+            .map(|bold| {
+                let columns = self.columns(bold, (subject, story), voxels.clone())?;
+                Responses::from_bold(columns, &timing)
+            })
             .collect()
     }
 

@@ -1,6 +1,6 @@
 //! Settings of the main job, and the two named sets of them.
 
-use braintune_encoding::{Alphas, CvScore, Delays, Folds};
+use braintune_encoding::{Alphas, CvScore, Delays, Folds, LowCeiling, TotalPower};
 use braintune_fmri::Trim;
 use ndarray::Array1;
 
@@ -8,12 +8,15 @@ use super::regions::Regions;
 use crate::error::Result;
 
 /// How training rows are split to choose alphas.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CrossValidation {
     /// Each training story is left out once.
     Story,
     /// Three draws of a quarter of the rows in chunks of 20 TRs (`bootstrap_ridge` of `HuthLab`).
     Bootstrap,
+    /// The validation rows of each fold, counted over the kept rows of the training stories one
+    /// after another; all others train.
+    Rows(Vec<Vec<usize>>),
 }
 
 /// What to do with responses that hold NaN or are constant.
@@ -50,13 +53,22 @@ pub struct EncodeConfig {
     pub delays_cross_stories: bool,
     /// What to do with unusable responses.
     pub bad_voxels: BadVoxels,
-    /// Noise ceiling (correlation) of each voxel.
+    /// Noise ceiling (correlation) of each voxel; `None` to take it from repeats of the test
+    /// stories, where there are any.
     pub noise_ceiling: Option<Array1<f32>>,
-    /// Voxels at or below this ceiling are left out of normalised means.
+    /// Where the total power comes from in ceilings that are taken from repeats.
+    pub total_power: TotalPower,
+    /// Voxels at or below this ceiling are too low to divide by.
     pub ceiling_threshold: f32,
+    /// What becomes of these in normalised means.
+    pub low_ceiling: LowCeiling,
+    /// Orders of the test TRs in the test of mean r > 0; 0 for no q values.
+    pub n_permutations: usize,
+    /// Draws of blocks of test TRs behind the interval of mean r; 0 for no intervals.
+    pub n_bootstraps: usize,
     /// Regions of interest.
     pub regions: Regions,
-    /// Seed of bootstrap folds.
+    /// Seed of bootstrap folds, permutations and intervals.
     pub seed: u64,
     /// Bytes that responses and their fits may take at once.
     pub memory_budget: usize,
@@ -70,8 +82,8 @@ impl CrossValidation {
     /// The folds over training rows, of which each story has so many.
     ///
     /// # Errors
-    /// Fewer than two stories to leave one out of, or too few rows for chunks.
-    pub fn folds(self, rows_per_story: &[usize], seed: u64) -> Result<Folds> {
+    /// Fewer than two stories to leave one out of, too few rows for chunks, rows that are not there.
+    pub fn folds(&self, rows_per_story: &[usize], seed: u64) -> Result<Folds> {
         let n_rows: usize = rows_per_story.iter().sum();
         Ok(match self {
             Self::Story => {
@@ -85,13 +97,31 @@ impl CrossValidation {
                 let n_chunks = n_rows / 4 / CHUNK_ROWS;
                 Folds::bootstrap_chunks(n_rows, N_BOOTS, CHUNK_ROWS, n_chunks, seed)?
             }
+            Self::Rows(validation) => Folds::from_validation_rows(validation.clone(), n_rows)?,
         })
     }
 }
 
 impl EncodeConfig {
+    /// The conventions of `HuthLab`'s and the brain-tuning papers' code, for comparison with their
+    /// results: delays across story borders, bootstrap chunks, signed square root of R², NaN as 0,
+    /// unit total power and low ceilings as zeros.
+    #[must_use]
+    pub fn huth(self) -> Self {
+        Self {
+            cv: CrossValidation::Bootstrap,
+            score: CvScore::SignedSqrtR2,
+            delays_cross_stories: true,
+            bad_voxels: BadVoxels::Zero,
+            total_power: TotalPower::Unit,
+            low_ceiling: LowCeiling::Zero,
+            ..self
+        }
+    }
+
     /// Method of Moussa & Toneva 2025: delays 1 to 4 TRs, 15 alphas from 10 to 10,000, one story
-    /// left out at a time, R², trims 10,5, every other story for training, no ceiling, no regions.
+    /// left out at a time, R², trims 10,5, every other story for training, ceilings from repeats with
+    /// measured power, voxels above 0.05, 1,000 permutations and bootstraps, no regions.
     ///
     /// # Errors
     /// None in practice: the defaults are checked as any setting is.
@@ -109,7 +139,11 @@ impl EncodeConfig {
             delays_cross_stories: false,
             bad_voxels: BadVoxels::Stop,
             noise_ceiling: None,
+            total_power: TotalPower::Measured,
             ceiling_threshold: 0.05,
+            low_ceiling: LowCeiling::Exclude,
+            n_permutations: 1000,
+            n_bootstraps: 1000,
             regions: Regions::default(),
             seed: 42,
             memory_budget: 1 << 30,

@@ -7,13 +7,14 @@ use std::path::PathBuf;
 
 use braintune_audio::probe_audio;
 use braintune_encoding::Folds;
-use braintune_fmri::{Responses, StoryDataset, Trim};
+use braintune_fmri::{FmriError, Responses, StoryDataset, Trim};
 use serde_json::{Value, json};
 
-use super::config::{BadVoxels, EncodeConfig};
+use super::config::{BadVoxels, CrossValidation, EncodeConfig};
+use super::repeats::Repeats;
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
-use crate::provenance::{file_sha256, values_sha256};
+use crate::provenance::{file_sha256, sha256_hex, values_sha256};
 
 /// Stories of one participant, found and fit for use.
 #[derive(Debug)]
@@ -32,6 +33,8 @@ pub(super) struct StoryInput {
     pub(super) tr_times: Vec<f64>,
     /// Rows of the grid that are kept.
     pub(super) rows: Range<usize>,
+    /// Hearings of a test story that are stored one by one; 0 where there are none.
+    pub(super) n_repeats: usize,
     audio_sha256: String,
     responses_sha256: String,
 }
@@ -51,7 +54,7 @@ impl Inputs {
         }
         let n_voxels = n_voxels.unwrap_or_default();
         config.regions.check(n_voxels)?;
-        check_ceiling(config, n_voxels)?;
+        check_numbers(config, n_voxels)?;
         let mut inputs = Self {
             train: Vec::new(),
             test: Vec::new(),
@@ -73,13 +76,13 @@ impl Inputs {
             } else {
                 config.trim
             };
-            let story = StoryInput::check(dataset, config, name, trim)?;
+            let mut story = StoryInput::check(dataset, config, name, trim)?;
             if *is_test {
-                &mut inputs.test
+                story.n_repeats = n_repeats(dataset, subject, name)?;
+                inputs.test.push(story);
             } else {
-                &mut inputs.train
+                inputs.train.push(story);
             }
-            .push(story);
         }
         check_delays(&inputs.train, config)?;
         check_delays(&inputs.test, config)?;
@@ -103,6 +106,7 @@ impl Inputs {
         config: &EncodeConfig,
         (model_name, weights): (&str, &str),
         features: &str,
+        repeats: &Repeats,
     ) -> Value {
         let stories = |stories: &[StoryInput]| -> Vec<Value> {
             stories
@@ -126,14 +130,16 @@ impl Inputs {
             "test": stories(&self.test),
             "delays": config.delays.as_slice(),
             "alphas": config.alphas.as_slice(),
-            "cv": format!("{:?}", config.cv),
+            "cv": match &config.cv {
+                CrossValidation::Rows(rows) => sha256_hex(json!(rows).to_string().as_bytes()),
+                cv => format!("{cv:?}"),
+            },
             "score": format!("{:?}", config.score),
             "delays_cross_stories": config.delays_cross_stories,
             "bad_voxels": format!("{:?}", config.bad_voxels),
-            "noise_ceiling": config.noise_ceiling.as_ref().map(|ceiling| {
-                values_sha256(ceiling.view().insert_axis(ndarray::Axis(0)))
-            }),
-            "ceiling_threshold": config.ceiling_threshold,
+            "ceiling": repeats.record(config),
+            "permutations": config.n_permutations,
+            "bootstraps": config.n_bootstraps,
             "regions": config.regions.to_json(),
             "seed": config.seed,
         })
@@ -204,7 +210,28 @@ fn quick_check(
     }
 }
 
-fn check_ceiling(config: &EncodeConfig, n_voxels: usize) -> Result<()> {
+/// How often a story was heard, where single hearings are stored.
+fn n_repeats(dataset: &dyn StoryDataset, subject: &str, story: &str) -> Result<usize> {
+    match dataset.repeats_columns(subject, story, 0..0) {
+        Ok(repeats) => Ok(repeats.len()),
+        Err(FmriError::NoRepeats { .. }) => Ok(0),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn check_numbers(config: &EncodeConfig, n_voxels: usize) -> Result<()> {
+    if config.n_bootstraps == 1 {
+        return Err(BraintuneError::Input(
+            "1 bootstrap draw (--bootstraps) has no spread: give 0 for no intervals, or 1000"
+                .to_owned(),
+        ));
+    }
+    let threshold = config.ceiling_threshold;
+    if !(0.0..1.0).contains(&threshold) {
+        return Err(BraintuneError::Input(format!(
+            "a ceiling threshold of {threshold}: ceilings are correlations, give 0 or more and below 1"
+        )));
+    }
     match &config.noise_ceiling {
         Some(ceiling) if ceiling.len() != n_voxels => Err(BraintuneError::Input(format!(
             "the noise ceiling has {} values, {} has {n_voxels} voxels",
@@ -242,6 +269,11 @@ fn check_delays(stories: &[StoryInput], config: &EncodeConfig) -> Result<()> {
 }
 
 impl StoryInput {
+    /// Whether the mean of several hearings stands for the response.
+    pub(super) fn is_repeated(&self) -> bool {
+        self.n_repeats > 1
+    }
+
     fn check(
         dataset: &dyn StoryDataset,
         config: &EncodeConfig,
@@ -260,6 +292,7 @@ impl StoryInput {
             name: name.to_owned(),
             tr_times: timing.tr_times().to_vec(),
             rows,
+            n_repeats: 0,
             audio_sha256: file_sha256(&audio)?,
             responses_sha256: values_sha256(all.bold()),
             audio,

@@ -7,145 +7,189 @@ use std::ops::{ControlFlow, Range};
 use std::path::Path;
 
 use braintune_encoding::{
-    FirDesign, FitProgress, FittedRidge, ResponseSource, Ridge, RidgeValidParams, pearson_r,
+    EncodingError, FirDesign, FitProgress, FittedRidge, ResponseSource, Ridge, RidgeSolver,
+    pearson_r, suggest_block_length,
 };
 use braintune_fmri::StoryDataset;
 use linfa::ParamGuard;
-use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use serde::{Deserialize, Serialize};
 
 use super::config::EncodeConfig;
 use super::features::TrFeatures;
 use super::inputs::Inputs;
-use super::output;
 use super::responses::StackedResponses;
-use crate::error::Result;
+use super::state;
+use super::statistics::{RegionStatistics, Statistics};
+use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 
-/// Result of one layer, one value per voxel.
-#[derive(Debug, Clone, PartialEq)]
+/// Result of one layer: one value per voxel, and what holds for regions.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(super) struct LayerResult {
     /// Pearson r on the test rows.
     pub(super) r: Vec<f32>,
     /// The alpha that was chosen.
     pub(super) best_alpha: Vec<f64>,
+    /// Interval and p value of mean r, in the order of [`Regions::with_all`](super::Regions).
+    pub(super) regions: Vec<RegionStatistics>,
 }
 
-/// Training and test responses of the participant, in tiles.
-struct Responses<'a> {
+/// What all layers share.
+pub(super) struct Fits<'a> {
+    pub(super) inputs: &'a Inputs,
+    pub(super) config: &'a EncodeConfig,
     train: StackedResponses<'a>,
     test: StackedResponses<'a>,
 }
 
-pub(super) fn fit_all(
-    dataset: &dyn StoryDataset,
-    inputs: &Inputs,
-    config: &EncodeConfig,
-    features: &TrFeatures,
-    (out, key): (&Path, &str),
-    on: &mut OnEvent<'_>,
-) -> Result<Vec<LayerResult>> {
-    let stacked = |stories| StackedResponses {
-        dataset,
-        subject: &config.subject,
-        stories,
-        n_voxels: inputs.n_voxels,
-    };
-    let responses = Responses {
-        train: stacked(&inputs.train),
-        test: stacked(&inputs.test),
-    };
-    let folds = inputs.folds(config)?;
-    let params = Ridge::params(config.alphas.clone())
-        .folds(folds)
-        .score(config.score)
-        .check()?;
-    let n_layers = features.train.first().map_or(0, Vec::len);
-    let mut results = Vec::with_capacity(n_layers);
-    for layer in 0..n_layers {
-        if let Some(result) = output::read_layer(out, layer, key, inputs.n_voxels) {
-            results.push(result);
-            continue;
-        }
-        let of_layer = |stories: &[Vec<Array2<f32>>]| -> Result<FirDesign> {
-            let views: Vec<_> = stories.iter().map(|story| story[layer].view()).collect();
-            design(&views, config)
+impl<'a> Fits<'a> {
+    pub(super) fn new(
+        dataset: &'a dyn StoryDataset,
+        inputs: &'a Inputs,
+        config: &'a EncodeConfig,
+    ) -> Self {
+        let stacked = |stories| StackedResponses {
+            dataset,
+            subject: &config.subject,
+            stories,
+            n_voxels: inputs.n_voxels,
         };
-        let (x, x_test) = (of_layer(&features.train)?, of_layer(&features.test)?);
-        let mut progress = |progress| on(event(progress, layer, n_layers));
-        let result = fit_layer(
-            &params,
-            &x,
-            x_test.to_design().view(),
-            &responses,
+        Self {
+            inputs,
             config,
-            &mut progress,
-        )?;
-        output::write_layer(out, layer, key, &result)?;
-        results.push(result);
+            train: stacked(&inputs.train),
+            test: stacked(&inputs.test),
+        }
     }
-    Ok(results)
+
+    /// Fits every layer that `out` does not hold already under `key`.
+    pub(super) fn run(
+        &self,
+        features: &TrFeatures,
+        (out, key): (&Path, &str),
+        on: &mut OnEvent<'_>,
+    ) -> Result<Vec<LayerResult>> {
+        let params = Ridge::params(self.config.alphas.clone())
+            .folds(self.inputs.folds(self.config)?)
+            .score(self.config.score)
+            .check()?;
+        let n_layers = features.train.first().map_or(0, Vec::len);
+        let mut results = Vec::with_capacity(n_layers);
+        for layer in 0..n_layers {
+            if let Some(result) = state::read_layer(out, layer, key, self) {
+                results.push(result);
+                continue;
+            }
+            let of_layer = |stories: &[Vec<Array2<f32>>]| -> Result<FirDesign> {
+                let views: Vec<_> = stories.iter().map(|story| story[layer].view()).collect();
+                design(&views, self.config)
+            };
+            let (x, x_test) = (of_layer(&features.train)?, of_layer(&features.test)?);
+            let mut progress = |progress| on(event(progress, layer, n_layers));
+            let solver = params.prepare_fir(&x, &mut progress)?;
+            let result = self.fit(&solver, x_test.to_design().view(), &mut progress)?;
+            state::write_layer(out, layer, key, &result)?;
+            results.push(result);
+        }
+        Ok(results)
+    }
+
+    pub(super) fn n_regions(&self) -> usize {
+        self.config.regions.with_all(0).len()
+    }
+
+    fn fit(
+        &self,
+        solver: &RidgeSolver,
+        x_test: ArrayView2<'_, f32>,
+        on: &mut dyn FnMut(FitProgress) -> ControlFlow<()>,
+    ) -> Result<LayerResult> {
+        let n_voxels = self.train.n_voxels();
+        let mut statistics = self.statistics(solver, x_test)?;
+        let mut result = LayerResult {
+            r: Vec::with_capacity(n_voxels),
+            best_alpha: Vec::with_capacity(n_voxels),
+            regions: Vec::new(),
+        };
+        let mut add = |voxels: Range<usize>, fitted: &FittedRidge| -> Result<()> {
+            let y = read(&self.test, voxels.clone())?;
+            let predicted = fitted.predict(x_test)?;
+            result.r.extend(pearson_r(predicted.view(), y.view())?);
+            result.best_alpha.extend(fitted.best_alphas());
+            statistics.add(voxels, y.view(), predicted.view())
+        };
+        let mut failure = None;
+        let edges = solver.fit_source(
+            &self.train,
+            self.config.memory_budget,
+            on,
+            |voxels, fitted| match add(voxels, &fitted) {
+                Ok(()) => ControlFlow::Continue(()),
+                Err(error) => {
+                    failure = Some(error);
+                    ControlFlow::Break(())
+                }
+            },
+        );
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        edges?;
+        result.regions = statistics.finish()?;
+        Ok(result)
+    }
+
+    /// Tests and intervals for this layer, their blocks as long as predictions of a few voxels ask for.
+    fn statistics(&self, solver: &RidgeSolver, x_test: ArrayView2<'_, f32>) -> Result<Statistics> {
+        let story_lengths: Vec<usize> = self.inputs.test.iter().map(|s| s.rows.len()).collect();
+        if self.config.n_permutations == 0 && self.config.n_bootstraps == 0 {
+            return Statistics::new(self.config, self.inputs.n_voxels, &story_lengths, 1);
+        }
+        let some = |source: &StackedResponses<'_>| -> Result<Array2<f32>> {
+            let parts = sample(self.inputs.n_voxels).into_iter();
+            let parts: Vec<_> = parts
+                .map(|voxels| read(source, voxels))
+                .collect::<Result<_>>()?;
+            let views: Vec<_> = parts.iter().map(Array2::view).collect();
+            concatenate(Axis(1), &views).map_err(|e| BraintuneError::Input(e.to_string()))
+        };
+        let predicted = solver
+            .fit_tile(some(&self.train)?.view())?
+            .predict(x_test)?;
+        let suggested = suggest_block_length(some(&self.test)?.view(), predicted.view())?;
+        let longest = story_lengths.iter().copied().max().unwrap_or(0);
+        // Few blocks have few orders: at least five in the longest story.
+        let block_len = suggested.min(longest / 5).max(1);
+        Statistics::new(self.config, self.inputs.n_voxels, &story_lengths, block_len)
+    }
+}
+
+/// Up to 256 voxels in runs spread over all of them.
+fn sample(n_voxels: usize) -> Vec<Range<usize>> {
+    const RUNS: usize = 8;
+    const RUN: usize = 32;
+    if n_voxels <= RUNS * RUN {
+        return std::iter::once(0..n_voxels).collect();
+    }
+    let starts = (0..RUNS).map(|run| run * (n_voxels - RUN) / (RUNS - 1));
+    starts.map(|start| start..start + RUN).collect()
+}
+
+fn read(source: &StackedResponses<'_>, voxels: Range<usize>) -> Result<Array2<f32>> {
+    let read = source.read(voxels.clone());
+    Ok(read.map_err(|source| EncodingError::Read { voxels, source })?)
 }
 
 /// Features of all stories under their delays.
 fn design(stories: &[ArrayView2<'_, f32>], config: &EncodeConfig) -> Result<FirDesign> {
     let delays = config.delays.clone();
     if config.delays_cross_stories {
-        let stacked = concatenate(Axis(0), stories)
-            .map_err(|e| crate::BraintuneError::Input(e.to_string()))?;
+        let stacked =
+            concatenate(Axis(0), stories).map_err(|e| BraintuneError::Input(e.to_string()))?;
         return Ok(FirDesign::new(&[stacked.view()], delays)?);
     }
     Ok(FirDesign::new(stories, delays)?)
-}
-
-fn fit_layer(
-    params: &RidgeValidParams,
-    x: &FirDesign,
-    x_test: ArrayView2<'_, f32>,
-    responses: &Responses<'_>,
-    config: &EncodeConfig,
-    on: &mut dyn FnMut(FitProgress) -> ControlFlow<()>,
-) -> Result<LayerResult> {
-    let solver = params.prepare_fir(x, on)?;
-    let n_voxels = responses.train.n_voxels();
-    let mut result = LayerResult {
-        r: Vec::with_capacity(n_voxels),
-        best_alpha: Vec::with_capacity(n_voxels),
-    };
-    let mut failure = None;
-    let edges = solver.fit_source(
-        &responses.train,
-        config.memory_budget,
-        on,
-        |voxels, fitted| match test_correlation(&fitted, x_test, &responses.test, voxels) {
-            Ok(r) => {
-                result.r.extend(r);
-                result.best_alpha.extend(fitted.best_alphas());
-                ControlFlow::Continue(())
-            }
-            Err(error) => {
-                failure = Some(error);
-                ControlFlow::Break(())
-            }
-        },
-    );
-    if let Some(error) = failure {
-        return Err(error);
-    }
-    edges?;
-    Ok(result)
-}
-
-fn test_correlation(
-    fitted: &FittedRidge,
-    x_test: ArrayView2<'_, f32>,
-    test: &StackedResponses<'_>,
-    voxels: Range<usize>,
-) -> Result<Vec<f32>> {
-    let y = test
-        .read(voxels.clone())
-        .map_err(|source| braintune_encoding::EncodingError::Read { voxels, source })?;
-    let predicted = fitted.predict(x_test)?;
-    Ok(pearson_r(predicted.slice(s![.., ..]), y.view())?.to_vec())
 }
 
 fn event(progress: FitProgress, layer: usize, n_layers: usize) -> Event<'static> {

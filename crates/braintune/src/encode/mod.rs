@@ -11,7 +11,11 @@ mod inputs;
 mod layers;
 mod output;
 mod regions;
+mod repeats;
 mod responses;
+mod state;
+mod statistics;
+mod table;
 
 use std::path::Path;
 
@@ -20,25 +24,11 @@ use braintune_fmri::StoryDataset;
 
 pub use config::{BadVoxels, CrossValidation, EncodeConfig};
 pub use regions::Regions;
+pub use table::AlignmentRow;
 
 use crate::error::{BraintuneError, Result};
 use crate::event::OnEvent;
 use crate::provenance::Provenance;
-
-/// Mean alignment of one layer in one region: a row of `alignment.csv`.
-#[derive(Debug, Clone, PartialEq)]
-pub struct AlignmentRow {
-    /// Hidden state, 0 to `n_layers`.
-    pub layer: usize,
-    /// Region of interest; `all` holds every voxel.
-    pub roi: String,
-    /// Voxels in the region.
-    pub n_voxels: usize,
-    /// Mean Pearson r over them.
-    pub mean_r: f64,
-    /// Mean of r / noise ceiling over those above the ceiling threshold, if ceilings were given.
-    pub mean_r_normalized: Option<f64>,
-}
 
 /// A model as [`run`] sees it: what it is called and how it turns a story into features.
 pub struct ModelFeatures {
@@ -111,22 +101,19 @@ pub fn run(
     let inputs = inputs::Inputs::check(dataset, config, on)?;
     let (name, weights) = (model.name, model.weights_sha256);
     let extractor = CachedExtractor::new(model.extractor, weights.clone(), cache)?;
-    let record = inputs.record(config, (&name, &weights), &extractor.settings());
+    let repeats = repeats::Repeats::read(dataset, &inputs, config, on)?;
+    let record = inputs.record(config, (&name, &weights), &extractor.settings(), &repeats);
     let provenance = Provenance::new(command, record);
     if output::is_complete(out, &provenance) {
         return Ok(Outcome::AlreadyDone);
     }
-    output::create(out)?;
+    state::create(out)?;
     let stories = features::on_tr_grid(&inputs, &extractor, on)?;
-    let results = layers::fit_all(
-        dataset,
-        &inputs,
-        config,
-        &stories,
-        (out, &provenance.key),
-        on,
-    )?;
-    let rows = output::write(out, &results, config, &name, &provenance)?;
+    let fits = layers::Fits::new(dataset, &inputs, config);
+    let results = fits.run(&stories, (out, &provenance.key), on)?;
+    let ceiling = repeats.ceiling.as_ref().map(ndarray::Array1::view);
+    let rows = output::write(out, &results, ceiling, config, &name, &provenance)?;
+    state::clear(out, results.len());
     Ok(Outcome::Computed(rows))
 }
 

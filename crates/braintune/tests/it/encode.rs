@@ -4,73 +4,20 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use braintune::audio::SampleRate;
-use braintune::backbone::{PretrainedModel, Windows};
-use braintune::encode::{self, AlignmentRow, EncodeConfig, ModelFeatures, Outcome};
+use braintune::encode::{EncodeConfig, Regions};
 use braintune::encoding::pearson_r;
-use braintune::fmri::Ds003020;
-use braintune::simulation::{SimulatedParticipant, SimulationConfig, simulate};
 use braintune::{BraintuneError, Event};
-use burn::tensor::Device;
 use ndarray::{Array2, Axis};
-use ndarray_npy::{NpzReader, read_npy};
+use ndarray_npy::read_npy;
 
-fn participant(folder: &Path) -> SimulatedParticipant {
-    let config = SimulationConfig::default().with_seed(42);
-    simulate(&config, &folder.join("dataset"), &mut |_| {
-        ControlFlow::Continue(())
-    })
-    .unwrap()
-}
-
-fn config(participant: &SimulatedParticipant) -> EncodeConfig {
-    let test = vec![participant.test_story().to_owned()];
-    EncodeConfig {
-        alphas: "logspace:0:4:15".parse().unwrap(),
-        memory_budget: 1 << 28,
-        ..EncodeConfig::new(participant.subject(), test).unwrap()
-    }
-}
-
-fn run(
-    folder: &Path,
-    config: &EncodeConfig,
-    on: &mut braintune::OnEvent<'_>,
-) -> Result<Outcome, BraintuneError> {
-    let model =
-        Path::new(env!("CARGO_MANIFEST_DIR")).join("../backbone/tests/fixtures/whisper-micro");
-    encode::run(
-        &Ds003020::open(&folder.join("dataset")).unwrap(),
-        ModelFeatures::windowed(
-            "micro",
-            PretrainedModel::load(&model, Device::flex()).unwrap(),
-            Windows::new(4.0, 2.0).unwrap(),
-        )
-        .unwrap(),
-        config,
-        (&folder.join("cache"), &folder.join("out")),
-        vec!["test".to_owned()],
-        on,
-    )
-}
-
-fn correlations(folder: &Path) -> Array2<f32> {
-    let file = std::fs::File::open(folder.join("out/voxels.npz")).unwrap();
-    NpzReader::new(file).unwrap().by_name("r").unwrap()
-}
-
-fn means(outcome: Outcome) -> Vec<AlignmentRow> {
-    match outcome {
-        Outcome::Computed(rows) => rows,
-        Outcome::AlreadyDone => panic!("a fresh folder"),
-    }
-}
+use crate::simulated::{config, correlations, go_on, means, outputs, participant, run};
 
 #[test]
 fn agrees_with_an_independent_implementation() {
     assert_eq!(SampleRate::SPEECH.as_hz(), 16_000);
     let folder = tempfile::tempdir().unwrap();
     let config = config(&participant(folder.path()));
-    let rows = means(run(folder.path(), &config, &mut |_| ControlFlow::Continue(())).unwrap());
+    let rows = means(run(folder.path(), &config, &mut go_on).unwrap());
     let fixture =
         Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/simulated-encode/r.npy");
     let expected: Array2<f32> = read_npy(fixture).unwrap();
@@ -91,11 +38,15 @@ fn agrees_with_an_independent_implementation() {
 }
 
 #[test]
-fn a_stopped_run_goes_on_and_ends_with_the_same_bits() {
+fn a_stopped_run_goes_on_and_ends_with_the_same_bytes() {
     let (whole, stopped) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    let config = config(&participant(whole.path()));
+    let participant_of_whole = participant(whole.path());
+    let config = EncodeConfig {
+        regions: Regions::read(&participant_of_whole.rois_path()).unwrap(),
+        ..config(&participant_of_whole)
+    };
     participant(stopped.path());
-    run(whole.path(), &config, &mut |_| ControlFlow::Continue(())).unwrap();
+    run(whole.path(), &config, &mut go_on).unwrap();
     // Stops while features are made, then while the second layer is fitted.
     let in_features = run(stopped.path(), &config, &mut |event| match event {
         Event::Extracting {
@@ -130,5 +81,55 @@ fn a_stopped_run_goes_on_and_ends_with_the_same_bits() {
         !layers.contains(&0) && layers.contains(&1),
         "layer 0 was kept: {layers:?}"
     );
-    assert_eq!(correlations(whole.path()), correlations(stopped.path()));
+    assert!(outputs(whole.path()) == outputs(stopped.path()));
+}
+
+#[test]
+fn regions_that_follow_the_sound_are_told_from_those_that_do_not() {
+    let folder = tempfile::tempdir().unwrap();
+    let participant = participant(folder.path());
+    let config = EncodeConfig {
+        regions: Regions::read(&participant.rois_path()).unwrap(),
+        ..config(&participant)
+    };
+    let rows = means(run(folder.path(), &config, &mut go_on).unwrap());
+    for row in &rows {
+        let (low, high) = row.interval.unwrap();
+        let q = row.q_value.unwrap();
+        assert!(low < row.mean_r && row.mean_r < high, "{row:?}");
+        assert!(
+            (0.0..=1.0).contains(&q) && -1.0 < low && high < 1.0,
+            "{row:?}"
+        );
+        match row.roi.as_str() {
+            "noise" => assert!(q > 0.05 && low < 0.0, "{row:?}"),
+            _ => assert!(q < 0.05, "{row:?}"),
+        }
+    }
+    assert_eq!(rows.len(), 3 * 4);
+}
+
+#[test]
+fn statistics_can_be_left_out_and_change_nothing_else() {
+    let (with, without) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let config = config(&participant(with.path()));
+    participant(without.path());
+    let rows = means(run(with.path(), &config, &mut go_on).unwrap());
+    let none = EncodeConfig {
+        n_permutations: 0,
+        n_bootstraps: 0,
+        ..config
+    };
+    let bare = means(run(without.path(), &none, &mut go_on).unwrap());
+    assert_eq!(correlations(with.path()), correlations(without.path()));
+    for (row, bare) in rows.iter().zip(&bare) {
+        assert!(bare.interval.is_none() && bare.q_value.is_none());
+        assert_eq!(row.mean_r_normalized, bare.mean_r_normalized);
+    }
+    let single = EncodeConfig {
+        n_bootstraps: 1,
+        ..none
+    };
+    let refused = run(without.path(), &single, &mut go_on).unwrap_err();
+    assert!(refused.to_string().contains("--bootstraps"), "{refused}");
 }

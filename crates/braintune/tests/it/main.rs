@@ -6,4 +6,7 @@
     missing_docs
 )]
 
+mod ceilings;
 mod encode;
+mod npy_responses;
+mod simulated;

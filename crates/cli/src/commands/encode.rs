@@ -3,9 +3,10 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use braintune::arrays::{read_folds, read_vector};
 use braintune::backbone::Windows;
 use braintune::encode::{BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Regions};
-use braintune::encoding::{Alphas, CvScore, Delays};
+use braintune::encoding::{Alphas, Delays};
 use braintune::fmri::{Ds003020, StoryDataset, Trim};
 use clap::ValueEnum;
 
@@ -17,9 +18,11 @@ use crate::progress::Progress;
 ///
 /// Features at window ends, Lanczos to the TRs, z-score per story, FIR delays inside each story,
 /// ridge (penalty alpha squared) with one alpha per voxel chosen by leaving a story out, Pearson r
-/// on the test stories. Writes alignment.csv (mean r per layer and region), voxels.npz (r,
-/// best_alpha [n_layers, n_voxels]) and provenance.json into --out. Interrupt it with Ctrl-C
-/// as you like: the same command goes on from what is done.
+/// on the test stories, with the mean of a story's single repeats where the dataset has them.
+/// Writes alignment.csv (mean r per layer and region, r / noise ceiling, 95 % interval, q value of
+/// mean r > 0), voxels.npz (r, best_alpha [n_layers, n_voxels], noise_ceiling [n_voxels]) and
+/// provenance.json into --out. Interrupt it with Ctrl-C as you like: the same command goes on from
+/// what is done.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Dataset in the layout of OpenNeuro ds003020 (derivative/, stimuli/)
@@ -70,8 +73,12 @@ pub(crate) struct Args {
     )]
     alphas: Alphas,
     /// How alphas are chosen: leave one story out, or bootstrapped chunks [default: story; bootstrap with --compat huth]
-    #[arg(long)]
+    #[arg(long, conflicts_with = "folds")]
     cv: Option<Cv>,
+    /// Validation rows of each fold in place of --cv: JSON [[row, …], …], counted from 0 over the kept
+    /// TRs of the training stories one after another, in the order of --train-stories; all others train
+    #[arg(long, value_name = "F.json")]
+    folds: Option<PathBuf>,
     /// What chooses the alpha [default: r2; signed square root of R2 with --compat huth]
     #[arg(long)]
     score: Option<super::ridge::Score>,
@@ -84,16 +91,26 @@ pub(crate) struct Args {
     /// Regions of interest: JSON {"name": [voxel indices from 0, …], …}
     #[arg(long, value_name = "F.json")]
     rois: Option<PathBuf>,
-    /// Noise ceiling (a correlation) of each voxel; adds r / ceiling over voxels above 0.05
+    /// Noise ceiling (a correlation) of each voxel [default: CCmax from the repeats of the test story, where it has any]
     #[arg(long, value_name = "F.npy")]
     noise_ceiling: Option<PathBuf>,
+    /// Voxels at or below this ceiling are left out of mean r / ceiling
+    #[arg(long, value_name = "R", default_value_t = 0.05)]
+    ceiling_threshold: f32,
+    /// Orders of blocks of test TRs in the test of mean r > 0; 0 leaves q_value empty
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    permutations: usize,
+    /// Draws of blocks of test TRs behind the 95 % interval of mean r; 0 leaves it empty
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    bootstraps: usize,
     /// What to do with voxels that hold NaN or are constant: stop and say where, or take NaN as 0
     #[arg(long, value_name = "WHAT")]
     bad_voxels: Option<Bad>,
-    /// Reproduce HuthLab's reference code: bootstrap chunks, signed square root of R2, delays across story borders, NaN as 0
+    /// Reproduce HuthLab's reference code: bootstrap chunks (or --folds), signed square root of R2, delays across story
+    /// borders, NaN as 0, ceilings with a total power of 1, low-ceiling voxels as zeros in means
     #[arg(long)]
     compat: Option<Compat>,
-    /// Seed of the bootstrap
+    /// Seed of bootstrapped chunks, permutations and intervals
     #[arg(long, default_value_t = 42)]
     seed: u64,
 }
@@ -135,45 +152,18 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfig> {
-    let huth = args.compat.is_some();
     let (trim, test_trim) = dataset.default_trims();
-    let noise_ceiling = args
-        .noise_ceiling
-        .as_deref()
-        .map(braintune::arrays::read_vector);
-    let cv = args
-        .cv
-        .unwrap_or(if huth { Cv::Bootstrap } else { Cv::Story });
-    let bad_voxels = args
-        .bad_voxels
-        .unwrap_or(if huth { Bad::Zero } else { Bad::Stop });
-    let default_score = if huth {
-        CvScore::SignedSqrtR2
-    } else {
-        CvScore::R2
-    };
-    if huth {
-        say!(
-            "compat huth differs from the defaults: delays leak over story borders, alphas are chosen on random chunks by the signed square root of R2"
-        );
-    }
-    Ok(EncodeConfig {
+    let noise_ceiling = args.noise_ceiling.as_deref().map(read_vector);
+    let mut config = EncodeConfig {
         train_stories: args.train_stories.clone(),
         delays: args.delays.clone(),
         alphas: args.alphas.clone(),
-        cv: match cv {
-            Cv::Story => CrossValidation::Story,
-            Cv::Bootstrap => CrossValidation::Bootstrap,
-        },
-        score: args.score.map_or(default_score, CvScore::from),
         trim: args.trim.unwrap_or(trim),
         test_trim: args.test_trim.unwrap_or(test_trim),
-        delays_cross_stories: huth,
-        bad_voxels: match bad_voxels {
-            Bad::Stop => BadVoxels::Stop,
-            Bad::Zero => BadVoxels::Zero,
-        },
         noise_ceiling: noise_ceiling.transpose()?,
+        ceiling_threshold: args.ceiling_threshold,
+        n_permutations: args.permutations,
+        n_bootstraps: args.bootstraps,
         regions: args
             .rois
             .as_deref()
@@ -182,5 +172,26 @@ fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfi
             .unwrap_or_default(),
         seed: args.seed,
         ..EncodeConfig::new(&args.subject, args.test_stories.clone())?
-    })
+    };
+    if args.compat.is_some() {
+        say!(
+            "compat huth differs from the defaults: delays leak over story borders, alphas are chosen on random chunks by the signed square root of R2, ceilings take the variance of a repeat as 1, voxels of low ceiling count as zeros"
+        );
+        config = config.huth();
+    }
+    match (args.cv, &args.folds) {
+        (Some(Cv::Story), _) => config.cv = CrossValidation::Story,
+        (Some(Cv::Bootstrap), _) => config.cv = CrossValidation::Bootstrap,
+        (None, Some(file)) => config.cv = CrossValidation::Rows(read_folds(file)?),
+        (None, None) => {}
+    }
+    if let Some(score) = args.score {
+        config.score = score.into();
+    }
+    match args.bad_voxels {
+        Some(Bad::Stop) => config.bad_voxels = BadVoxels::Stop,
+        Some(Bad::Zero) => config.bad_voxels = BadVoxels::Zero,
+        None => {}
+    }
+    Ok(config)
 }

@@ -65,23 +65,29 @@ fn report(outcome: &Outcome, out: &Path) {
 
 fn table(rows: &[AlignmentRow]) {
     say!(
-        "{:>5}  {:<16} {:>8}  {:>8}  {:>12}",
+        "{:>5}  {:<16} {:>8}  {:>8}  {:>17}  {:>7}  {:>12}",
         "layer",
         "roi",
         "n_voxels",
         "mean r",
+        "95 % interval",
+        "q",
         "r / ceiling"
     );
+    let cell = |text: Option<String>| text.unwrap_or_else(|| String::from("-"));
     for row in rows {
-        let normalized = row
-            .mean_r_normalized
-            .map_or(String::from("-"), |r| format!("{r:.4}"));
+        let interval = row
+            .interval
+            .map(|(low, high)| format!("{low:.4} to {high:.4}"));
         say!(
-            "{:>5}  {:<16} {:>8}  {:>8.4}  {normalized:>12}",
+            "{:>5}  {:<16} {:>8}  {:>8.4}  {:>17}  {:>7}  {:>12}",
             row.layer,
             row.roi,
             row.n_voxels,
-            row.mean_r
+            row.mean_r,
+            cell(interval),
+            cell(row.q_value.map(|q| format!("{q:.4}"))),
+            cell(row.mean_r_normalized.map(|r| format!("{r:.4}")))
         );
     }
 }

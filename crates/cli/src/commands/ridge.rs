@@ -1,10 +1,12 @@
 //! `braintune ridge`: cross-validated ridge over `.npy` arrays.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
+use std::str::FromStr;
 
 use anyhow::bail;
-use braintune::arrays::{read_labels, read_matrix};
+use braintune::arrays::{read_folds, read_labels, read_matrix};
 use braintune::encoding::{
     AlphaSharing, Alphas, CvScore, Delays, Precision, ResponseSource, Solver, measure_flops_per_s,
 };
@@ -20,9 +22,14 @@ use crate::progress::Progress;
 
 /// Cross-validated ridge over plain arrays, one alpha per voxel.
 ///
-/// Folds leave one group out, in order of first appearance. Writes a .npz with best_alpha (values
-/// of the grid as given; the penalty is alpha squared), cv_scores [n_alphas, n_voxels] (mean over
-/// folds), coef with --coef, r and r2 with a test set.
+/// Folds leave one group out, in order of first appearance, or are given row by row. Writes a .npz
+/// with alphas (the grid), best_alpha [n_voxels] (values of the grid as given; the penalty is alpha
+/// squared), cv_scores [n_alphas, n_voxels] (mean over folds), coef [n_features, n_voxels] with
+/// --coef, intercept [n_voxels] with --intercept, r and r2 [n_voxels] with a test set. Responses
+/// and coefficients stream; features are held in memory. For himalaya's RidgeCV
+/// the same things are best_alphas_ = best_alpha**2, coef_ = coef, intercept_ = intercept,
+/// cv_scores_ = cv_scores.max(axis=0) (its default score is --score neg-mse); scikit-learn's coef_
+/// is coef.T, its alpha_ best_alpha**2.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     /// Features [n_samples, n_features]
@@ -34,6 +41,10 @@ pub(crate) struct Args {
     /// Integers, one per row: which rows are left out together. Not needed for a single alpha
     #[arg(long, value_name = "G.npy")]
     groups: Option<PathBuf>,
+    /// Validation rows of each fold, JSON [[row, …], …] from 0, in place of one fold per group; all
+    /// other rows train. With --groups as well, those only stop delays
+    #[arg(long, value_name = "F.json")]
+    folds: Option<PathBuf>,
     /// Alphas, rising; the penalty is alpha squared, S/(S^2+alpha^2)
     #[arg(long, value_name = "GRID", allow_hyphen_values = true)]
     alphas: Alphas,
@@ -61,8 +72,9 @@ pub(crate) struct Args {
     /// Which normal equations to solve
     #[arg(long, default_value = "auto")]
     solver: SolverChoice,
-    /// Which voxels share an alpha
-    #[arg(long, value_name = "PER", default_value = "voxel")]
+    /// Which voxels share an alpha: `voxel` (none), `all`, or a file G.npy of one integer per voxel,
+    /// whose equal ones share
+    #[arg(long, value_name = "voxel|all|G.npy", default_value = "voxel")]
     alpha_per: AlphaPer,
     /// Precision of the arithmetic [default: f32, or f64 where f32 would not do]
     #[arg(long)]
@@ -72,12 +84,64 @@ pub(crate) struct Args {
     memory_gb: f64,
 }
 
-#[derive(Debug, Clone, Copy, ValueEnum)]
+#[derive(Debug, Clone)]
 enum AlphaPer {
     /// Each voxel has its own.
     Voxel,
     /// One for all voxels: the best mean score.
     All,
+    /// One for all voxels of equal label in this file.
+    Group(PathBuf),
+}
+
+impl FromStr for AlphaPer {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "voxel" => Ok(Self::Voxel),
+            "all" => Ok(Self::All),
+            file if Path::new(file).extension().is_some_and(|e| e == "npy") => {
+                Ok(Self::Group(file.into()))
+            }
+            _ => Err("expected voxel, all, or a .npy file of one integer per voxel".to_owned()),
+        }
+    }
+}
+
+impl AlphaPer {
+    /// # Errors
+    /// A file that holds no label for each voxel.
+    fn sharing(&self, n_voxels: usize) -> anyhow::Result<AlphaSharing> {
+        let path = match self {
+            Self::Voxel => return Ok(AlphaSharing::PerVoxel),
+            Self::All => return Ok(AlphaSharing::OneForAll),
+            Self::Group(path) => path,
+        };
+        let labels = read_labels(path)?;
+        if labels.len() != n_voxels {
+            bail!(
+                "--alpha-per {}: {} labels for {n_voxels} voxels; give one per column of Y",
+                path.display(),
+                labels.len()
+            );
+        }
+        let mut numbers = HashMap::new();
+        let number = |label| {
+            let next = numbers.len();
+            *numbers.entry(label).or_insert(next)
+        };
+        Ok(AlphaSharing::PerGroup(
+            labels.into_iter().map(number).collect(),
+        ))
+    }
+
+    fn file(&self) -> Option<&PathBuf> {
+        match self {
+            Self::Group(path) => Some(path),
+            _ => None,
+        }
+    }
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -96,6 +160,8 @@ pub(crate) enum Score {
     NegMse,
     /// Pearson correlation.
     Corr,
+    /// That of HuthLab's code: signed square root of 1 - var(y - p) / ((1 + var(y)) / 2).
+    SignedSqrtR2,
 }
 
 impl From<Score> for CvScore {
@@ -104,6 +170,7 @@ impl From<Score> for CvScore {
             Score::R2 => Self::R2,
             Score::NegMse => Self::NegMse,
             Score::Corr => Self::Correlation,
+            Score::SignedSqrtR2 => Self::SignedSqrtR2,
         }
     }
 }
@@ -119,14 +186,16 @@ enum SolverChoice {
 }
 
 pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
-    let inputs = [
+    let files = [
         Some(&args.x),
         Some(&args.y),
         args.groups.as_ref(),
+        args.folds.as_ref(),
+        args.alpha_per.file(),
         args.x_test.as_ref(),
         args.y_test.as_ref(),
     ];
-    check_output(&args.out, &inputs.into_iter().flatten().collect::<Vec<_>>())?;
+    check_output(&args.out, &files.into_iter().flatten().collect::<Vec<_>>())?;
     if !(args.memory_gb > 0.0 && args.memory_gb.is_finite()) {
         bail!("--memory-gb {}: give a number above 0", args.memory_gb);
     }
@@ -138,57 +207,67 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         x: read(&args.x)?,
         y: responses(&args.y)?,
         groups: args.groups.as_deref().map(read_labels).transpose()?,
+        folds: args.folds.as_deref().map(read_folds).transpose()?,
         test,
     };
-    let sha256 = |path: &Option<PathBuf>| path.as_deref().map(file_sha256).transpose();
-    let inputs = serde_json::json!({
-        "x_sha256": file_sha256(&args.x)?,
-        "y_sha256": file_sha256(&args.y)?,
-        "groups_sha256": sha256(&args.groups)?,
-        "test_sha256": [sha256(&args.x_test)?, sha256(&args.y_test)?],
-        "coef": args.coef,
-        "alphas": args.alphas.as_slice(),
-        "alpha_per": format!("{:?}", args.alpha_per),
-        "score": format!("{:?}", args.score),
-        "delays": args.delays.as_ref().map(Delays::as_slice),
-        "intercept": args.intercept,
-        "solver": format!("{:?}", args.solver),
-        "precision": args.precision.map(|precision| format!("{precision:?}")),
-    });
+    let alpha_sharing = args.alpha_per.sharing(data.y.source.n_voxels())?;
     let out = args.out.clone();
-    let settings = settings(args);
+    let provenance = Provenance::new(command_line(), inputs(&args)?);
+    let settings = settings(args, alpha_sharing);
     announce(&data, &settings)?;
     let mut progress = Progress::new();
     let mut report = None;
-    Provenance::new(command_line(), inputs).write_beside(&out, |out| {
+    provenance.write_beside(&out, |out| {
         let done = fit_arrays(data, &settings, out, &mut |event| progress.on(event))?;
         report = Some(done);
         Ok::<(), BraintuneError>(())
     })?;
     drop(progress);
-    if let Some(RidgeReport {
-        n_voxels,
-        error,
-        precision,
-        ..
-    }) = report
-    {
-        say!(
-            "fitted {n_voxels} voxels in {} precision, predictions within {:.0e} of the exact solution ({} voxels checked), wrote {}",
-            if precision == Precision::Single {
-                "single"
-            } else {
-                "double"
-            },
-            error.largest,
-            error.n_voxels,
-            out.display()
-        );
+    if let Some(report) = report {
+        tell(&report, &out);
     }
     Ok(ExitCode::SUCCESS)
 }
 
-fn settings(args: Args) -> RidgeSettings {
+/// Settings and hashes of the inputs, for provenance.
+fn inputs(args: &Args) -> anyhow::Result<serde_json::Value> {
+    let sha256 = |path: Option<&PathBuf>| path.map(|path| file_sha256(path)).transpose();
+    Ok(serde_json::json!({
+        "x_sha256": file_sha256(&args.x)?,
+        "y_sha256": file_sha256(&args.y)?,
+        "groups_sha256": sha256(args.groups.as_ref())?,
+        "folds_sha256": sha256(args.folds.as_ref())?,
+        "test_sha256": [sha256(args.x_test.as_ref())?, sha256(args.y_test.as_ref())?],
+        "coef": args.coef,
+        "alphas": args.alphas.as_slice(),
+        "alpha_per": match &args.alpha_per {
+            AlphaPer::Group(path) => file_sha256(path)?,
+            per => format!("{per:?}"),
+        },
+        "score": format!("{:?}", args.score),
+        "delays": args.delays.as_ref().map(Delays::as_slice),
+        "intercept": args.intercept,
+        "solver": format!("{:?}", args.solver),
+        "precision": args.precision.map(|precision| format!("{precision:?}")),
+    }))
+}
+
+/// What the fit says of itself.
+fn tell(report: &RidgeReport, out: &Path) {
+    say!(
+        "fitted {} voxels in {} precision, predictions within {:.0e} of the exact solution ({} voxels checked), wrote {}",
+        report.n_voxels,
+        match report.precision {
+            Precision::Single => "single",
+            Precision::Double => "double",
+        },
+        report.error.largest,
+        report.error.n_voxels,
+        out.display()
+    );
+}
+
+fn settings(args: Args, alpha_sharing: AlphaSharing) -> RidgeSettings {
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,
@@ -203,10 +282,7 @@ fn settings(args: Args) -> RidgeSettings {
             SolverChoice::Primal => Solver::Primal,
             SolverChoice::Dual => Solver::Dual,
         },
-        alpha_sharing: match args.alpha_per {
-            AlphaPer::Voxel => AlphaSharing::PerVoxel,
-            AlphaPer::All => AlphaSharing::OneForAll,
-        },
+        alpha_sharing,
         precision: args.precision.map(|precision| match precision {
             PrecisionChoice::F32 => Precision::Single,
             PrecisionChoice::F64 => Precision::Double,
@@ -224,7 +300,7 @@ fn announce(data: &RidgeData, settings: &RidgeSettings) -> anyhow::Result<()> {
     const SHORT_S: f64 = 5.0;
     let (n_samples, n_columns) = data.x.values.dim();
     let n_features = n_columns * settings.delays.as_ref().map_or(1, |d| d.as_slice().len());
-    let params = settings.params(data.groups.as_deref())?;
+    let params = settings.params(data.folds()?)?;
     let estimate = params.estimate(n_samples, n_features, data.y.source.n_voxels());
     let seconds = estimate.seconds(measure_flops_per_s());
     if seconds > SHORT_S {

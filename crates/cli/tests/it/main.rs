@@ -10,4 +10,5 @@ mod bad_input;
 mod encode;
 mod extract;
 mod ridge;
+mod ridge_memory;
 mod workplace;

@@ -3,7 +3,7 @@
 use std::fs::File;
 use std::path::Path;
 
-use ndarray::{Array1, Array2};
+use ndarray::{Array1, Array2, s};
 use ndarray_npy::{NpzReader, write_npy};
 
 use crate::workplace::{assert_refused, braintune, stderr};
@@ -52,6 +52,82 @@ fn fits_predicts_and_writes_what_was_asked_for() {
     assert_eq!(best.to_vec(), [0.001; 4]); // values of the grid, not squared
     assert_eq!((coef.dim(), scores.dim()), ((5, 4), (3, 4)));
     assert!((coef[[4, 1]] - 1.0).abs() < 1e-3 && r2.iter().all(|r2| *r2 > 0.999));
+}
+
+#[test]
+fn folds_scores_and_groups_of_voxels_can_be_passed_in() {
+    let folder = tempfile::tempdir().unwrap();
+    write_arrays(folder.path());
+    let at = |name: &str| folder.path().join(name);
+    let fit = |more: &[&str]| {
+        let grid = ["--alphas", "0.001,1,1000"];
+        let output = ridge(folder.path(), &[&grid, more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        let mut npz = NpzReader::new(File::open(at("fit.npz")).unwrap()).unwrap();
+        let best: Array1<f64> = npz.by_name("best_alpha").unwrap();
+        let scores: Array2<f64> = npz.by_name("cv_scores").unwrap();
+        (best, scores)
+    };
+    let rows = |range: std::ops::Range<u32>| range.collect::<Vec<u32>>();
+    let folds = [rows(0..20), rows(20..40), rows(40..60)];
+    std::fs::write(at("folds.json"), format!("{folds:?}")).unwrap();
+    let by_group = fit(&["--groups", "g.npy"]);
+    assert_eq!(fit(&["--folds", "folds.json"]), by_group);
+    // With both, groups only stop delays.
+    let half = [rows(0..30)];
+    std::fs::write(at("half.json"), format!("{half:?}")).unwrap();
+    let both = fit(&[
+        "--folds",
+        "half.json",
+        "--groups",
+        "g.npy",
+        "--delays",
+        "1,2",
+    ]);
+    assert_ne!(both.1, fit(&["--groups", "g.npy", "--delays", "1,2"]).1);
+    let signed = fit(&["--groups", "g.npy", "--score", "signed-sqrt-r2"]);
+    assert!(signed.1.iter().all(|score| (-1.0..=1.0).contains(score)));
+    assert_ne!(signed.1, by_group.1);
+    // Voxels 0 and 3, of one label, share an alpha.
+    let labels = Array1::from_vec(vec![-7_i64, 4, 900, -7]);
+    write_npy(at("per.npy"), &labels).unwrap();
+    let (best, _) = fit(&["--groups", "g.npy", "--alpha-per", "per.npy"]);
+    assert_eq!(best.slice(s![..1]), best.slice(s![3..]));
+    let refused = |args: &[&str], parts: &[&str]| {
+        let grid = ["--alphas", "1,10"];
+        assert_refused(&ridge(folder.path(), &[args, &grid].concat()), parts);
+    };
+    std::fs::write(at("far.json"), "[[0, 60]]").unwrap();
+    refused(&["--folds", "far.json"], &["60"]);
+    std::fs::write(at("odd.json"), "[[0, -1]]").unwrap();
+    refused(&["--folds", "odd.json"], &["odd.json", "[[row, …], …]"]);
+    write_npy(at("few.npy"), &Array1::from_vec(vec![1_i64, 2])).unwrap();
+    refused(
+        &["--groups", "g.npy", "--alpha-per", "few.npy"],
+        &["few.npy", "2 labels for 4 voxels"],
+    );
+    let usage = ridge(folder.path(), &["--alphas", "1,10", "--alpha-per", "fold"]);
+    assert!(stderr(&usage).contains("voxel, all, or a .npy file"));
+}
+
+#[test]
+fn says_how_exact_it_is_and_warns_of_the_ends_of_the_grid() {
+    let folder = tempfile::tempdir().unwrap();
+    write_arrays(folder.path());
+    let output = ridge(
+        folder.path(),
+        &["--groups", "g.npy", "--alphas", "0.001,1,1000"],
+    );
+    let text = stderr(&output);
+    assert!(text.contains("fitted 4 voxels in "), "{text}");
+    assert!(
+        text.contains("of the exact solution (3 voxels checked)"),
+        "{text}"
+    );
+    assert!(
+        text.contains("many voxels chose the smallest alpha"),
+        "{text}"
+    );
 }
 
 #[test]

@@ -192,6 +192,18 @@ fn repeats_are_read_and_their_absence_is_named() {
         repeats[0].bold(),
         dataset.responses("UTS01", "souls").unwrap().bold()
     );
+    let columns = dataset.repeats_columns("UTS01", "souls", 3..5).unwrap();
+    assert_eq!(columns.len(), 3);
+    assert_eq!(
+        columns[1].bold(),
+        repeats[1].bold().slice(ndarray::s![.., 3..5])
+    );
+    let none = dataset.repeats_columns("UTS01", "souls", 0..0).unwrap();
+    assert_eq!((none.len(), none[0].bold().dim()), (3, (23, 0)));
+    let past = dataset
+        .repeats_columns("UTS01", "souls", 0..18)
+        .unwrap_err();
+    assert!(matches!(past, FmriError::Selection { .. }), "{past}");
 }
 
 #[test]

@@ -1,0 +1,115 @@
+//! `alignment.csv`: one row per layer and region.
+
+use std::path::Path;
+
+use braintune_encoding::{benjamini_hochberg, normalized_alignment, normalized_mean};
+use ndarray::{Array1, ArrayView1};
+
+use super::config::EncodeConfig;
+use super::layers::LayerResult;
+use crate::arrays::write_atomically;
+use crate::error::{Result, file_error};
+
+/// Mean alignment of one layer in one region: a row of `alignment.csv`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct AlignmentRow {
+    /// Hidden state, 0 to `n_layers`.
+    pub layer: usize,
+    /// Region of interest; `all` holds every voxel.
+    pub roi: String,
+    /// Voxels in the region.
+    pub n_voxels: usize,
+    /// Mean Pearson r over them.
+    pub mean_r: f64,
+    /// Mean of r / noise ceiling over those above the ceiling threshold, if there are ceilings.
+    pub mean_r_normalized: Option<f64>,
+    /// 95 % interval of `mean_r` over other stretches of the test stories, if asked for.
+    pub interval: Option<(f64, f64)>,
+    /// The false discovery rate at which `mean_r > 0` is called in this table, if asked for.
+    pub q_value: Option<f64>,
+}
+
+const HEADER: [&str; 10] = [
+    "subject",
+    "model",
+    "layer",
+    "roi",
+    "n_voxels",
+    "mean_r",
+    "mean_r_normalized",
+    "ci_low",
+    "ci_high",
+    "q_value",
+];
+
+pub(super) fn alignment_rows(
+    results: &[LayerResult],
+    ceiling: Option<ArrayView1<'_, f32>>,
+    config: &EncodeConfig,
+) -> Result<Vec<AlignmentRow>> {
+    let n_voxels = results.first().map_or(0, |result| result.r.len());
+    let regions = config.regions.with_all(n_voxels);
+    let mut rows = Vec::with_capacity(results.len() * regions.len());
+    let mut p_values = Vec::with_capacity(rows.capacity());
+    for (layer, result) in results.iter().enumerate() {
+        let normalized = ceiling
+            .map(|ceiling| {
+                let r = ArrayView1::from(&result.r);
+                normalized_alignment(r, ceiling, config.ceiling_threshold, config.low_ceiling)
+            })
+            .transpose()?;
+        for ((roi, voxels), statistics) in regions.iter().zip(&result.regions) {
+            let of_voxels = normalized
+                .as_ref()
+                .map(|normalized| normalized_mean(normalized.view(), voxels));
+            rows.push(AlignmentRow {
+                layer,
+                roi: (*roi).to_owned(),
+                n_voxels: voxels.len(),
+                mean_r: mean(voxels.iter().map(|&voxel| f64::from(result.r[voxel]))),
+                mean_r_normalized: of_voxels.transpose()?.and_then(|mean| mean.mean),
+                interval: statistics.interval,
+                q_value: None,
+            });
+            p_values.push(statistics.p_value.unwrap_or(f64::NAN));
+        }
+    }
+    let q_values = benjamini_hochberg(Array1::from(p_values).view());
+    for (row, q) in rows.iter_mut().zip(q_values) {
+        row.q_value = (!q.is_nan()).then_some(q);
+    }
+    Ok(rows)
+}
+
+fn mean(values: impl Iterator<Item = f64>) -> f64 {
+    let (sum, n) = values.fold((0.0, 0_usize), |(sum, n), value| (sum + value, n + 1));
+    if n > 0 { sum / n as f64 } else { 0.0 }
+}
+
+pub(super) fn write_csv(
+    path: &Path,
+    rows: &[AlignmentRow],
+    subject: &str,
+    model: &str,
+) -> Result<()> {
+    let mut csv = csv::Writer::from_writer(Vec::new());
+    csv.write_record(HEADER).map_err(|e| file_error(path, e))?;
+    let cell = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.6}"));
+    for row in rows {
+        csv.write_record([
+            subject,
+            model,
+            &row.layer.to_string(),
+            &row.roi,
+            &row.n_voxels.to_string(),
+            &format!("{:.6}", row.mean_r),
+            &cell(row.mean_r_normalized),
+            &cell(row.interval.map(|(low, _)| low)),
+            &cell(row.interval.map(|(_, high)| high)),
+            &cell(row.q_value),
+        ])
+        .map_err(|e| file_error(path, e))?;
+    }
+    let bytes = csv.into_inner().map_err(|e| file_error(path, e))?;
+    write_atomically(path, &bytes)
+}
