@@ -1,9 +1,11 @@
 //! The pipelines against an independent implementation.
 #![allow(
     clippy::unwrap_used,
+    clippy::print_stderr,
     clippy::result_large_err,
     clippy::cast_possible_truncation,
     missing_docs
 )]
 
+mod devices;
 mod encode;
