@@ -200,7 +200,7 @@ fn values_that_are_no_numbers_are_found_in_every_type_of_float() {
         let n = file.len();
         file[n - bytes.len()..].copy_from_slice(bytes);
         std::fs::write(&path, file).unwrap();
-        refused(folder.path(), &["model.safetensors", "NaN"]);
+        refused(folder.path(), &["model.safetensors", "damaged"]);
     }
 }
 

@@ -78,11 +78,12 @@ fn parts_of_the_windows_give_the_same_bits() {
 fn features_do_not_depend_on_the_number_of_threads() {
     // Three windows: with more threads than that, each pass has several.
     let extract = |name: &Path, n_threads| {
-        let extractor = PretrainedModel::load(name, Device::flex()).unwrap();
-        let extractor = extractor.into_windowed(Windows::new(1.5, 0.7).unwrap());
         let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads);
-        let pool = pool.build().unwrap();
-        pool.install(|| extractor.extract(&clip()).unwrap())
+        pool.build().unwrap().install(|| {
+            let model = PretrainedModel::load(name, Device::flex()).unwrap();
+            let extractor = model.into_windowed(Windows::new(1.5, 0.7).unwrap());
+            extractor.extract(&clip()).unwrap()
+        })
     };
     for name in [micro(), family("wav2vec2-ctc-bin"), family("wavlm-stable")] {
         let alone = extract(&name, 1);
