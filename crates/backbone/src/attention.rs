@@ -16,7 +16,7 @@ use crate::lora::{LoraTarget, LoraUpdates};
 
 /// Queries whose attention weights, `[batch, n_heads, QUERIES_AT_ONCE, n_frames]`, are in memory
 /// together: a few megabytes stay in cache, those of all frames do not.
-const QUERIES_AT_ONCE: usize = 128;
+pub(crate) const QUERIES_AT_ONCE: usize = 128;
 
 /// Self-attention with `n_heads` heads.
 #[derive(Module, Debug)]

@@ -6,6 +6,8 @@ use braintune_audio::SampleRate;
 use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor, TensorData};
 
+use crate::activations::{Layers, convolution_bytes};
+
 /// Facts about a backbone that are known before any forward pass.
 #[derive(Debug, Clone, PartialEq)]
 pub struct BackboneSpec {
@@ -33,6 +35,21 @@ impl BackboneSpec {
     #[must_use]
     pub fn n_hidden_states(&self) -> usize {
         self.n_layers + 1
+    }
+
+    /// See [`SpeechBackbone::activation_bytes`].
+    fn activation_bytes(&self, n_samples: usize) -> usize {
+        let layers = Layers {
+            n_frames: n_samples / self.stride.max(1) + 1,
+            d_model: self.d_model,
+            d_ffn: 4 * self.d_model,
+            n_heads: self.d_model.div_ceil(64),
+            has_pairs: false,
+        };
+        // The states of all frames are kept.
+        let states = self.n_hidden_states() * self.d_model * layers.n_frames * size_of::<f32>();
+        let convolutions = convolution_bytes(n_samples, [(512, 10, 5), (512, 3, 2)], 2);
+        states + layers.bytes().max(convolutions)
     }
 
     /// Centre of frame `frame`, seconds from the start of the clip.
@@ -119,6 +136,15 @@ pub trait SpeechBackbone: Module + ModuleDisplay + Sync {
     fn last_audio_frames(&self, lengths: &[usize]) -> Vec<usize> {
         let last = |&n: &usize| self.n_audio_frames(n) - 1;
         lengths.iter().map(last).collect()
+    }
+
+    /// About the most memory that one forward pass over a clip of `n_samples` takes besides the
+    /// weights, bytes. Extractors choose by it how many windows run at once.
+    ///
+    /// Unless overridden, a guess from the spec: wide convolutions over samples as wav2vec 2.0 has
+    /// them, layers with a feed-forward part of four times their width.
+    fn activation_bytes(&self, n_samples: usize) -> usize {
+        self.spec().activation_bytes(n_samples)
     }
 
     /// Forward passes over windows of one recording, each a range of its samples. A backbone

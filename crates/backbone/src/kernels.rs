@@ -13,7 +13,7 @@ const BLOCK: usize = 1 << 15;
 const LANES: usize = 16;
 
 /// Whether tensors of the device are host memory that can be changed in place.
-fn is_host(device: &Device) -> bool {
+pub(crate) fn is_host(device: &Device) -> bool {
     #[cfg(feature = "flex")]
     let flex = *device == Device::flex();
     #[cfg(not(feature = "flex"))]
@@ -75,7 +75,7 @@ fn in_place<const D: usize>(
     reason = "compiled into each instruction set's copy of the loop"
 )]
 #[inline(always)]
-fn gelu_of(x: f32) -> f32 {
+pub(crate) fn gelu_of(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
     let polynomial = 1.061_405_4 * t - 1.453_152;

@@ -21,6 +21,7 @@
 //! # }
 //! ```
 
+mod activations;
 mod attention;
 mod backbone;
 mod cache;
@@ -35,6 +36,7 @@ mod kernels;
 mod lora;
 mod parts;
 mod pretrained;
+mod time_norm;
 mod transformer;
 mod wav2vec2;
 mod whisper;

@@ -12,6 +12,7 @@ use burn::tensor::{Device, Tensor};
 use ndarray::Array2;
 use rayon::ThreadPoolBuilder;
 
+use crate::activations::n_at_once;
 use crate::backbone::{BackboneSpec, SpeechBackbone};
 use crate::error::{BackboneError, Result};
 use crate::extractor::{FeatureExtractor, check_audio, check_finite, stack_rows};
@@ -32,7 +33,8 @@ pub struct WindowedExtractor<B> {
 
 impl<B: SpeechBackbone> WindowedExtractor<B> {
     /// `device` is where `backbone` lives. Each window is a forward pass of its own, several at a
-    /// time in threads: the fastest way on a CPU.
+    /// time in threads: the fastest way on a CPU. How many depends on the memory that they take
+    /// ([`SpeechBackbone::activation_bytes`]), so that all stay below 1.5 GB together.
     #[must_use]
     pub fn new(backbone: B, windows: Windows, device: Device) -> Self {
         Self {
@@ -87,42 +89,45 @@ pub(crate) fn windows_over(
     }
 }
 
-/// `f` of every item, in order, on as many threads as rayon would use here.
+/// `f` of every item, in order, at most `at_once` of them at a time.
 ///
-/// Each thread is a rayon pool of its own: the backend's matrix products then stay on it, where
-/// they would otherwise wait for one another.
-pub(crate) fn in_threads<T: Sync, R: Send>(items: &[T], f: impl Fn(&T) -> R + Sync) -> Vec<R> {
-    let n_threads = rayon::current_num_threads().min(items.len()).max(1);
-    let work = |thread: usize| {
-        let alone = ThreadPoolBuilder::new()
-            .num_threads(1)
-            .use_current_thread()
-            .build();
-        if let Err(error) = alone {
-            tracing::debug!(%error, "no pool of one thread, products may use several");
+/// Each runs in a rayon pool of its own, so that the backend's matrix products do not wait for one
+/// another; the threads that rayon would use here are shared out among the pools. Results do not
+/// depend on either number: a product is split over rows and columns, never within a sum.
+pub(crate) fn in_threads<T: Sync, R: Send>(
+    items: &[T],
+    at_once: usize,
+    f: impl Fn(&T) -> R + Sync,
+) -> Vec<R> {
+    let n_threads = rayon::current_num_threads();
+    // No more than it takes to be done in as many rounds: eight windows, five at once, are two of four.
+    let n_rounds = items.len().div_ceil(n_threads.min(at_once).max(1));
+    let n_pools = items.len().div_ceil(n_rounds.max(1)).max(1);
+    let work = |pool: usize| -> Vec<R> {
+        let all = || items.iter().skip(pool).step_by(n_pools).map(&f).collect();
+        // The first pools take the threads that are left over.
+        let of_pool = (n_threads - pool).div_ceil(n_pools);
+        match ThreadPoolBuilder::new().num_threads(of_pool).build() {
+            Ok(pool) => pool.install(all),
+            Err(error) => {
+                tracing::debug!(%error, "no pool of its own, products may wait for one another");
+                all()
+            }
         }
-        items
-            .iter()
-            .skip(thread)
-            .step_by(n_threads)
-            .map(&f)
-            .collect::<Vec<R>>()
     };
+    let work = &work;
     std::thread::scope(|scope| {
-        let threads: Vec<_> = (0..n_threads)
-            .map(|i| scope.spawn(move || work(i)))
-            .collect();
-        let mut parts: Vec<_> = threads
+        let pools: Vec<_> = (0..n_pools).map(|i| scope.spawn(move || work(i))).collect();
+        let mut parts: Vec<_> = pools
             .into_iter()
-            .map(|thread| {
-                thread
-                    .join()
+            .map(|pool| {
+                pool.join()
                     .unwrap_or_else(|panic| resume_unwind(panic))
                     .into_iter()
             })
             .collect();
         (0..items.len())
-            .filter_map(|i| parts[i % n_threads].next())
+            .filter_map(|i| parts[i % n_pools].next())
             .collect()
     })
 }
@@ -167,7 +172,8 @@ impl<B: SpeechBackbone> FeatureExtractor for WindowedExtractor<B> {
             .backbone
             .window_passes(audio.samples(), &ranges, &self.device);
         let starts: Vec<usize> = (0..ranges.len()).step_by(self.batch_size).collect();
-        let features: Vec<Vec<_>> = in_threads(&starts, |&start| {
+        let at_once = n_at_once(&self.backbone, &ranges, self.batch_size, &self.device);
+        let features: Vec<Vec<_>> = in_threads(&starts, at_once, |&start| {
             let states = pass(start..ranges.len().min(start + self.batch_size));
             states.into_iter().map(to_array).collect()
         });

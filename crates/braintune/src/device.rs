@@ -10,17 +10,45 @@ pub fn available() -> &'static [&'static str] {
         "flex",
         #[cfg(feature = "tch")]
         "tch",
+        #[cfg(feature = "vulkan")]
+        "vulkan",
+        #[cfg(feature = "cuda")]
+        "cuda",
     ]
 }
 
-/// The device of that name, if this build has it.
+/// The device of that name, if this build has it and this machine its hardware and driver.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Device> {
     match name {
         #[cfg(feature = "flex")]
         "flex" => Some(Device::flex()),
         #[cfg(feature = "tch")]
-        "tch" => Some(Device::libtorch()),
+        "tch" => Some(libtorch()),
+        #[cfg(feature = "vulkan")]
+        "vulkan" => {
+            let found = Device::enumerate(burn::tensor::DeviceType::Vulkan);
+            // The best of them, or what CUBECL_WGPU_DEFAULT_DEVICE names.
+            let best = || Device::vulkan(burn::tensor::DeviceKind::DefaultDevice);
+            (!found.is_empty()).then(best)
+        }
+        #[cfg(feature = "cuda")]
+        "cuda" => {
+            let found = Device::enumerate(burn::tensor::DeviceType::Cuda);
+            found.first().cloned()
+        }
         _ => None,
     }
+}
+
+/// libtorch on the CPU, on as many threads as rayon would use here.
+#[cfg(feature = "tch")]
+fn libtorch() -> Device {
+    let n_threads = i32::try_from(rayon::current_num_threads());
+    tch::set_num_threads(n_threads.unwrap_or(i32::MAX));
+    #[expect(
+        deprecated,
+        reason = "burn 0.23 drops it; until then it is the fastest on some CPUs"
+    )]
+    Device::libtorch()
 }

@@ -19,6 +19,8 @@
 //! |---|---|
 //! | `flex` | burn's CPU backend in pure Rust, for [`device`] |
 //! | `tch` | libtorch on the CPU, for [`device`]; needs libtorch 2.9 |
+//! | `vulkan` | a graphics card through Vulkan, for [`device`] |
+//! | `cuda` | an NVIDIA card through CUDA, for [`device`]; downloads a compiler while it builds |
 
 pub use braintune_audio as audio;
 pub use braintune_backbone as backbone;

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::activations::{Layers, convolution_bytes};
 use crate::checkpoint::ConfigFile;
 use crate::error::{BackboneError, Result};
 
@@ -200,6 +201,28 @@ impl Wav2Vec2Config {
                 None => 0,
             }
         })
+    }
+
+    /// See [`crate::SpeechBackbone::activation_bytes`].
+    pub(crate) fn activation_bytes(&self, n_samples: usize) -> usize {
+        let layers = Layers {
+            n_frames: self.n_frames(n_samples),
+            d_model: self.hidden_size,
+            d_ffn: self.intermediate_size,
+            n_heads: self.num_attention_heads,
+            has_pairs: self.model_type == Wav2Vec2Family::WavLm,
+        };
+        let sizes = self.conv_dim.iter().zip(&self.conv_kernel);
+        let sizes = sizes.zip(&self.conv_stride);
+        let sizes = sizes.map(|((&dim, &kernel), &stride)| (dim, kernel, stride));
+        // The norm over channels makes a copy, the one over time works in place.
+        let n_copies = match self.feat_extract_norm {
+            FeatExtractNorm::Group => 1,
+            FeatExtractNorm::Layer => 2,
+        };
+        layers
+            .bytes()
+            .max(convolution_bytes(n_samples, sizes, n_copies))
     }
 
     /// Whether the model has the embedding that replaces masked frames in pretraining.

@@ -9,6 +9,7 @@ use burn::tensor::{Device, Tensor};
 use super::config::{FeatExtractNorm, Wav2Vec2Config};
 use crate::conv::conv1d;
 use crate::kernels::gelu;
+use crate::time_norm::time_norm_gelu;
 
 /// torch's epsilon of norms whose checkpoint has no setting for it.
 pub(super) const EPSILON: f64 = 1e-5;
@@ -82,25 +83,14 @@ impl ConvLayer {
     fn forward(&self, x: Tensor<3>) -> Tensor<3> {
         let bias = self.conv.bias.as_ref().map(Param::val);
         let x = conv1d(x, self.conv.weight.val(), bias, self.stride);
-        let x = match &self.layer_norm {
+        match &self.layer_norm {
+            // A group norm with one group per channel.
             Some(norm) if self.over_time => {
-                let scaled = to_unit_over_time(x) * norm.gamma.val().unsqueeze();
-                match &norm.beta {
-                    Some(shift) => scaled + shift.val().unsqueeze(),
-                    None => scaled,
-                }
+                let shift = norm.beta.as_ref().map(Param::val);
+                time_norm_gelu(x, norm.gamma.val(), shift, EPSILON)
             }
-            Some(norm) => norm.forward(x),
-            None => x,
-        };
-        gelu(x)
+            Some(norm) => gelu(norm.forward(x)),
+            None => gelu(x),
+        }
     }
-}
-
-/// Each channel of each clip to mean 0 and variance 1 over time: a group norm with one group per
-/// channel, before its scale and shift.
-fn to_unit_over_time(x: Tensor<3>) -> Tensor<3> {
-    let x = x.clone() - x.mean_dim(1);
-    let variance = (x.clone() * x.clone()).mean_dim(1);
-    x / (variance + EPSILON).sqrt()
 }

@@ -303,6 +303,10 @@ impl SpeechBackbone for Wav2Vec2Model {
     fn n_audio_frames(&self, n_samples: usize) -> usize {
         self.config.n_frames(n_samples)
     }
+
+    fn activation_bytes(&self, n_samples: usize) -> usize {
+        self.config.activation_bytes(n_samples)
+    }
 }
 
 impl Family for Wav2Vec2Model {

@@ -14,6 +14,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array2;
 
 use super::Wav2Vec2Model;
+use crate::activations::n_at_once;
 use crate::backbone::{BackboneSpec, SpeechBackbone};
 use crate::error::{BackboneError, Result};
 use crate::extractor::{FeatureExtractor, check_finite, stack_rows};
@@ -83,7 +84,8 @@ impl SharedConvExtractor {
             .model
             .frames(self.clip(&samples[first.start..last.end]));
         let [_, _, d] = frames.dims();
-        in_threads(windows, |window| {
+        let at_once = n_at_once(&self.model, windows, 1, &self.device);
+        in_threads(windows, at_once, |window| {
             let start = (window.start - first.start) / self.model.config().stride();
             let n = self.model.n_audio_frames(window.len());
             let frames = frames.clone().slice([0..1, start..start + n, 0..d]);
@@ -124,7 +126,8 @@ impl FeatureExtractor for SharedConvExtractor {
         let (growing, full) = ranges.split_at(n_growing);
         let alone = self.model.window_passes(samples, growing, &self.device);
         let starts: Vec<usize> = (0..growing.len()).collect();
-        let mut features: Vec<Vec<_>> = in_threads(&starts, |&start| {
+        let at_once = n_at_once(&self.model, growing, 1, &self.device);
+        let mut features: Vec<Vec<_>> = in_threads(&starts, at_once, |&start| {
             alone(start..start + 1).into_iter().map(to_array).collect()
         });
         features.extend(self.together(samples, full));

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use serde::{Deserialize, Serialize};
 
+use crate::activations::Layers;
 use crate::checkpoint::ConfigFile;
 use crate::error::{BackboneError, Result};
 
@@ -112,6 +113,20 @@ impl WhisperConfig {
             ));
         }
         Ok(())
+    }
+
+    /// See [`crate::SpeechBackbone::activation_bytes`]; all clips are padded to 30 s.
+    pub(crate) fn activation_bytes(&self) -> usize {
+        let layers = Layers {
+            n_frames: N_CTX,
+            d_model: self.d_model,
+            d_ffn: self.encoder_ffn_dim,
+            n_heads: self.encoder_attention_heads,
+            has_pairs: false,
+        };
+        // The spectrogram and its transpose, both convolutions padded.
+        let convolutions = N_MEL_FRAMES * (3 * self.num_mel_bins + 4 * self.d_model);
+        layers.bytes().max(convolutions * size_of::<f32>())
     }
 
     /// `config.json` as `transformers` writes it, for the encoder part.

@@ -251,6 +251,10 @@ impl SpeechBackbone for WhisperEncoder {
         })
     }
 
+    fn activation_bytes(&self, _n_samples: usize) -> usize {
+        self.config.activation_bytes()
+    }
+
     fn n_audio_frames(&self, n_samples: usize) -> usize {
         // The last output whose receptive field through both convolutions (kernel 3, padding 1,
         // strides 1 and 2) holds a mel frame with audio.

@@ -1,5 +1,7 @@
 //! Windowed extraction against one window at a time, and batches against single windows.
 
+use std::path::Path;
+
 use braintune_audio::{SampleRate, Waveform};
 use braintune_backbone::{
     BackboneError, Checkpoint, FeatureExtractor, PretrainedModel, SharedConvExtractor,
@@ -69,6 +71,25 @@ fn parts_of_the_windows_give_the_same_bits() {
     let part = extractor.extract_rows(&clip(), start..23).unwrap();
     for (all, part) in all.layers().iter().zip(&part) {
         assert_eq!(all.slice(ndarray::s![start.., ..]), part);
+    }
+}
+
+#[test]
+fn features_do_not_depend_on_the_number_of_threads() {
+    // Three windows: with more threads than that, each pass has several.
+    let extract = |name: &Path, n_threads| {
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(n_threads);
+        pool.build().unwrap().install(|| {
+            let model = PretrainedModel::load(name, Device::flex()).unwrap();
+            let extractor = model.into_windowed(Windows::new(1.5, 0.7).unwrap());
+            extractor.extract(&clip()).unwrap()
+        })
+    };
+    for name in [micro(), family("wav2vec2-ctc-bin"), family("wavlm-stable")] {
+        let alone = extract(&name, 1);
+        for n_threads in [2, 3, 7, 64] {
+            assert_eq!(alone, extract(&name, n_threads), "{n_threads} threads");
+        }
     }
 }
 

@@ -19,7 +19,7 @@ pub(crate) struct ModelArgs {
     #[arg(long)]
     share_convolutions: bool,
     /// Device to compute on
-    #[arg(long, default_value = "flex", value_parser = clap::builder::PossibleValuesParser::new(braintune::device::available()))]
+    #[arg(long, default_value = braintune::device::available().first().copied().unwrap_or_default(), value_parser = clap::builder::PossibleValuesParser::new(braintune::device::available()))]
     device: String,
 }
 
@@ -34,7 +34,10 @@ impl ModelArgs {
     pub(crate) fn load(&self) -> anyhow::Result<PretrainedModel> {
         let folder = braintune::model::resolve(&self.model)?;
         let Some(device) = braintune::device::by_name(&self.device) else {
-            bail!("this build has no device {}", self.device);
+            bail!(
+                "no device for --device {}: this machine lacks the hardware or its driver",
+                self.device
+            );
         };
         let mut model = PretrainedModel::load(&folder, device)?;
         if let Some(adapter) = &self.adapter {
