@@ -258,8 +258,8 @@ mod tests {
                 .map(|run| run.range.len() * run.weights.ncols())
                 .sum();
             assert!(2 * cost < values.len() * penalties.len(), "{cost}");
-            // 1e-6 of the approximation and a few roundings of the f32 factors.
-            assert!(worst(&bank, values, &penalties) < 2e-6);
+            // The tolerance and a few roundings of the f32 factors.
+            assert!(worst(&bank, values, &penalties) < 1.1e-5);
             let covered: Vec<usize> = bank.runs.iter().flat_map(|run| run.range.clone()).collect();
             assert_eq!(covered, (0..values.len()).collect::<Vec<_>>());
         }

@@ -24,8 +24,10 @@ use crate::{
 
 /// Voxels of a tile; the last one may have fewer.
 pub(crate) const TILE: usize = 256;
-/// Validation rows whose predictions are held at a time.
-pub(crate) const ROWS: usize = 512;
+/// Validation rows whose predictions are held at a time, at most.
+pub(crate) const ROWS: usize = 768;
+/// Rows of the fastest kernel of the matrix product.
+const KERNEL_ROWS: usize = 96;
 
 /// Voxels whose predictions are combined and scored while they are in cache.
 const CHUNK: usize = 16;
@@ -198,8 +200,14 @@ fn validate<T: Real>(
     let n_voxels = z.ncols();
     let mut sums = vec![Sums::default(); n_alphas * n_voxels];
     scale(fold, z, &mut work.scaled);
-    for start in (0..target.nrows()).step_by(ROWS) {
-        let rows = start..target.nrows().min(start + ROWS);
+    // In equal parts, of whole kernels: a short last part would be slow.
+    let n_parts = target.nrows().div_ceil(ROWS);
+    let step = target
+        .nrows()
+        .div_ceil(n_parts)
+        .next_multiple_of(KERNEL_ROWS);
+    for start in (0..target.nrows()).step_by(step) {
+        let rows = start..target.nrows().min(start + step);
         multiply(fold, rows.clone(), n_voxels, work);
         for first in (0..n_voxels).step_by(CHUNK) {
             let voxels = first..n_voxels.min(first + CHUNK);

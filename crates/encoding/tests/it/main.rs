@@ -21,6 +21,7 @@ mod reference;
 mod region;
 mod ridge;
 mod scores;
+mod selection;
 mod sharing;
 mod solver;
 mod stats;
