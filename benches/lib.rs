@@ -1,2 +1,2 @@
-//! Benchmarks: `cargo bench -p braintune-benches`. Comparisons with other packages are the scripts in
+//! Benchmarks: `cargo bench -p benches`. Comparisons with other packages are the scripts in
 //! `peers/`.

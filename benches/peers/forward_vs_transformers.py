@@ -1,6 +1,6 @@
 """CPU time of a forward pass of a wav2vec2-base against HuggingFace transformers, in turns.
 
-    cargo build --release -p braintune-benches --example forward
+    cargo build --release -p benches --example forward
     python benches/peers/forward_vs_transformers.py target/release/examples/forward --threads 1 --runs 3
 
 Weights are random (seed 0), the architecture is that of facebook/wav2vec2-base (12 layers, 768). Both sides
@@ -62,7 +62,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--model", help="another checkpoint folder")
     parser.add_argument("--cases", default="1x16,8x10")
-    parser.add_argument("--device", default="flex", help="tch: build with --features braintune-benches/tch")
+    parser.add_argument("--device", default="flex", help="tch: build with --features benches/tch")
     parser.add_argument("--worker", nargs=5, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.worker:
