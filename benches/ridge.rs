@@ -28,6 +28,9 @@ enum Kind {
     Banded(usize),
 }
 
+/// A fit of responses `[n_samples, n_voxels]`.
+type FitOf = dyn Fn(ArrayView2<'_, f32>);
+
 struct Size {
     name: &'static str,
     kind: Kind,
@@ -101,7 +104,7 @@ impl Size {
     }
 
     /// The fit that is timed, coefficients included.
-    fn fit(&self, x: &Array2<f32>) -> Box<dyn Fn(ArrayView2<'_, f32>)> {
+    fn fit(&self, x: &Array2<f32>) -> Box<FitOf> {
         match self.kind {
             Kind::Primal => whole(self.params().solver(Solver::Primal), x),
             Kind::Dual => whole(self.params().solver(Solver::Dual), x),
@@ -135,7 +138,7 @@ impl Size {
     }
 }
 
-fn whole(params: RidgeParams, x: &Array2<f32>) -> Box<dyn Fn(ArrayView2<'_, f32>)> {
+fn whole(params: RidgeParams, x: &Array2<f32>) -> Box<FitOf> {
     let (model, x) = (params.check().unwrap(), DesignMatrix::from(x.clone()));
     Box::new(move |y| {
         black_box(EncodingModel::fit(&model, &x, y).unwrap().coef());
