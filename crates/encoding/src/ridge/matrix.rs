@@ -147,22 +147,56 @@ pub(crate) fn largest_eigenvalue<T: Real>(matrix: MatRef<'_, T>) -> f64 {
     largest
 }
 
-/// A column-major copy of `x`, less `means` of its columns if given.
+/// A column-major copy of `x`, less `means` of its columns if given. Rows of a few columns at a time: a row
+/// of `x` is read a cache line at a time, whichever its order.
 pub(crate) fn from_array<T: Real>(x: ArrayView2<'_, f32>, means: Option<&[f64]>) -> Mat<T> {
-    match means {
-        None => Mat::from_fn(x.nrows(), x.ncols(), |i, j| T::widened(x[(i, j)])),
-        Some(means) => Mat::from_fn(x.nrows(), x.ncols(), |i, j| {
-            T::rounded(f64::from(x[(i, j)]) - means[j])
-        }),
+    const COLUMNS: usize = 16;
+    let (n_rows, n_columns) = x.dim();
+    let mut copy = Mat::zeros(n_rows, n_columns);
+    for start in (0..n_columns).step_by(COLUMNS) {
+        let columns = start..n_columns.min(start + COLUMNS);
+        for i in 0..n_rows {
+            for j in columns.clone() {
+                let value = x[(i, j)];
+                copy[(i, j)] = means.map_or_else(
+                    || T::widened(value),
+                    |means| T::rounded(f64::from(value) - means[j]),
+                );
+            }
+        }
     }
+    copy
 }
 
 /// Rows of `x`, less `shift` of its columns if given.
 pub(crate) fn gather_rows<T: Real>(x: MatRef<'_, T>, rows: &[usize], shift: &[T]) -> Mat<T> {
-    if shift.is_empty() {
-        return Mat::from_fn(rows.len(), x.ncols(), |i, j| x[(rows[i], j)]);
+    let mut gathered = Mat::zeros(rows.len(), x.ncols());
+    for j in 0..x.ncols() {
+        let into = gathered.col_as_slice_mut(j);
+        let column = x.col(j);
+        match column.try_as_col_major() {
+            // Neighbouring rows, as those of a story are, are copied in one piece.
+            Some(column) => {
+                let (column, mut done) = (column.as_slice(), 0);
+                for run in rows.chunk_by(|a, b| a + 1 == *b) {
+                    into[done..done + run.len()]
+                        .copy_from_slice(&column[run[0]..=run[run.len() - 1]]);
+                    done += run.len();
+                }
+            }
+            None => {
+                for (into, &row) in into.iter_mut().zip(rows) {
+                    *into = column[row];
+                }
+            }
+        }
+        if let Some(&shift) = shift.get(j) {
+            for value in into {
+                *value -= shift;
+            }
+        }
     }
-    Mat::from_fn(rows.len(), x.ncols(), |i, j| x[(rows[i], j)] - shift[j])
+    gathered
 }
 
 #[cfg(test)]
