@@ -259,7 +259,7 @@ mod tests {
                 .sum();
             assert!(2 * cost < values.len() * penalties.len(), "{cost}");
             // The tolerance and a few roundings of the f32 factors.
-            assert!(worst(&bank, values, &penalties) < 1.1e-5);
+            assert!(worst(&bank, values, &penalties) < 1.1e-4);
             let covered: Vec<usize> = bank.runs.iter().flat_map(|run| run.range.clone()).collect();
             assert_eq!(covered, (0..values.len()).collect::<Vec<_>>());
         }

@@ -28,7 +28,7 @@ pub(crate) trait Real: linfa::Float + RealField + Into<f64> {
 
 impl Real for f32 {
     const PRECISION: Precision = Precision::Single;
-    const FILTER_TOLERANCE: Option<f64> = Some(1e-5);
+    const FILTER_TOLERANCE: Option<f64> = Some(1e-4);
 
     fn widened(value: f32) -> Self {
         value
