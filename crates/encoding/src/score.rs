@@ -280,6 +280,13 @@ pub fn mean_of_repeats(repeats: ArrayView3<'_, f32>) -> Array2<f32> {
     })
 }
 
+/// Values less their mean.
+pub(crate) fn centred(values: Vec<f64>) -> Vec<f64> {
+    let values = Array1::from(values);
+    let mean = values.mean().unwrap_or(0.0);
+    (values - mean).to_vec()
+}
+
 struct Centred<'a> {
     column: ArrayView1<'a, f32>,
     mean: f64,

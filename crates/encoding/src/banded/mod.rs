@@ -13,7 +13,7 @@ mod search;
 mod split;
 mod weights;
 
-use std::ops::{ControlFlow, Range};
+use std::ops::ControlFlow;
 
 use linfa::{ParamGuard, dataset::DatasetBase, traits::Fit};
 use ndarray::{ArrayBase, ArrayView2, Data, Ix2};
@@ -199,11 +199,4 @@ impl<D: Data<Elem = f32>, D2: Data<Elem = f32>>
         let x = DesignMatrix::from(dataset.records.to_owned());
         EncodingModel::fit(self, &x, dataset.targets.view())
     }
-}
-
-/// Voxels of a run, `start..end` in steps of `step`.
-fn runs(n: usize, step: usize) -> impl Iterator<Item = Range<usize>> {
-    (0..n)
-        .step_by(step)
-        .map(move |start| start..n.min(start.saturating_add(step)))
 }

@@ -10,7 +10,6 @@ use ndarray::{Array2, ArrayView2, Axis};
 
 use super::{
     fitted::FittedBandedRidge,
-    runs,
     weights::{scaled, scales},
 };
 use crate::{
@@ -168,7 +167,7 @@ impl Search<'_> {
             let weights = weights.to_vec();
             let mut quiet = |progress| quiet(on, progress);
             let solver = self.x.prepare(&ridge, &weights, Work::All, &mut quiet)?;
-            for run in runs(total, solver.voxels_per_tile(self.memory_budget)) {
+            for run in solver.parts(total, self.memory_budget) {
                 let voxels: Vec<usize> = run.clone().filter(chosen).collect();
                 if voxels.is_empty() {
                     continue;

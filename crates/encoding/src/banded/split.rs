@@ -7,7 +7,7 @@
 
 use ndarray::{Array2, ArrayView2, ArrayView3, Axis};
 
-use crate::{EncodingError, Result, check};
+use crate::{EncodingError, Result, check, score::centred};
 
 /// R² split: `Σ_t p_i (2 y - p) / Σ_t y²`, `y` the centred responses, `p_i` the prediction of space `i`,
 /// `p` the joint one. A part is below 0 where a space makes the joint model worse. 0 for a constant voxel.
@@ -81,14 +81,6 @@ fn parts(
         }
     }
     Ok(scores)
-}
-
-fn centred(mut values: Vec<f64>) -> Vec<f64> {
-    let mean = values.iter().sum::<f64>() / values.len() as f64;
-    for value in &mut values {
-        *value -= mean;
-    }
-    values
 }
 
 fn quotient(a: f64, b: f64) -> f64 {

@@ -9,11 +9,11 @@
 //! their own scale. So what varies from one stretch of story to another, signal or noise, is in the
 //! interval. Measured coverage is in `docs/statistics.md`. Held by `tests/it/ceiling.rs`.
 
-use ndarray::{Array1, ArrayView2, ArrayView3, Axis};
+use ndarray::{ArrayView2, ArrayView3, Axis};
 use rayon::prelude::*;
 
 use super::{check_prediction, check_repeats, mean_of_repeats};
-use crate::{BlockBootstrap, Intervals, Result, stats::Draws};
+use crate::{BlockBootstrap, Intervals, Result, score::centred, stats::Draws};
 
 /// Intervals of [`NoiseCeiling`](crate::NoiseCeiling), `[n_voxels]` each, cut at no signal: `CCmax` to 0
 /// to 1, the explainable variance to `-1 / (N - 1)` to 1, where no estimate is below.
@@ -180,10 +180,4 @@ impl Spread {
         };
         [about(cc_norm, &cc_norms), about(spe, &spes)]
     }
-}
-
-fn centred(values: Vec<f64>) -> Vec<f64> {
-    let values = Array1::from(values);
-    let mean = values.mean().unwrap_or(0.0);
-    (values - mean).to_vec()
 }

@@ -104,7 +104,9 @@ impl<T: Real> Prepared<T> {
             },
         };
         let (folds, basis) = decompose(&whole, gram.as_ref(), settings, on)?;
-        whole.basis = basis;
+        if let Some(basis) = basis {
+            whole.basis = basis;
+        }
         Ok(Self {
             whole: whole.into(),
             folds,
@@ -163,13 +165,16 @@ impl<T: Real> Whole<T> {
     }
 }
 
+/// Folds, and the basis of all rows if it was asked for.
+type Decomposed<T> = (Vec<Fold<T>>, Option<Basis<T>>);
+
 /// Folds and, last, all rows; as many at a time as there are threads, so that progress can be told.
 fn decompose<T: Real>(
     whole: &Whole<T>,
     gram: MatRef<'_, T>,
     settings: &Settings<'_>,
     on: &mut OnProgress<'_>,
-) -> Result<(Vec<Fold<T>>, Basis<T>), Unfit> {
+) -> Result<Decomposed<T>, Unfit> {
     let total = settings.n_folds() + usize::from(settings.work == Work::All);
     let mut folds = Vec::with_capacity(settings.n_folds());
     let mut basis = None;
@@ -199,11 +204,6 @@ fn decompose<T: Real>(
             return Err(Unfit::Error(EncodingError::Cancelled));
         }
     }
-    let basis = basis.unwrap_or_else(|| Basis {
-        vectors: Mat::zeros(0, 0),
-        values: Vec::new(),
-        noise: 0.0,
-    });
     Ok((folds, basis))
 }
 

@@ -215,7 +215,7 @@ impl RidgeSolver {
     }
 
     /// Runs of voxels that fit the budget; one, empty, for a source without voxels.
-    fn parts(&self, n_voxels: usize, memory_budget: usize) -> Vec<Range<usize>> {
+    pub(crate) fn parts(&self, n_voxels: usize, memory_budget: usize) -> Vec<Range<usize>> {
         let step = self.voxels_per_tile(memory_budget);
         let starts = (0..n_voxels.max(1)).step_by(step);
         starts
