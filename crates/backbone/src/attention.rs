@@ -11,7 +11,7 @@ use burn::tensor::activation::sigmoid;
 use burn::tensor::{Device, Tensor};
 
 use crate::backbone::pick_frames;
-use crate::kernels::softmax;
+use crate::kernels::{attention, is_host, softmax};
 use crate::lora::{LoraTarget, LoraUpdates};
 
 /// Queries whose attention weights, `[batch, n_heads, QUERIES_AT_ONCE, n_frames]`, are in memory
@@ -167,14 +167,19 @@ impl MultiHeadAttention {
         let [batch, n_queries, d_model] = queries.dims();
         let (n_heads, d_head) = (self.n_heads, d_model / self.n_heads);
         // [batch, n_heads, n, d_head]
+        let query = self.project(LoraTarget::QProj, queries);
+        let key = self.project(LoraTarget::KProj, frames.clone());
+        let value = self.project(LoraTarget::VProj, frames);
+        if is_host(&query.device()) && bias(0..n_queries.min(1)).is_none() {
+            let attended = attention::attend(query, key, value, mask, n_heads);
+            return self.project(LoraTarget::OutProj, attended);
+        }
         let split = |y: Tensor<3>| {
             let n = y.dims()[1];
             y.reshape([batch, n, n_heads, d_head]).swap_dims(1, 2)
         };
-        let query = split(self.project(LoraTarget::QProj, queries)) * (d_head as f64).powf(-0.5);
-        let key = split(self.project(LoraTarget::KProj, frames.clone()));
-        let value = split(self.project(LoraTarget::VProj, frames));
-        let key = key.swap_dims(2, 3);
+        let query = split(query) * (d_head as f64).powf(-0.5);
+        let (key, value) = (split(key).swap_dims(2, 3), split(value));
         let mut parts = Vec::with_capacity(n_queries.div_ceil(QUERIES_AT_ONCE));
         for start in (0..n_queries).step_by(QUERIES_AT_ONCE) {
             let rows = start..n_queries.min(start + QUERIES_AT_ONCE);

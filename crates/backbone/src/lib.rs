@@ -36,7 +36,6 @@ mod kernels;
 mod lora;
 mod parts;
 mod pretrained;
-mod time_norm;
 mod transformer;
 mod wav2vec2;
 mod whisper;

@@ -9,7 +9,7 @@ use burn::tensor::{Device, Tensor};
 use super::config::{FeatExtractNorm, Wav2Vec2Config};
 use crate::conv::conv1d;
 use crate::kernels::gelu;
-use crate::time_norm::time_norm_gelu;
+use crate::kernels::time_norm::time_norm_gelu;
 
 /// torch's epsilon of norms whose checkpoint has no setting for it.
 pub(super) const EPSILON: f64 = 1e-5;

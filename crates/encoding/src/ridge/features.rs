@@ -5,6 +5,7 @@ use ndarray::ArrayView2;
 
 use super::{
     matrix::{from_array, gather_rows, par_gram, product},
+    panels::Panels,
     real::Real,
     shifted::Shifted,
 };
@@ -23,6 +24,22 @@ pub(crate) enum Source<'a> {
 pub(crate) enum Features<T> {
     Matrix(Mat<T>),
     Shifted(Shifted<T>),
+}
+
+/// Features that only `X' y` is wanted of, for many `y`.
+pub(crate) enum Transposed<T> {
+    Matrix(Panels<T>),
+    Shifted(Shifted<T>),
+}
+
+impl<T: Real> Transposed<T> {
+    /// `X' y`, sequential.
+    pub(crate) fn moment(&self, y: MatRef<'_, T>) -> Mat<T> {
+        match self {
+            Self::Matrix(x) => x.times(y),
+            Self::Shifted(x) => x.moment(y),
+        }
+    }
 }
 
 impl Source<'_> {
@@ -81,6 +98,13 @@ impl<T: Real> Features<T> {
         match self {
             Self::Matrix(x) => Self::Matrix(gather_rows(x.as_ref(), rows, &[])),
             Self::Shifted(x) => Self::Shifted(x.subset(rows)),
+        }
+    }
+
+    pub(crate) fn into_transposed(self) -> Transposed<T> {
+        match self {
+            Self::Matrix(x) => Transposed::Matrix(Panels::new(x.transpose())),
+            Self::Shifted(x) => Transposed::Shifted(x),
         }
     }
 

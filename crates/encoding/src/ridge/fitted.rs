@@ -2,14 +2,15 @@
 
 use std::sync::{Arc, OnceLock};
 
-use faer::{Accum, Mat, MatMut};
+use faer::{Mat, MatMut};
 use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2, ShapeBuilder};
 use rayon::prelude::*;
 
 use super::{
     accuracy::{self, NumericalError},
     edges::GridEdges,
-    matrix::{from_array, gemm, par_columns, par_product},
+    matrix::{from_array, par_columns, par_product},
+    panels::Panels,
     prepared::Whole,
     real::{Real, from_columns},
     tile::Tile,
@@ -164,7 +165,7 @@ impl<T: Real> Weights<T> {
             let parts = self.tiles.par_iter().zip(&starts);
             let one = |(tile, &start): (&Tile<T>, &usize)| {
                 let penalties = &self.penalties[start..][..tile.best.len()];
-                self.whole.basis.weights(tile.moment.as_ref(), penalties)
+                self.whole.weights(tile.moment.as_ref(), penalties)
             };
             parts.map(one).collect()
         })
@@ -189,7 +190,7 @@ impl<T: Real> Weights<T> {
             let (tile, local) = (&self.tiles[place], voxel - starts[place]);
             let penalty = self.penalties[voxel];
             let moment = tile.moment.as_ref().subcols(local, 1);
-            let weights = self.whole.basis.weights(moment, &[penalty]);
+            let weights = self.whole.weights(moment, &[penalty]);
             let mean = tile.y_means.as_ref().map_or(0.0, |means| means[local]);
             let y: Vec<f64> = y
                 .column(voxel)
@@ -207,10 +208,10 @@ impl<T: Real> Weights<T> {
     /// `projected * weights` in the basis, tile by tile, as `[projected.nrows(), n_voxels]`.
     fn apply(
         &self,
-        projected: &Mat<T>,
+        projected: &Panels<T>,
         offset: impl Fn(&Tile<T>, usize) -> f64 + Sync,
     ) -> Array2<f32> {
-        let n_rows = projected.nrows();
+        let n_rows = projected.n_rows();
         let parts: Vec<Vec<T>> = self
             .in_basis()
             .par_iter()
@@ -218,13 +219,7 @@ impl<T: Real> Weights<T> {
             .map(|(weights, tile)| {
                 let mut part = vec![T::zero(); n_rows * weights.ncols()];
                 let dst = MatMut::from_column_major_slice_mut(&mut part, n_rows, weights.ncols());
-                gemm(
-                    dst,
-                    Accum::Replace,
-                    projected.as_ref(),
-                    weights.as_ref(),
-                    T::one(),
-                );
+                projected.multiply(dst, weights.as_ref());
                 for (voxel, column) in part.chunks_exact_mut(n_rows).enumerate() {
                     let offset = T::rounded(offset(tile, voxel));
                     for value in column {
@@ -242,14 +237,13 @@ impl<T: Real> Weights<T> {
     }
 
     /// The basis in terms of the features, `[n_features, n_values]`.
-    fn loadings(&self) -> Mat<T> {
+    fn loadings(&self) -> Panels<T> {
         let whole = &self.whole;
+        let vectors = whole.basis.vectors.as_ref();
         if whole.primal {
-            return whole.basis.vectors.clone();
+            return Panels::new(vectors);
         }
-        par_columns(whole.basis.vectors.as_ref(), |vectors| {
-            whole.x.moment(vectors)
-        })
+        Panels::new(par_columns(vectors, |vectors| whole.x.moment(vectors)).as_ref())
     }
 
     fn coef(&self) -> Array2<f32> {
@@ -264,7 +258,7 @@ impl<T: Real> Weights<T> {
             x = cross.transpose().to_owned();
         }
         let projected = par_product(x.as_ref(), whole.basis.vectors.as_ref());
-        self.apply(&projected, |tile, voxel| {
+        self.apply(&Panels::new(projected.as_ref()), |tile, voxel| {
             tile.y_means.as_ref().map_or(0.0, |means| means[voxel])
         })
     }

@@ -15,6 +15,7 @@ mod features;
 mod filter;
 mod fitted;
 mod matrix;
+mod panels;
 mod prepared;
 mod real;
 mod sharing;

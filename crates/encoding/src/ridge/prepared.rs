@@ -5,15 +5,16 @@
 //! a basis, its eigenvalues and the projection of its validation rows on the basis. A fold's
 //! training Gram matrix is that of all rows less that of its validation rows.
 
-use std::ops::ControlFlow;
+use std::ops::{ControlFlow, Range};
 
 use faer::{Mat, MatRef};
 use rayon::prelude::*;
 
 use super::{
-    features::{Features, Source},
-    filter::{FilterBank, filter},
+    features::{Features, Source, Transposed},
+    filter::{FilterBank, Run, filter},
     matrix::{eigh, gather_rows, largest_eigenvalue, product},
+    panels::{self, Panels},
     real::{Precision, Real, column_means},
 };
 use crate::{EncodingError, FitProgress, Folds, OnProgress, Result, Solver};
@@ -21,6 +22,9 @@ use crate::{EncodingError, FitProgress, Folds, OnProgress, Result, Solver};
 /// Single precision is safe while the rounding of the largest eigenvalue stays below this part of
 /// the smallest penalty.
 const SAFE_ROUNDING: f64 = 1e-2;
+
+/// Validation rows whose predictions are made together; whole kernels, few enough to stay in cache.
+pub(crate) const ROWS: usize = 2 * panels::ROWS;
 
 /// Eigenvectors in columns, and eigenvalues, ascending.
 pub(crate) struct Basis<T> {
@@ -38,6 +42,8 @@ pub(crate) struct Whole<T> {
     /// With an intercept only.
     pub(crate) x_means: Option<Vec<f64>>,
     pub(crate) basis: Basis<T>,
+    /// The basis' vectors in rows.
+    pub(crate) to_basis: Panels<T>,
 }
 
 /// One fold.
@@ -45,16 +51,40 @@ pub(crate) struct Fold<T> {
     pub(crate) validation: Vec<usize>,
     pub(crate) training: Vec<usize>,
     /// `[n_validation, n_features]`, primal form only, not centred on the training rows.
-    pub(crate) x: Option<Features<T>>,
+    pub(crate) x: Option<Transposed<T>>,
     /// Whether its rows are centred on the mean of its training rows.
     pub(crate) intercept: bool,
     /// That mean, of [`Whole::x`]; empty without intercept or in dual form.
     pub(crate) shift: Vec<T>,
-    /// Eigenvectors, in columns.
-    pub(crate) vectors: Mat<T>,
-    /// Validation rows in the basis, `[n_validation, n_values]`.
-    pub(crate) projected: Mat<T>,
+    /// Eigenvectors, in rows.
+    pub(crate) to_basis: Panels<T>,
+    /// Validation rows in the basis, a part of the rows after another.
+    pub(crate) parts: Vec<Part<T>>,
     pub(crate) bank: FilterBank<T>,
+}
+
+/// Validation rows whose predictions are made together.
+pub(crate) struct Part<T> {
+    pub(crate) rows: Range<usize>,
+    /// Those rows in the basis, the eigenvalues of each run of the bank: `[n_rows, n_values]`.
+    pub(crate) runs: Vec<Panels<T>>,
+}
+
+impl<T: Real> Part<T> {
+    fn all(projected: MatRef<'_, T>, bank: &FilterBank<T>) -> Vec<Self> {
+        let n_rows = projected.nrows();
+        let part = |start: usize| {
+            let rows = start..n_rows.min(start + ROWS);
+            let projected = projected.subrows(rows.start, rows.len());
+            let of_run = |run: &Run<T>| {
+                let values = projected.subcols(run.range.start, run.range.len());
+                Panels::new(values)
+            };
+            let runs = bank.runs.iter().map(of_run).collect();
+            Self { rows, runs }
+        };
+        (0..n_rows).step_by(ROWS).map(part).collect()
+    }
 }
 
 /// All decompositions.
@@ -102,9 +132,11 @@ impl<T: Real> Prepared<T> {
                 values: Vec::new(),
                 noise: 0.0,
             },
+            to_basis: Panels::new(MatRef::from_column_major_slice(&[], 0, 0)),
         };
         let (folds, basis) = decompose(&whole, gram.as_ref(), settings, on)?;
         if let Some(basis) = basis {
+            whole.to_basis = Panels::new(basis.vectors.transpose());
             whole.basis = basis;
         }
         Ok(Self {
@@ -162,6 +194,18 @@ impl<T: Real> Whole<T> {
     fn rank(&self, n_rows: usize) -> usize {
         let free = n_rows - usize::from(self.x_means.is_some());
         free.min(self.x.n_columns())
+    }
+
+    /// Weights in the basis, `[n_values, n_voxels]`, from `moment` and a penalty for each voxel.
+    pub(crate) fn weights(&self, moment: MatRef<'_, T>, penalties: &[f64]) -> Mat<T> {
+        let mut weights = self.to_basis.times(moment);
+        for (voxel, &penalty) in penalties.iter().enumerate() {
+            let column = weights.col_as_slice_mut(voxel).iter_mut();
+            for (weight, &value) in column.zip(&self.basis.values) {
+                *weight *= T::rounded(filter(value, penalty, self.basis.noise));
+            }
+        }
+        weights
     }
 }
 
@@ -231,18 +275,6 @@ impl<T: Real> Basis<T> {
             values,
         })
     }
-
-    /// Weights in this basis, `[n_values, n_voxels]`, from `moment` and a penalty for each voxel.
-    pub(crate) fn weights(&self, moment: MatRef<'_, T>, penalties: &[f64]) -> Mat<T> {
-        let mut weights = product(self.vectors.transpose(), moment);
-        for (voxel, &penalty) in penalties.iter().enumerate() {
-            let column = weights.col_as_slice_mut(voxel).iter_mut();
-            for (weight, &value) in column.zip(&self.values) {
-                *weight *= T::rounded(filter(value, penalty, self.noise));
-            }
-        }
-        weights
-    }
 }
 
 fn fold<T: Real>(
@@ -270,20 +302,21 @@ fn fold<T: Real>(
             }
             x => x.times(basis.vectors.as_ref()),
         };
-        (Some(x), shift, basis, projected)
+        (Some(x.into_transposed()), shift, basis, projected)
     } else {
         let (basis, projected) = dual(gram, &validation, &training, settings.intercept, rank)?;
         (None, Vec::new(), basis, projected)
     };
+    let bank = FilterBank::new(&basis.values, settings.penalties, basis.noise);
     Some(Fold {
-        bank: FilterBank::new(&basis.values, settings.penalties, basis.noise),
+        parts: Part::all(projected.as_ref(), &bank),
+        bank,
         intercept: settings.intercept,
         validation,
         training,
         x,
         shift,
-        vectors: basis.vectors,
-        projected,
+        to_basis: Panels::new(basis.vectors.transpose()),
     })
 }
 

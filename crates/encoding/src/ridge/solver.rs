@@ -14,10 +14,10 @@ use super::{
     edges::GridEdges,
     features::Source,
     fitted::{FittedRidge, Inner},
-    prepared::{Prepared, Unfit, Work},
+    prepared::{Prepared, ROWS, Unfit, Work},
     real::{Precision, Real},
     sharing::SharedScores,
-    tile::{self, ROWS, TILE, Task, Tile, Workspace},
+    tile::{self, TILE, Task, Tile, Workspace},
 };
 use crate::{EncodingError, FitProgress, OnProgress, ResponseSource, Result, check};
 

@@ -13,8 +13,8 @@ use ndarray::ArrayView2;
 
 use super::{
     filter::FilterBank,
-    matrix::{gather_rows, gemm, product},
-    prepared::{Fold, Prepared, subtract_means, training_means},
+    matrix::{gather_rows, gemm},
+    prepared::{Fold, Part, Prepared, subtract_means, training_means},
     real::Real,
 };
 use crate::{
@@ -24,13 +24,9 @@ use crate::{
 
 /// Voxels of a tile; the last one may have fewer.
 pub(crate) const TILE: usize = 256;
-/// Validation rows whose predictions are held at a time, at most.
-pub(crate) const ROWS: usize = 768;
-/// Rows of the fastest kernel of the matrix product.
-const KERNEL_ROWS: usize = 96;
 
-/// Voxels whose predictions are combined and scored while they are in cache.
-const CHUNK: usize = 16;
+/// Voxels whose predictions are made, combined and scored while they are in cache.
+const CHUNK: usize = 64;
 
 /// What a tile's fit leaves: enough to make weights of, not the weights.
 pub(crate) struct Tile<T> {
@@ -184,7 +180,7 @@ fn project<T: Real>(
         }
         None => gather_rows(y.as_ref(), &fold.training, &shift),
     };
-    product(fold.vectors.transpose(), projected.as_ref())
+    fold.to_basis.times(projected.as_ref())
 }
 
 /// Sums over the fold's validation rows that the score is made of, for each alpha and voxel.
@@ -199,33 +195,20 @@ fn validate<T: Real>(
 ) -> Vec<Sums> {
     let n_voxels = z.ncols();
     let mut sums = vec![Sums::default(); n_alphas * n_voxels];
-    scale(fold, z, &mut work.scaled);
-    // In equal parts, of whole kernels: a short last part would be slow.
-    let n_parts = target.nrows().div_ceil(ROWS);
-    let step = target
-        .nrows()
-        .div_ceil(n_parts)
-        .next_multiple_of(KERNEL_ROWS);
-    for start in (0..target.nrows()).step_by(step) {
-        let rows = start..target.nrows().min(start + step);
-        multiply(fold, rows.clone(), n_voxels, work);
-        for first in (0..n_voxels).step_by(CHUNK) {
-            let voxels = first..n_voxels.min(first + CHUNK);
-            let (predictions, stride) = predict(
-                &fold.bank,
-                voxels.start * rows.len()..voxels.end * rows.len(),
-                n_voxels * rows.len(),
-                n_alphas,
-                work,
-            );
+    for first in (0..n_voxels).step_by(CHUNK) {
+        let voxels = first..n_voxels.min(first + CHUNK);
+        let of_voxels = z.as_ref().subcols(first, voxels.len());
+        scale(&fold.bank, of_voxels, &mut work.scaled);
+        for part in &fold.parts {
+            multiply(&fold.bank, part, voxels.len(), work);
+            let predictions = predict(&fold.bank, part.rows.len() * voxels.len(), n_alphas, work);
             Arch::new().dispatch(Add {
                 sums: &mut sums,
                 predictions,
-                stride,
                 target,
                 about,
-                rows: rows.clone(),
-                voxels,
+                rows: part.rows.clone(),
+                voxels: voxels.clone(),
                 score,
             });
         }
@@ -237,8 +220,6 @@ fn validate<T: Real>(
 struct Add<'a, T> {
     sums: &'a mut [Sums],
     predictions: &'a [T],
-    /// From one alpha to the next in `predictions`.
-    stride: usize,
     target: &'a Mat<T>,
     about: &'a [Target],
     rows: Range<usize>,
@@ -254,10 +235,11 @@ impl<T: Real> WithSimd for Add<'_, T> {
     #[allow(clippy::inline_always)]
     fn with_simd<S: Simd>(self, _: S) {
         let n_voxels = self.about.len();
+        let len = self.rows.len() * self.voxels.len();
         for (sums, predictions) in self
             .sums
             .chunks_exact_mut(n_voxels)
-            .zip(self.predictions.chunks(self.stride))
+            .zip(self.predictions.chunks_exact(len))
         {
             let columns = predictions.chunks_exact(self.rows.len());
             for (voxel, p) in self.voxels.clone().zip(columns) {
@@ -270,64 +252,63 @@ impl<T: Real> WithSimd for Add<'_, T> {
 }
 
 /// `diag(weights) Z` for every product of every run, `[run, n_voxels]` each, one after the other.
-fn scale<T: Real>(fold: &Fold<T>, z: &Mat<T>, scaled: &mut Vec<T>) {
+fn scale<T: Real>(bank: &FilterBank<T>, z: MatRef<'_, T>, scaled: &mut Vec<T>) {
     scaled.clear();
-    for run in &fold.bank.runs {
+    for run in &bank.runs {
         for product in 0..run.weights.ncols() {
             let weights = run.weights.col_as_slice(product);
             for voxel in 0..z.ncols() {
-                let z = &z.col_as_slice(voxel)[run.range.clone()];
-                scaled.extend(z.iter().zip(weights).map(|(&z, &weight)| z * weight));
+                let z = z.col(voxel).subrows(run.range.start, run.range.len());
+                let z = z.iter();
+                scaled.extend(z.zip(weights).map(|(&z, &weight)| z * weight));
             }
         }
     }
 }
 
-/// Products of `rows` of the fold's validation rows with the scaled responses, `[rows, n_voxels]`
-/// each, column-major, one after the other.
-fn multiply<T: Real>(fold: &Fold<T>, rows: Range<usize>, n_voxels: usize, work: &mut Workspace<T>) {
-    let len = rows.len() * n_voxels;
-    work.products.resize(len * fold.bank.n_products, T::zero());
+/// Products of a part of the validation rows with the scaled responses, `[rows, n_voxels]` each,
+/// column-major, one after the other.
+fn multiply<T: Real>(
+    bank: &FilterBank<T>,
+    part: &Part<T>,
+    n_voxels: usize,
+    work: &mut Workspace<T>,
+) {
+    let n_rows = part.rows.len();
+    let len = n_rows * n_voxels;
+    work.products.resize(len * bank.n_products, T::zero());
     let mut read = 0;
-    for run in &fold.bank.runs {
+    for (run, rows) in bank.runs.iter().zip(&part.runs) {
         let (n_values, n_columns) = (run.range.len(), n_voxels * run.weights.ncols());
         let scaled = &work.scaled[read..read + n_values * n_columns];
         read += scaled.len();
-        let into = &mut work.products[run.first * len..][..rows.len() * n_columns];
-        gemm(
-            MatMut::from_column_major_slice_mut(into, rows.len(), n_columns),
-            Accum::Replace,
-            fold.projected
-                .submatrix(rows.start, run.range.start, rows.len(), n_values),
+        let into = &mut work.products[run.first * len..][..n_rows * n_columns];
+        rows.multiply(
+            MatMut::from_column_major_slice_mut(into, n_rows, n_columns),
             MatRef::from_column_major_slice(scaled, n_values, n_columns),
-            T::one(),
         );
     }
 }
 
-/// Predictions from the entries `at` of each product of `len` entries: alpha by alpha, and how far
-/// it is from one alpha to the next.
+/// Predictions from products of `len` entries each: those of one alpha after those of another.
 fn predict<'a, T: Real>(
     bank: &FilterBank<T>,
-    at: Range<usize>,
     len: usize,
     n_alphas: usize,
     work: &'a mut Workspace<T>,
-) -> (&'a [T], usize) {
+) -> &'a [T] {
     let Some(combine) = &bank.combine else {
-        return (&work.products[at.start..], len);
+        return &work.products;
     };
-    let (start, len_at) = (at.start, at.len());
-    let products = MatRef::from_column_major_slice(&work.products, len, bank.n_products);
-    work.combined.resize(len_at * n_alphas, T::zero());
+    work.combined.resize(len * n_alphas, T::zero());
     gemm(
-        MatMut::from_column_major_slice_mut(&mut work.combined, len_at, n_alphas),
+        MatMut::from_column_major_slice_mut(&mut work.combined, len, n_alphas),
         Accum::Replace,
-        products.subrows(start, len_at),
+        MatRef::from_column_major_slice(&work.products, len, bank.n_products),
         combine.as_ref(),
         T::one(),
     );
-    (&work.combined, len_at)
+    &work.combined
 }
 
 /// Per voxel the first alpha of the highest score; 0 where there are no scores.

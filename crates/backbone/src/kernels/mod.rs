@@ -4,13 +4,16 @@
 //! gradients are wanted, burn's operations are used. Results do not depend on the instruction set:
 //! nothing is contracted or reordered. Held by the tests below.
 
+pub(crate) mod attention;
+pub(crate) mod time_norm;
+
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
 /// Values that a thread works on at once; a multiple of [`LANES`].
 const BLOCK: usize = 1 << 15;
-/// Partial maxima and sums of a softmax row; fixed, so that results are the same everywhere.
-const LANES: usize = 16;
+/// Values of a vector, partial maxima and sums; fixed, so that results are the same everywhere.
+pub(crate) const LANES: usize = 16;
 
 /// Whether tensors of the device are host memory that can be changed in place.
 pub(crate) fn is_host(device: &Device) -> bool {
@@ -24,11 +27,7 @@ pub(crate) fn is_host(device: &Device) -> bool {
 /// `x Φ(x)` with the normal distribution function Φ, within 1e-6 of exact for |x| < 10.
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if is_host(&x.device()) {
-        in_place(x, BLOCK, |block| {
-            for x in block {
-                *x = gelu_of(*x);
-            }
-        })
+        in_place(x, BLOCK, &Gelu)
     } else {
         burn::tensor::activation::gelu(x)
     }
@@ -39,34 +38,73 @@ pub(crate) fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let n = x.dims()[D - 1];
     if is_host(&x.device()) && n > 0 {
         let rows = BLOCK.div_ceil(n) * n;
-        in_place(x, rows, |block| {
-            block.chunks_exact_mut(n).for_each(softmax_row);
-        })
+        in_place(x, rows, &Softmax { n })
     } else {
         burn::tensor::activation::softmax(x, D - 1)
     }
 }
 
 /// Changes the values of a tensor, `block` at a time, on the threads of the current pool.
-fn in_place<const D: usize>(
-    x: Tensor<D>,
-    block: usize,
-    change: impl Fn(&mut [f32]) + Sync,
-) -> Tensor<D> {
+fn in_place<const D: usize>(x: Tensor<D>, block: usize, kernel: &impl Kernel) -> Tensor<D> {
     let device = x.device();
     let mut data: TensorData = x.into_data_as::<f32>();
     let values = data
         .as_mut_slice::<f32>()
         .unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"));
     let arch = pulp::Arch::new();
-    // Compiled once for each instruction set, chosen when it runs.
-    let change = |block: &mut [f32]| arch.dispatch(|| change(block));
+    let change = |values: &mut [f32]| arch.dispatch(Change { kernel, values });
     if rayon::current_num_threads() > 1 {
         values.par_chunks_mut(block).for_each(change);
     } else {
         values.chunks_mut(block).for_each(change);
     }
     Tensor::from_data(data, &device)
+}
+
+/// What happens to a block of values.
+trait Kernel: Sync {
+    fn change(&self, values: &mut [f32]);
+}
+
+struct Gelu;
+
+impl Kernel for Gelu {
+    #[inline(always)]
+    fn change(&self, values: &mut [f32]) {
+        for x in values {
+            *x = gelu_of(*x);
+        }
+    }
+}
+
+/// Softmax of each row of `n`.
+struct Softmax {
+    n: usize,
+}
+
+impl Kernel for Softmax {
+    #[inline(always)]
+    fn change(&self, values: &mut [f32]) {
+        for row in values.chunks_exact_mut(self.n) {
+            softmax_row(row);
+        }
+    }
+}
+
+/// A kernel compiled once for each instruction set, chosen when it runs. A type of its own: a
+/// closure is not inlined into each copy, and then runs with the oldest instruction set.
+struct Change<'a, K> {
+    kernel: &'a K,
+    values: &'a mut [f32],
+}
+
+impl<K: Kernel> pulp::WithSimd for Change<'_, K> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        self.kernel.change(self.values);
+    }
 }
 
 /// Φ through erfc by Abramowitz & Stegun (1964), eq. 7.1.26: within 1.5e-7.
@@ -88,7 +126,7 @@ pub(crate) fn gelu_of(x: f32) -> f32 {
 
 /// eˣ for x ≤ 0, within 3e-7 of itself; below -87 it is e⁻⁸⁷, about 1e-38.
 #[inline(always)]
-fn exp(x: f32) -> f32 {
+pub(crate) fn exp(x: f32) -> f32 {
     const ROUND: f32 = 12_582_912.0; // 1.5 · 2²³: adding it leaves a whole number in the last bits
     let x = if x < -87.0 { -87.0 } else { x };
     let shifted = x * std::f32::consts::LOG2_E + ROUND;

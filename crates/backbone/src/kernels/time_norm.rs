@@ -39,7 +39,7 @@ pub(crate) fn time_norm_gelu(
         let affine = Affine::new(clip, &scale, &shift, epsilon);
         let arch = pulp::Arch::new();
         clip.par_chunks_mut(FRAMES * n_channels)
-            .for_each(|block| arch.dispatch(|| affine.apply(block)));
+            .for_each(|block| arch.dispatch(Apply(&affine, block)));
     }
     Tensor::from_data(data, &device)
 }
@@ -69,7 +69,7 @@ impl<'a> Affine<'a> {
         let arch = pulp::Arch::new();
         let parts: Vec<_> = clip
             .par_chunks(FRAMES * n_channels)
-            .map(|block| arch.dispatch(|| sums(block, n_channels)))
+            .map(|block| arch.dispatch(SumUp(block, n_channels)))
             .collect();
         let n = (clip.len() / n_channels) as f64;
         let of_channel = |channel: usize, which: fn(&Sums) -> &[f64]| {
@@ -104,6 +104,28 @@ impl<'a> Affine<'a> {
                 *x = gelu_of((*x - mean) * scale + shift);
             }
         }
+    }
+}
+
+struct Apply<'a>(&'a Affine<'a>, &'a mut [f32]);
+
+impl pulp::WithSimd for Apply<'_> {
+    type Output = ();
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        self.0.apply(self.1);
+    }
+}
+
+struct SumUp<'a>(&'a [f32], usize);
+
+impl pulp::WithSimd for SumUp<'_> {
+    type Output = Sums;
+
+    #[inline(always)]
+    fn with_simd<S: pulp::Simd>(self, _simd: S) -> Sums {
+        sums(self.0, self.1)
     }
 }
 
