@@ -112,7 +112,8 @@ impl Clip<'_> {
         scratch.queries.resize(height * d_head, 0.0);
         scratch.scores.resize(height * n_keys, 0.0);
         scratch.attended.resize(height * d_head, 0.0);
-        let scale = (d_head as f64).powf(-0.5) as f32;
+        #[expect(clippy::cast_precision_loss, reason = "a head's width")]
+        let scale = (d_head as f32).sqrt().recip();
         for (i, row) in queries.chunks_exact(self.d_model).enumerate() {
             let places = scratch.queries[i..].iter_mut().step_by(height);
             for (to, q) in places.zip(&row[columns.clone()]) {

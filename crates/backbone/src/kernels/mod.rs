@@ -4,6 +4,11 @@
 //! gradients are wanted, burn's operations are used. Results do not depend on the instruction set:
 //! nothing is contracted or reordered. Held by the tests below.
 
+#![expect(
+    clippy::inline_always,
+    reason = "compiled into each instruction set's copy of the loop"
+)]
+
 pub(crate) mod attention;
 pub(crate) mod time_norm;
 
@@ -108,10 +113,6 @@ impl<K: Kernel> pulp::WithSimd for Change<'_, K> {
 }
 
 /// Φ through erfc by Abramowitz & Stegun (1964), eq. 7.1.26: within 1.5e-7.
-#[expect(
-    clippy::inline_always,
-    reason = "compiled into each instruction set's copy of the loop"
-)]
 #[inline(always)]
 pub(crate) fn gelu_of(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
@@ -148,10 +149,6 @@ pub(crate) fn exp(x: f32) -> f32 {
     sum * f32::from_bits(exponent << 23)
 }
 
-#[expect(
-    clippy::inline_always,
-    reason = "compiled into each instruction set's copy of the loop"
-)]
 #[inline(always)]
 fn softmax_row(row: &mut [f32]) {
     let mut largest = [f32::NEG_INFINITY; LANES];

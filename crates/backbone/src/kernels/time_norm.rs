@@ -92,10 +92,6 @@ impl<'a> Affine<'a> {
         }
     }
 
-    #[expect(
-        clippy::inline_always,
-        reason = "compiled into each instruction set's copy of the loop"
-    )]
     #[inline(always)]
     fn apply(&self, frames: &mut [f32]) {
         for frame in frames.chunks_exact_mut(self.means.len()) {
@@ -132,10 +128,6 @@ impl pulp::WithSimd for SumUp<'_> {
 /// Sums and sums of squares of each channel.
 type Sums = (Vec<f64>, Vec<f64>);
 
-#[expect(
-    clippy::inline_always,
-    reason = "compiled into each instruction set's copy of the loop"
-)]
 #[inline(always)]
 fn sums(frames: &[f32], n_channels: usize) -> Sums {
     let (mut sums, mut squares) = (vec![0.0; n_channels], vec![0.0; n_channels]);
