@@ -24,6 +24,9 @@ const MAX_CELLS: usize = 8;
 /// What a product costs beyond its eigenvalues, in eigenvalues per alpha: combining it.
 const COMBINE_COST: usize = 4;
 
+/// How much smaller a rank weighting may reach.
+const FEWER: usize = 2;
+
 /// Filters over a run of eigenvalues.
 pub(crate) struct Run<T> {
     /// The eigenvalues (columns of the fold's basis).
@@ -36,6 +39,7 @@ pub(crate) struct Run<T> {
 
 /// Filters of all alphas over the eigenvalues of one fold.
 pub(crate) struct FilterBank<T> {
+    /// None where the left factors of the products hold the filters (`downdate.rs`).
     pub(crate) runs: Vec<Run<T>>,
     pub(crate) n_products: usize,
     /// `[n_products, n_alphas]`; none if the products are the alphas' predictions already.
@@ -120,16 +124,21 @@ impl<T: Real> FilterBank<T> {
 }
 
 /// Filters `[n_alphas, n_values]` as `per_alpha * per_value'`.
-struct Approximation {
+pub(crate) struct Approximation {
     /// `[n_alphas, rank]`.
-    per_alpha: Mat<f64>,
+    pub(crate) per_alpha: Mat<f64>,
     /// `[n_values, rank]`.
-    per_value: Mat<f64>,
+    pub(crate) per_value: Mat<f64>,
 }
 
 impl Approximation {
     /// The smallest rank whose largest relative error is within `tolerance`.
-    fn new(values: &[f64], penalties: &[f64], noise: f64, tolerance: f64) -> Option<Self> {
+    pub(crate) fn new(
+        values: &[f64],
+        penalties: &[f64],
+        noise: f64,
+        tolerance: f64,
+    ) -> Option<Self> {
         // Rows scaled to 1 at the smallest eigenvalue, so that every alpha counts the same.
         let scales: Vec<f64> = penalties
             .iter()
@@ -139,20 +148,33 @@ impl Approximation {
         let filters = Mat::from_fn(values.len(), penalties.len(), |i, a| {
             filter(values[i], penalties[a], noise) / scales[a]
         });
+        let plain = Self::unweighted(&filters, &scales, tolerance)?;
+        let mut fewer = plain.rank().saturating_sub(FEWER).max(1)..plain.rank();
+        let found = fewer.find_map(|rank| weighted(&filters, rank, tolerance));
+        Some(found.map_or(plain, |(per_value, per_alpha)| Self {
+            per_alpha: Mat::from_fn(penalties.len(), per_alpha.ncols(), |a, j| {
+                per_alpha[(a, j)] * scales[a]
+            }),
+            per_value,
+        }))
+    }
+
+    /// By the filters' principal axes.
+    fn unweighted(filters: &Mat<f64>, scales: &[f64], tolerance: f64) -> Option<Self> {
         let (vectors, _) = eigh(par_gram(filters.as_ref()).as_ref())?;
-        let n_alphas = penalties.len();
+        let n_alphas = scales.len();
         let mut rest = filters.clone();
         for rank in 1..=n_alphas {
             let axis = vectors.col(n_alphas - rank);
-            let along = &filters * axis;
+            let along = filters * axis;
             rest -= &along * axis.transpose();
             let within = (0..n_alphas).all(|a| {
-                (0..values.len()).all(|i| rest[(i, a)].abs() <= tolerance * filters[(i, a)])
+                (0..filters.nrows()).all(|i| rest[(i, a)].abs() <= tolerance * filters[(i, a)])
             });
             if within {
                 let kept = Mat::from_fn(n_alphas, rank, |a, j| vectors[(a, n_alphas - 1 - j)]);
                 return Some(Self {
-                    per_value: &filters * &kept,
+                    per_value: filters * &kept,
                     per_alpha: Mat::from_fn(n_alphas, rank, |a, j| kept[(a, j)] * scales[a]),
                 });
             }
@@ -160,9 +182,55 @@ impl Approximation {
         None
     }
 
-    fn rank(&self) -> usize {
+    pub(crate) fn rank(&self) -> usize {
         self.per_alpha.ncols()
     }
+}
+
+/// Factors of `filters` of a rank, by principal axes weighted towards where their error is largest.
+/// None if that stays beyond the tolerance.
+fn weighted(filters: &Mat<f64>, rank: usize, tolerance: f64) -> Option<(Mat<f64>, Mat<f64>)> {
+    /// More seldom help.
+    const ATTEMPTS: usize = 4;
+    /// What places without an error keep of their weight.
+    const LEAST: f64 = 1e-2;
+    let (n_values, n_alphas) = (filters.nrows(), filters.ncols());
+    let (mut of_value, mut of_alpha) = (vec![1.0; n_values], vec![1.0; n_alphas]);
+    for _ in 0..ATTEMPTS {
+        let weighted = Mat::from_fn(n_values, n_alphas, |i, a| {
+            filters[(i, a)] * of_value[i] * of_alpha[a]
+        });
+        let (vectors, _) = eigh(par_gram(weighted.as_ref()).as_ref())?;
+        let kept = Mat::from_fn(n_alphas, rank, |a, j| vectors[(a, n_alphas - 1 - j)]);
+        let along = &weighted * &kept;
+        let per_value = Mat::from_fn(n_values, rank, |i, j| along[(i, j)] / of_value[i]);
+        let per_alpha = Mat::from_fn(n_alphas, rank, |a, j| kept[(a, j)] / of_alpha[a]);
+        let found = &per_value * per_alpha.transpose();
+        let error = |i: usize, a: usize| match (found[(i, a)] - filters[(i, a)]).abs() {
+            0.0 => 0.0,
+            error => error / filters[(i, a)],
+        };
+        let values = (0..n_values).map(|i| largest((0..n_alphas).map(|a| error(i, a))));
+        let values: Vec<f64> = values.collect();
+        let alphas = (0..n_alphas).map(|a| largest((0..n_values).map(|i| error(i, a))));
+        let alphas: Vec<f64> = alphas.collect();
+        let most = largest(alphas.iter().copied());
+        if most <= tolerance {
+            return Some((per_value, per_alpha));
+        }
+        if !most.is_finite() {
+            return None;
+        }
+        let weights = of_value.iter_mut().zip(values);
+        for (weight, error) in weights.chain(of_alpha.iter_mut().zip(alphas)) {
+            *weight *= (error / most + LEAST).sqrt();
+        }
+    }
+    None
+}
+
+fn largest(values: impl Iterator<Item = f64>) -> f64 {
+    values.fold(0.0, f64::max)
 }
 
 /// The cheapest cover of all eigenvalues by runs of cells, and its cost.

@@ -9,6 +9,7 @@ use rayon::prelude::*;
 use super::{
     accuracy::{self, NumericalError},
     edges::GridEdges,
+    features::Features,
     matrix::{from_array, par_columns, par_product},
     panels::Panels,
     prepared::Whole,
@@ -243,7 +244,14 @@ impl<T: Real> Weights<T> {
         if whole.primal {
             return Panels::new(vectors);
         }
-        Panels::new(par_columns(vectors, |vectors| whole.x.moment(vectors)).as_ref())
+        let loadings = match &whole.x {
+            Features::Matrix(x) => {
+                let x = Panels::new(x.transpose());
+                par_columns(vectors, |vectors| x.times(vectors))
+            }
+            Features::Shifted(x) => par_columns(vectors, |vectors| x.moment(vectors)),
+        };
+        Panels::new(loadings.as_ref())
     }
 
     fn coef(&self) -> Array2<f32> {

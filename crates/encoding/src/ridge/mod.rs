@@ -9,6 +9,7 @@
 //! normal equations) and `tests/it/reference.rs` (himalaya, scikit-learn, `ridge_corr`).
 
 mod accuracy;
+mod downdate;
 mod edges;
 mod estimate;
 mod features;

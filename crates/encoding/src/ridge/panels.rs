@@ -5,6 +5,8 @@
 //! plain matrix are copied at every product and reach three quarters of the speed
 //! (`docs/benchmarks.md`). Held by the test below.
 
+use std::ops::Range;
+
 use faer::{Accum, Mat, MatMut, MatRef};
 
 use super::{matrix::gemm, real::Real};
@@ -27,8 +29,7 @@ impl<T: Real> Panels<T> {
         let mut values = Vec::with_capacity(n_rows * n_columns);
         for first_column in (0..n_columns).step_by(COLUMNS) {
             let columns = first_column..n_columns.min(first_column + COLUMNS);
-            for first_row in (0..n_rows).step_by(ROWS) {
-                let rows = first_row..n_rows.min(first_row + ROWS);
+            for rows in heights(n_rows) {
                 for column in columns.clone() {
                     values.extend(rows.clone().map(|row| matrix[(row, column)]));
                 }
@@ -59,27 +60,67 @@ impl<T: Real> Panels<T> {
             dst.fill(T::zero());
         }
         for first_column in (0..self.n_columns).step_by(COLUMNS) {
-            let n_columns = COLUMNS.min(self.n_columns - first_column);
-            let rhs = rhs.subrows(first_column, n_columns);
-            let accum = if first_column == 0 {
-                Accum::Replace
-            } else {
-                Accum::Add
-            };
-            for first_row in (0..self.n_rows).step_by(ROWS) {
-                let n_rows = ROWS.min(self.n_rows - first_row);
-                let start = first_column * self.n_rows + first_row * n_columns;
-                let block = &self.values[start..start + n_rows * n_columns];
-                gemm(
-                    dst.as_mut().subrows_mut(first_row, n_rows),
-                    accum,
-                    MatRef::from_column_major_slice(block, n_rows, n_columns),
-                    rhs,
-                    T::one(),
-                );
+            self.add(dst.as_mut(), rhs, first_column);
+        }
+    }
+
+    /// [`multiply`](Self::multiply) for several left factors of one shape, results one after another in
+    /// `into`: a block of `rhs` stays in cache for all of them.
+    pub(crate) fn multiply_all(factors: &[Self], into: &mut [T], rhs: MatRef<'_, T>) {
+        let Some(first) = factors.first() else {
+            return;
+        };
+        for first_column in (0..first.n_columns).step_by(COLUMNS) {
+            for (factor, into) in factors
+                .iter()
+                .zip(into.chunks_exact_mut(first.n_rows * rhs.ncols()))
+            {
+                let dst = MatMut::from_column_major_slice_mut(into, first.n_rows, rhs.ncols());
+                factor.add(dst, rhs, first_column);
             }
         }
     }
+
+    /// What the columns of one block give; `dst` is overwritten by the first.
+    fn add(&self, mut dst: MatMut<'_, T>, rhs: MatRef<'_, T>, first_column: usize) {
+        let n_columns = COLUMNS.min(self.n_columns - first_column);
+        let rhs = rhs.subrows(first_column, n_columns);
+        let accum = if first_column == 0 {
+            Accum::Replace
+        } else {
+            Accum::Add
+        };
+        for rows in heights(self.n_rows) {
+            let (first_row, n_rows) = (rows.start, rows.len());
+            let start = first_column * self.n_rows + first_row * n_columns;
+            let block = &self.values[start..start + n_rows * n_columns];
+            gemm(
+                dst.as_mut().subrows_mut(first_row, n_rows),
+                accum,
+                MatRef::from_column_major_slice(block, n_rows, n_columns),
+                rhs,
+                T::one(),
+            );
+        }
+    }
+}
+
+/// Rows of each panel: [`ROWS`], but that the last two share what would leave little for the last,
+/// whose kernel would be slow.
+fn heights(n_rows: usize) -> impl Iterator<Item = Range<usize>> {
+    /// Rows of the kernel's vectors.
+    const LANES: usize = 16;
+    let mut next = 0;
+    std::iter::from_fn(move || {
+        let start = next;
+        let left = n_rows - start;
+        next += match left {
+            0 => return None,
+            left if left > ROWS && left < ROWS + ROWS / 2 => (left / 2).next_multiple_of(LANES),
+            left => left.min(ROWS),
+        };
+        Some(start..next)
+    })
 }
 
 #[cfg(test)]

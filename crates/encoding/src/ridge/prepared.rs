@@ -11,6 +11,7 @@ use faer::{Mat, MatRef};
 use rayon::prelude::*;
 
 use super::{
+    downdate::Combination,
     features::{Features, Source, Transposed},
     filter::{FilterBank, Run, filter},
     matrix::{eigh, gather_rows, largest_eigenvalue, product},
@@ -22,6 +23,9 @@ use crate::{EncodingError, FitProgress, Folds, OnProgress, Result, Solver};
 /// Single precision is safe while the rounding of the largest eigenvalue stays below this part of
 /// the smallest penalty.
 const SAFE_ROUNDING: f64 = 1e-2;
+
+/// Folds share a basis while that stays below this part of it: what is taken off loses digits.
+const SAFE_UPDATE: f64 = 1e-4;
 
 /// Validation rows whose predictions are made together; whole kernels, few enough to stay in cache.
 pub(crate) const ROWS: usize = 2 * panels::ROWS;
@@ -44,20 +48,23 @@ pub(crate) struct Whole<T> {
     pub(crate) basis: Basis<T>,
     /// The basis' vectors in rows.
     pub(crate) to_basis: Panels<T>,
+    /// Whether folds use this basis, and moments are made in it.
+    pub(crate) shared: bool,
 }
 
 /// One fold.
 pub(crate) struct Fold<T> {
     pub(crate) validation: Vec<usize>,
     pub(crate) training: Vec<usize>,
-    /// `[n_validation, n_features]`, primal form only, not centred on the training rows.
+    /// `[n_validation, n_features]`, not centred on the training rows; `[n_validation, n_values]` where
+    /// moments are made in the basis. None in dual form without that.
     pub(crate) x: Option<Transposed<T>>,
     /// Whether its rows are centred on the mean of its training rows.
     pub(crate) intercept: bool,
     /// That mean, of [`Whole::x`]; empty without intercept or in dual form.
     pub(crate) shift: Vec<T>,
-    /// Eigenvectors, in rows.
-    pub(crate) to_basis: Panels<T>,
+    /// Eigenvectors, in rows; none where moments are made in the basis.
+    pub(crate) to_basis: Option<Panels<T>>,
     /// Validation rows in the basis, a part of the rows after another.
     pub(crate) parts: Vec<Part<T>>,
     pub(crate) bank: FilterBank<T>,
@@ -66,15 +73,14 @@ pub(crate) struct Fold<T> {
 /// Validation rows whose predictions are made together.
 pub(crate) struct Part<T> {
     pub(crate) rows: Range<usize>,
-    /// Those rows in the basis, the eigenvalues of each run of the bank: `[n_rows, n_values]`.
+    /// Those rows in the basis, the eigenvalues of each run of the bank: `[n_rows, n_values]`. One for
+    /// each product where the bank has no runs.
     pub(crate) runs: Vec<Panels<T>>,
 }
 
 impl<T: Real> Part<T> {
     fn all(projected: MatRef<'_, T>, bank: &FilterBank<T>) -> Vec<Self> {
-        let n_rows = projected.nrows();
-        let part = |start: usize| {
-            let rows = start..n_rows.min(start + ROWS);
+        let part = |rows: Range<usize>| {
             let projected = projected.subrows(rows.start, rows.len());
             let of_run = |run: &Run<T>| {
                 let values = projected.subcols(run.range.start, run.range.len());
@@ -83,8 +89,21 @@ impl<T: Real> Part<T> {
             let runs = bank.runs.iter().map(of_run).collect();
             Self { rows, runs }
         };
-        (0..n_rows).step_by(ROWS).map(part).collect()
+        part_rows(projected.nrows()).map(part).collect()
     }
+}
+
+/// Rows of each part: [`ROWS`], the last up to half as many more rather than few.
+pub(crate) fn part_rows(n_rows: usize) -> impl Iterator<Item = Range<usize>> {
+    let n_parts = ((n_rows + ROWS / 2 - 1) / ROWS).max(1);
+    (0..n_parts).map(move |part| {
+        let end = if part + 1 == n_parts {
+            n_rows
+        } else {
+            (part + 1) * ROWS
+        };
+        part * ROWS..end
+    })
 }
 
 /// All decompositions.
@@ -133,9 +152,15 @@ impl<T: Real> Prepared<T> {
                 noise: 0.0,
             },
             to_basis: Panels::new(MatRef::from_column_major_slice(&[], 0, 0)),
+            shared: false,
         };
-        let (folds, basis) = decompose(&whole, gram.as_ref(), settings, on)?;
-        if let Some(basis) = basis {
+        let (combination, basis) = settings.combination(&whole, gram.as_ref(), largest);
+        whole.shared = combination.is_some();
+        let (folds, basis) = match &combination {
+            Some(combination) => share(&whole, gram.as_ref(), basis, combination, settings, on)?,
+            None => decompose(&whole, gram.as_ref(), basis, settings, on)?,
+        };
+        if let Some(basis) = basis.filter(|_| settings.work == Work::All) {
             whole.to_basis = Panels::new(basis.vectors.transpose());
             whole.basis = basis;
         }
@@ -189,6 +214,62 @@ impl Settings<'_> {
     }
 }
 
+impl Settings<'_> {
+    /// What folds share instead of having a decomposition each, where that pays. Each row must validate
+    /// once, so that the folds' moments sum up to that of all rows.
+    ///
+    /// Eigenvalues of a fold lie between 0 and the largest of all rows; in dual form none is below the
+    /// smallest of all rows either (interlacing). Where that would decide, all rows are decomposed.
+    fn combination<T: Real>(
+        &self,
+        whole: &Whole<T>,
+        gram: MatRef<'_, T>,
+        largest: f64,
+    ) -> (Option<Combination>, Option<Basis<T>>) {
+        // Power iteration stays a few per cent below.
+        let largest = 1.1 * largest;
+        let mut combination = self.combination_over(whole, (0.0, largest));
+        let mut basis = None;
+        let narrow = (largest / 20.0, largest);
+        if combination.is_none() && !whole.primal && self.combination_over(whole, narrow).is_some()
+        {
+            basis = Basis::new(gram, whole.rank(whole.x.n_rows()));
+            let smallest = basis.as_ref().and_then(|basis| basis.values.first());
+            if let Some(&smallest) = smallest {
+                combination = self.combination_over(whole, (smallest, largest));
+            }
+        }
+        (combination, basis)
+    }
+
+    fn combination_over<T: Real>(
+        &self,
+        whole: &Whole<T>,
+        range: (f64, f64),
+    ) -> Option<Combination> {
+        let tolerance = T::FILTER_TOLERANCE?;
+        let folds = self.folds.filter(|folds| folds.is_partition())?;
+        let rounding = f64::from(f32::EPSILON) * range.1;
+        if self.intercept || rounding > SAFE_UPDATE * self.penalties[0] {
+            return None;
+        }
+        let (n_samples, n_features) = (whole.x.n_rows(), whole.x.n_columns());
+        let own = |fold| {
+            if whole.primal {
+                n_features
+            } else {
+                n_samples - folds.validation(fold).len()
+            }
+        };
+        let own: Vec<usize> = (0..folds.n_folds()).map(own).collect();
+        let n_values = if whole.primal { n_features } else { n_samples };
+        let combination = Combination::new(range, self.penalties, tolerance)?;
+        combination
+            .pays::<T>(n_samples, n_values, &own)
+            .then_some(combination)
+    }
+}
+
 impl<T: Real> Whole<T> {
     /// Largest rank that `n_rows` of its rows can have.
     fn rank(&self, n_rows: usize) -> usize {
@@ -198,7 +279,11 @@ impl<T: Real> Whole<T> {
 
     /// Weights in the basis, `[n_values, n_voxels]`, from `moment` and a penalty for each voxel.
     pub(crate) fn weights(&self, moment: MatRef<'_, T>, penalties: &[f64]) -> Mat<T> {
-        let mut weights = self.to_basis.times(moment);
+        let mut weights = if self.shared {
+            moment.to_owned()
+        } else {
+            self.to_basis.times(moment)
+        };
         for (voxel, &penalty) in penalties.iter().enumerate() {
             let column = weights.col_as_slice_mut(voxel).iter_mut();
             for (weight, &value) in column.zip(&self.basis.values) {
@@ -209,19 +294,80 @@ impl<T: Real> Whole<T> {
     }
 }
 
-/// Folds, and the basis of all rows if it was asked for.
+/// Folds, and the basis of all rows if it was made.
 type Decomposed<T> = (Vec<Fold<T>>, Option<Basis<T>>);
+
+/// All rows, then folds in their basis.
+fn share<T: Real>(
+    whole: &Whole<T>,
+    gram: MatRef<'_, T>,
+    basis: Option<Basis<T>>,
+    combination: &Combination,
+    settings: &Settings<'_>,
+    on: &mut OnProgress<'_>,
+) -> Result<Decomposed<T>, Unfit> {
+    let folds = settings.folds.ok_or(Unfit::Imprecise)?;
+    let basis = basis
+        .or_else(|| Basis::new(gram, whole.rank(whole.x.n_rows())))
+        .ok_or(Unfit::Imprecise)?;
+    let total = folds.n_folds() + 1;
+    let mut shared = Vec::with_capacity(folds.n_folds());
+    let jobs: Vec<usize> = (0..folds.n_folds()).collect();
+    for batch in jobs.chunks(rayon::current_num_threads()) {
+        let done = shared.len() + 1;
+        if on(FitProgress::Decomposed { done, total }) == ControlFlow::Break(()) {
+            return Err(Unfit::Error(EncodingError::Cancelled));
+        }
+        let done: Vec<Fold<T>> = batch
+            .par_iter()
+            .map(|&fold| shared_fold(whole, &basis, combination, folds, fold))
+            .collect::<Option<_>>()
+            .ok_or(Unfit::Imprecise)?;
+        shared.extend(done);
+    }
+    if on(FitProgress::Decomposed { done: total, total }) == ControlFlow::Break(()) {
+        return Err(Unfit::Error(EncodingError::Cancelled));
+    }
+    Ok((shared, Some(basis)))
+}
+
+fn shared_fold<T: Real>(
+    whole: &Whole<T>,
+    basis: &Basis<T>,
+    combination: &Combination,
+    folds: &Folds,
+    fold: usize,
+) -> Option<Fold<T>> {
+    let validation = folds.validation(fold).to_vec();
+    let vectors = basis.vectors.as_ref();
+    let rows = if whole.primal {
+        whole.x.subset(&validation).times(vectors)
+    } else {
+        gather_rows(vectors, &validation, &[])
+    };
+    Some(Fold {
+        training: folds.training(fold),
+        validation,
+        parts: combination.parts(rows.as_ref(), basis, whole.primal)?,
+        bank: combination.bank(),
+        intercept: false,
+        shift: Vec::new(),
+        to_basis: None,
+        x: Some(Features::Matrix(rows).into_transposed()),
+    })
+}
 
 /// Folds and, last, all rows; as many at a time as there are threads, so that progress can be told.
 fn decompose<T: Real>(
     whole: &Whole<T>,
     gram: MatRef<'_, T>,
+    mut basis: Option<Basis<T>>,
     settings: &Settings<'_>,
     on: &mut OnProgress<'_>,
 ) -> Result<Decomposed<T>, Unfit> {
-    let total = settings.n_folds() + usize::from(settings.work == Work::All);
+    let wants_whole = settings.work == Work::All && basis.is_none();
+    let total = settings.n_folds() + usize::from(wants_whole);
     let mut folds = Vec::with_capacity(settings.n_folds());
-    let mut basis = None;
     let jobs: Vec<usize> = (0..total).collect();
     for batch in jobs.chunks(rayon::current_num_threads()) {
         let done: Vec<Job<T>> = batch
@@ -316,7 +462,7 @@ fn fold<T: Real>(
         training,
         x,
         shift,
-        to_basis: Panels::new(basis.vectors.transpose()),
+        to_basis: Some(Panels::new(basis.vectors.transpose())),
     })
 }
 

@@ -14,6 +14,7 @@ use ndarray::ArrayView2;
 use super::{
     filter::FilterBank,
     matrix::{gather_rows, gemm},
+    panels::Panels,
     prepared::{Fold, Part, Prepared, subtract_means, training_means},
     real::Real,
 };
@@ -25,12 +26,14 @@ use crate::{
 /// Voxels of a tile; the last one may have fewer.
 pub(crate) const TILE: usize = 256;
 
-/// Voxels whose predictions are made, combined and scored while they are in cache.
+/// Voxels whose predictions are made, combined and scored while they are in cache; where left factors
+/// hold the filters there are more of those to read, so that all voxels of a tile pass at once.
 const CHUNK: usize = 64;
 
 /// What a tile's fit leaves: enough to make weights of, not the weights.
 pub(crate) struct Tile<T> {
-    /// Primal: `X'Y`, `[n_features, n_voxels]`. Dual: `Y`, `[n_samples, n_voxels]`.
+    /// Primal: `X'Y`, `[n_features, n_voxels]`. Dual: `Y`, `[n_samples, n_voxels]`. In all rows' basis
+    /// already, `[n_values, n_voxels]`, where folds share it.
     pub(crate) moment: Mat<T>,
     /// With an intercept only.
     pub(crate) y_means: Option<Vec<f64>>,
@@ -115,21 +118,25 @@ pub(crate) fn fit<T: Real>(
     }
     Ok(Tile {
         best: argmax(&scores, n_voxels),
-        moment: if whole.primal { moment } else { y },
+        moment: if whole.primal || whole.shared {
+            moment
+        } else {
+            y
+        },
         y_means,
         scores,
     })
 }
 
-/// Primal: `X'Y` of all rows and of each fold's validation rows. Where each row validates once, the
-/// first is the sum of the others.
+/// Primal: `X'Y` of all rows and of each fold's validation rows; where folds share a basis, that of
+/// either form in the basis. Where each row validates once, the first is the sum of the others.
 fn moments<T: Real>(
     prepared: &Prepared<T>,
     y: &Mat<T>,
     targets: &[Mat<T>],
 ) -> (Mat<T>, Vec<Option<Mat<T>>>) {
     let whole = &prepared.whole;
-    if !whole.primal {
+    if !whole.primal && !whole.shared {
         return (Mat::zeros(0, 0), targets.iter().map(|_| None).collect());
     }
     let held_out: Vec<Option<Mat<T>>> = prepared
@@ -141,8 +148,9 @@ fn moments<T: Real>(
     if !prepared.partition {
         return (whole.x.moment(y.as_ref()), held_out);
     }
-    let mut sum = Mat::zeros(whole.x.n_columns(), y.ncols());
-    for part in held_out.iter().flatten() {
+    let mut parts = held_out.iter().flatten();
+    let mut sum = parts.next().cloned().unwrap_or_else(|| Mat::zeros(0, 0));
+    for part in parts {
         sum += part;
     }
     (sum, held_out)
@@ -180,7 +188,10 @@ fn project<T: Real>(
         }
         None => gather_rows(y.as_ref(), &fold.training, &shift),
     };
-    fold.to_basis.times(projected.as_ref())
+    match &fold.to_basis {
+        Some(to_basis) => to_basis.times(projected.as_ref()),
+        None => projected,
+    }
 }
 
 /// Sums over the fold's validation rows that the score is made of, for each alpha and voxel.
@@ -195,12 +206,17 @@ fn validate<T: Real>(
 ) -> Vec<Sums> {
     let n_voxels = z.ncols();
     let mut sums = vec![Sums::default(); n_alphas * n_voxels];
-    for first in (0..n_voxels).step_by(CHUNK) {
-        let voxels = first..n_voxels.min(first + CHUNK);
+    let chunk = if fold.bank.runs.is_empty() {
+        n_voxels
+    } else {
+        CHUNK
+    };
+    for first in (0..n_voxels).step_by(chunk.max(1)) {
+        let voxels = first..n_voxels.min(first + chunk);
         let of_voxels = z.as_ref().subcols(first, voxels.len());
         scale(&fold.bank, of_voxels, &mut work.scaled);
         for part in &fold.parts {
-            multiply(&fold.bank, part, voxels.len(), work);
+            multiply(&fold.bank, part, of_voxels, work);
             let predictions = predict(&fold.bank, part.rows.len() * voxels.len(), n_alphas, work);
             Arch::new().dispatch(Add {
                 sums: &mut sums,
@@ -266,17 +282,20 @@ fn scale<T: Real>(bank: &FilterBank<T>, z: MatRef<'_, T>, scaled: &mut Vec<T>) {
     }
 }
 
-/// Products of a part of the validation rows with the scaled responses, `[rows, n_voxels]` each,
-/// column-major, one after the other.
+/// Products of a part of the validation rows with the responses `z` in the basis, scaled before if
+/// the bank has runs: `[rows, n_voxels]` each, column-major, one after the other.
 fn multiply<T: Real>(
     bank: &FilterBank<T>,
     part: &Part<T>,
-    n_voxels: usize,
+    z: MatRef<'_, T>,
     work: &mut Workspace<T>,
 ) {
-    let n_rows = part.rows.len();
+    let (n_rows, n_voxels) = (part.rows.len(), z.ncols());
     let len = n_rows * n_voxels;
     work.products.resize(len * bank.n_products, T::zero());
+    if bank.runs.is_empty() {
+        Panels::multiply_all(&part.runs, &mut work.products, z);
+    }
     let mut read = 0;
     for (run, rows) in bank.runs.iter().zip(&part.runs) {
         let (n_values, n_columns) = (run.range.len(), n_voxels * run.weights.ncols());
