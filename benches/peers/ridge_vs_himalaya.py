@@ -9,7 +9,7 @@ Problems by name: features (3000 x 1536 x 10000, 15 alphas), delayed (4000 x 307
 the problem's.
 
 Each fit is a process of its own; what is compared is its user and system time, reading and starting
-included, medians over the runs, the sides taking turns. himalaya scores with its r2_score, its alpha
+included, medians over the runs, the sides taking turns. Both sides end with weights of the features. himalaya scores with its r2_score, its alpha
 is the penalty, so it gets alpha**2. `svd` is one singular value decomposition per fold with all alphas
 after it, in NumPy float32, as the field's scripts do. Prints one line of JSON at the end. Needs numpy,
 himalaya, scikit-learn, torch.
@@ -60,6 +60,8 @@ if x.shape[1] > x.shape[0]:
 else:
     model = RidgeCV(alphas=alphas ** 2, cv=cv, fit_intercept=False, solver_params={"score_func": r2_score})
 model.fit(backend.asarray(x), backend.asarray(y))
+if x.shape[1] > x.shape[0]:
+    backend.asarray(x).T @ model.dual_coef_  # both sides give weights of the features
 np.savez(f"{folder}/himalaya-{sys.argv[4]}_{dtype}.npz",
          best_alpha=np.sqrt(backend.to_numpy(model.best_alphas_)))
 """

@@ -238,11 +238,15 @@ mod tests {
     /// More samples than features and fewer; f64 decomposes each fold by itself.
     #[test]
     fn scores_are_those_of_folds_with_bases_of_their_own() {
-        for (n, n_features, n_folds) in [(400, 200, 8), (210, 500, 5)] {
+        for (n, n_features, n_folds) in [(400_usize, 200, 8), (210, 500, 5)] {
             let x = normal(n, n_features, 1);
             let mut y = normal(n, 40, 2);
             y.column_mut(3).assign(&x.column(0)); // predicted well
-            let groups: Vec<i64> = (0..n as i64).map(|i| i * n_folds / n as i64).collect();
+            let of_group = n.div_ceil(n_folds);
+            let groups: Vec<i64> = (0_i64..)
+                .flat_map(|group| std::iter::repeat_n(group, of_group))
+                .take(n)
+                .collect();
             let folds = Folds::leave_one_group_out(&groups).unwrap_or_else(|e| panic!("{e}"));
             let (shared, is_shared) = fit::<f32>(&x, &y, &folds);
             let (own, own_shared) = fit::<f64>(&x, &y, &folds);
