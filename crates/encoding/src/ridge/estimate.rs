@@ -24,7 +24,8 @@ pub struct FitEstimate {
     pub decompose_flops: f64,
     /// Operations for all voxels.
     pub fit_flops: f64,
-    /// Bytes held whatever the number of voxels: features and decompositions.
+    /// Bytes held whatever the number of voxels: features and decompositions. Folds that share a basis
+    /// hold up to 1 GiB beyond it.
     pub fixed_bytes: f64,
     /// Whether it will solve in the features and not in the samples.
     pub primal: bool,
@@ -80,7 +81,7 @@ impl RidgeValidParams {
         FitEstimate {
             decompose_flops: gram + decompose,
             fit_flops: per_voxel * v,
-            fixed_bytes: size * (2.0 * n * f + basis * basis * (n_folds + 3.0) + validated * basis)
+            fixed_bytes: size * (2.0 * n * f + basis * basis * (n_folds + 4.0) + validated * basis)
                 + size
                     * (TILE * rayon::current_num_threads()) as f64
                     * basis

@@ -4,8 +4,8 @@
 //! (`HuthLab/deep-fMRI-dataset:encoding/ridge_utils/ridge.py`, eaaa5cd); himalaya and scikit-learn
 //! call the penalty itself alpha. Selection as himalaya's `RidgeCV` with `local_alpha`: a score per
 //! fold and voxel, unweighted mean over folds, the best alpha of each voxel, a refit on all rows.
-//! Differs: one eigendecomposition per fold in place of a singular value decomposition, primal or
-//! dual by size, double precision where single is not safe. Held by `tests/it/ridge.rs` (dense
+//! Differs: one eigendecomposition per fold in place of a singular value decomposition, or one for
+//! all folds where their spectra are flat (`downdate.rs`), primal or dual by size, double precision where single is not safe. Held by `tests/it/ridge.rs` (dense
 //! normal equations) and `tests/it/reference.rs` (himalaya, scikit-learn, `ridge_corr`).
 
 mod accuracy;

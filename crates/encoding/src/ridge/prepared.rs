@@ -3,7 +3,8 @@
 //! Primal form: `X'X = V diag(λ) V'`, weights `V diag(1 / (λ + alpha²)) V' X'y`. Dual form: `XX' = U
 //! diag(λ) U'`, weights `X' U diag(1 / (λ + alpha²)) U' y`. After that both are the same: a fold is
 //! a basis, its eigenvalues and the projection of its validation rows on the basis. A fold's
-//! training Gram matrix is that of all rows less that of its validation rows.
+//! training Gram matrix is that of all rows less that of its validation rows. Where it pays, folds have no
+//! basis of their own (`downdate.rs`).
 
 use std::ops::{ControlFlow, Range};
 
