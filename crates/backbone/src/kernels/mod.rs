@@ -20,13 +20,31 @@ const BLOCK: usize = 1 << 15;
 /// Values of a vector, partial maxima and sums; fixed, so that results are the same everywhere.
 pub(crate) const LANES: usize = 16;
 
+/// Whether the device is burn's own backend for CPUs, with gradients or without.
+pub(crate) fn is_flex(device: &Device) -> bool {
+    #[cfg(feature = "flex")]
+    let flex = device.clone().inner() == Device::flex();
+    #[cfg(not(feature = "flex"))]
+    let flex = {
+        let _ = device;
+        false
+    };
+    flex
+}
+
+/// Whether the device takes views whose rows overlap as factors of a product: the CPU's do.
+pub(crate) fn multiplies_overlapping_rows(device: &Device) -> bool {
+    #[cfg(feature = "tch")]
+    #[expect(deprecated, reason = "burn 0.23 drops it")]
+    let libtorch = device.clone().inner() == Device::libtorch();
+    #[cfg(not(feature = "tch"))]
+    let libtorch = false;
+    libtorch || is_flex(device)
+}
+
 /// Whether tensors of the device are host memory that can be changed in place.
 pub(crate) fn is_host(device: &Device) -> bool {
-    #[cfg(feature = "flex")]
-    let flex = *device == Device::flex();
-    #[cfg(not(feature = "flex"))]
-    let flex = false;
-    flex && !device.is_autodiff()
+    is_flex(device) && !device.is_autodiff()
 }
 
 /// `x Φ(x)` with the normal distribution function Φ, within 1e-6 of exact for |x| < 10.
