@@ -26,6 +26,8 @@ const COMBINE_COST: usize = 4;
 
 /// How much smaller a rank weighting may reach.
 const FEWER: usize = 2;
+/// Grids of fewer alphas have little to save, and all of the tolerance to lose: no approximation.
+const LEAST_ALPHAS: usize = 8;
 
 /// Filters over a run of eigenvalues.
 pub(crate) struct Run<T> {
@@ -132,13 +134,16 @@ pub(crate) struct Approximation {
 }
 
 impl Approximation {
-    /// The smallest rank whose largest relative error is within `tolerance`.
+    /// The smallest rank whose largest relative error is within `tolerance`; none for small grids.
     pub(crate) fn new(
         values: &[f64],
         penalties: &[f64],
         noise: f64,
         tolerance: f64,
     ) -> Option<Self> {
+        if penalties.len() < LEAST_ALPHAS {
+            return None;
+        }
         // Rows scaled to 1 at the smallest eigenvalue, so that every alpha counts the same.
         let scales: Vec<f64> = penalties
             .iter()

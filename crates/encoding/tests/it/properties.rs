@@ -47,10 +47,9 @@ proptest! {
                 .fit(&problem.design(), problem.y.view()).unwrap()
         };
         let (primal, dual) = (fit(Solver::Primal), fit(Solver::Dual));
-        // Filters are within 1e-4 of theirs; with residuals e and predictions p a score is then within
-        // 2e-4 |p| |e| / |y|^2, and both norms are at most |y| times 1 + |score|^(1/2).
+        // Scores reach -10 and below where a fold holds few rows: relative to 1 + |score|.
         for (a, b) in primal.cv_scores().iter().zip(dual.cv_scores()) {
-            prop_assert!((a - b).abs() < 4e-4 * (1.0 + a.abs()), "{} {}", a, b);
+            prop_assert!((a - b).abs() < 1e-4 * (1.0 + a.abs()), "{} {}", a, b);
         }
         for (a, b) in primal.coef().iter().zip(&dual.coef()) {
             prop_assert!((a - b).abs() < 1e-4 || primal.best_alphas() != dual.best_alphas());
