@@ -170,7 +170,8 @@ impl MultiHeadAttention {
         let query = self.project(LoraTarget::QProj, queries);
         let key = self.project(LoraTarget::KProj, frames.clone());
         let value = self.project(LoraTarget::VProj, frames);
-        if is_host(&query.device()) && bias(0..n_queries.min(1)).is_none() {
+        // `WavLM`'s gate comes with a bias.
+        if is_host(&query.device()) && self.gru_rel_pos_linear.is_none() {
             let attended = attention::attend(query, key, value, mask, n_heads);
             return self.project(LoraTarget::OutProj, attended);
         }

@@ -13,7 +13,7 @@ use faer::linalg::matmul::matmul;
 use faer::{Accum, MatMut, MatRef, Par};
 use rayon::prelude::*;
 
-use crate::kernels::{LANES, exp};
+use super::{LANES, exp, to_values};
 
 /// Queries at once: six vectors, the height of faer's kernel; 0.6 MB of scores for 1,500 keys.
 const QUERIES: usize = 96;
@@ -66,11 +66,6 @@ pub(crate) fn attend(
         TensorData::new(attended, [batch, n_queries, d_model]),
         &device,
     )
-}
-
-fn to_values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
-    let values = x.into_data_as::<f32>().try_into_vec();
-    values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"))
 }
 
 /// Buffers of one thread, in columns of [`height`] values, one for each query of the block.

@@ -67,6 +67,12 @@ pub(crate) fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     }
 }
 
+/// Values of a tensor, without a copy where nothing else holds it.
+fn to_values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    let values = x.into_data_as::<f32>().try_into_vec();
+    values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"))
+}
+
 /// Changes the values of a tensor, `block` at a time, on the threads of the current pool.
 fn in_place<const D: usize>(x: Tensor<D>, block: usize, kernel: &impl Kernel) -> Tensor<D> {
     let device = x.device();

@@ -8,7 +8,7 @@
 use burn::tensor::{Tensor, TensorData};
 use rayon::prelude::*;
 
-use crate::kernels::{gelu, gelu_of, is_host};
+use super::{gelu, gelu_of, is_host, to_values};
 
 /// Frames whose sums one thread makes; fixed, so that results never depend on the threads.
 const FRAMES: usize = 1024;
@@ -48,11 +48,6 @@ fn to_unit(x: Tensor<3>, epsilon: f64) -> Tensor<3> {
     let x = x.clone() - x.mean_dim(1);
     let variance = (x.clone() * x.clone()).mean_dim(1);
     x / (variance + epsilon).sqrt()
-}
-
-fn to_values(x: Tensor<1>) -> Vec<f32> {
-    let values = x.into_data_as::<f32>().try_into_vec();
-    values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"))
 }
 
 /// What a clip's channels are multiplied with once their means are gone, and then shifted by.

@@ -20,15 +20,23 @@ use faer::{
     prelude::*,
 };
 
+use rayon::prelude::*;
+
 use super::{
+    features::Features,
     filter::{Approximation, FilterBank, filter},
+    matrix::gather_rows,
     panels::Panels,
-    prepared::{Basis, Part, part_rows},
+    prepared::{Basis, Decomposed, Fold, Part, Settings, Unfit, Whole, part_rows, tell},
     real::Real,
 };
+use crate::{Folds, OnProgress, Result};
 
 /// Eigenvalues at which filters are compared; they are smooth in between.
 const N_GRID: u32 = 96;
+/// Folds share a basis while that stays below this part of it: what is taken off loses digits.
+const SAFE_UPDATE: f64 = 1e-4;
+
 /// Bytes that the left factors of all folds may take.
 const MAX_BYTES: usize = 1 << 30;
 
@@ -143,6 +151,118 @@ impl Combination {
         };
         Some(part_rows(rows.nrows()).map(part).collect())
     }
+}
+
+impl Settings<'_> {
+    /// What folds share instead of having a decomposition each, where that pays. Each row must validate
+    /// once, so that the folds' moments sum up to that of all rows.
+    ///
+    /// Eigenvalues of a fold lie between 0 and the largest of all rows; in dual form none is below the
+    /// smallest of all rows either (interlacing). Where that would decide, all rows are decomposed.
+    pub(crate) fn combination<T: Real>(
+        &self,
+        whole: &Whole<T>,
+        gram: MatRef<'_, T>,
+        largest: f64,
+    ) -> (Option<Combination>, Option<Basis<T>>) {
+        // Power iteration stays a few per cent below.
+        let largest = 1.1 * largest;
+        let mut combination = self.combination_over(whole, (0.0, largest));
+        let mut basis = None;
+        let narrow = (largest / 20.0, largest);
+        if combination.is_none() && !whole.primal && self.combination_over(whole, narrow).is_some()
+        {
+            basis = Basis::new(gram, whole.rank(whole.x.n_rows()));
+            let smallest = basis.as_ref().and_then(|basis| basis.values.first());
+            if let Some(&smallest) = smallest {
+                combination = self.combination_over(whole, (smallest, largest));
+            }
+        }
+        (combination, basis)
+    }
+
+    fn combination_over<T: Real>(
+        &self,
+        whole: &Whole<T>,
+        range: (f64, f64),
+    ) -> Option<Combination> {
+        let tolerance = T::FILTER_TOLERANCE?;
+        let folds = self.folds.filter(|folds| folds.is_partition())?;
+        let rounding = f64::from(f32::EPSILON) * range.1;
+        if self.intercept || rounding > SAFE_UPDATE * self.penalties[0] {
+            return None;
+        }
+        let (n_samples, n_features) = (whole.x.n_rows(), whole.x.n_columns());
+        let own = |fold| {
+            if whole.primal {
+                n_features
+            } else {
+                n_samples - folds.validation(fold).len()
+            }
+        };
+        let own: Vec<usize> = (0..folds.n_folds()).map(own).collect();
+        let n_values = if whole.primal { n_features } else { n_samples };
+        let combination = Combination::new(range, self.penalties, tolerance)?;
+        combination
+            .pays::<T>(n_samples, n_values, &own)
+            .then_some(combination)
+    }
+}
+
+/// All rows, then folds in their basis.
+pub(crate) fn share<T: Real>(
+    whole: &Whole<T>,
+    gram: MatRef<'_, T>,
+    basis: Option<Basis<T>>,
+    combination: &Combination,
+    settings: &Settings<'_>,
+    on: &mut OnProgress<'_>,
+) -> Result<Decomposed<T>, Unfit> {
+    let folds = settings.folds.ok_or(Unfit::Imprecise)?;
+    let basis = basis
+        .or_else(|| Basis::new(gram, whole.rank(whole.x.n_rows())))
+        .ok_or(Unfit::Imprecise)?;
+    let total = folds.n_folds() + 1;
+    let mut shared = Vec::with_capacity(folds.n_folds());
+    let jobs: Vec<usize> = (0..folds.n_folds()).collect();
+    for batch in jobs.chunks(rayon::current_num_threads()) {
+        let done = shared.len() + 1;
+        tell(on, done, total)?;
+        let done: Vec<Fold<T>> = batch
+            .par_iter()
+            .map(|&fold| shared_fold(whole, &basis, combination, folds, fold))
+            .collect::<Option<_>>()
+            .ok_or(Unfit::Imprecise)?;
+        shared.extend(done);
+    }
+    tell(on, total, total)?;
+    Ok((shared, Some(basis)))
+}
+
+fn shared_fold<T: Real>(
+    whole: &Whole<T>,
+    basis: &Basis<T>,
+    combination: &Combination,
+    folds: &Folds,
+    fold: usize,
+) -> Option<Fold<T>> {
+    let validation = folds.validation(fold).to_vec();
+    let vectors = basis.vectors.as_ref();
+    let rows = if whole.primal {
+        whole.x.subset(&validation).times(vectors)
+    } else {
+        gather_rows(vectors, &validation, &[])
+    };
+    Some(Fold {
+        training: folds.training(fold),
+        validation,
+        parts: combination.parts(rows.as_ref(), basis, whole.primal)?,
+        bank: combination.bank(),
+        intercept: false,
+        shift: Vec::new(),
+        to_basis: None,
+        x: Some(Features::Matrix(rows).into_transposed()),
+    })
 }
 
 /// `(I - A D A')^-1 A D` for the rows `A`.

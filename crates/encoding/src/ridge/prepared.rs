@@ -12,7 +12,7 @@ use faer::{Mat, MatRef};
 use rayon::prelude::*;
 
 use super::{
-    downdate::Combination,
+    downdate::share,
     features::{Features, Source, Transposed},
     filter::{FilterBank, Run, filter},
     matrix::{eigh, gather_rows, largest_eigenvalue, product},
@@ -24,9 +24,6 @@ use crate::{EncodingError, FitProgress, Folds, OnProgress, Result, Solver};
 /// Single precision is safe while the rounding of the largest eigenvalue stays below this part of
 /// the smallest penalty.
 const SAFE_ROUNDING: f64 = 1e-2;
-
-/// Folds share a basis while that stays below this part of it: what is taken off loses digits.
-const SAFE_UPDATE: f64 = 1e-4;
 
 /// Validation rows whose predictions are made together; whole kernels, few enough to stay in cache.
 pub(crate) const ROWS: usize = 2 * panels::ROWS;
@@ -47,7 +44,7 @@ pub(crate) struct Whole<T> {
     /// With an intercept only.
     pub(crate) x_means: Option<Vec<f64>>,
     pub(crate) basis: Basis<T>,
-    /// The basis' vectors in rows.
+    /// The basis' vectors in rows; empty where moments are made in the basis.
     pub(crate) to_basis: Panels<T>,
     /// Whether folds use this basis, and moments are made in it.
     pub(crate) shared: bool,
@@ -162,7 +159,9 @@ impl<T: Real> Prepared<T> {
             None => decompose(&whole, gram.as_ref(), basis, settings, on)?,
         };
         if let Some(basis) = basis.filter(|_| settings.work == Work::All) {
-            whole.to_basis = Panels::new(basis.vectors.transpose());
+            if !whole.shared {
+                whole.to_basis = Panels::new(basis.vectors.transpose());
+            }
             whole.basis = basis;
         }
         Ok(Self {
@@ -215,65 +214,9 @@ impl Settings<'_> {
     }
 }
 
-impl Settings<'_> {
-    /// What folds share instead of having a decomposition each, where that pays. Each row must validate
-    /// once, so that the folds' moments sum up to that of all rows.
-    ///
-    /// Eigenvalues of a fold lie between 0 and the largest of all rows; in dual form none is below the
-    /// smallest of all rows either (interlacing). Where that would decide, all rows are decomposed.
-    fn combination<T: Real>(
-        &self,
-        whole: &Whole<T>,
-        gram: MatRef<'_, T>,
-        largest: f64,
-    ) -> (Option<Combination>, Option<Basis<T>>) {
-        // Power iteration stays a few per cent below.
-        let largest = 1.1 * largest;
-        let mut combination = self.combination_over(whole, (0.0, largest));
-        let mut basis = None;
-        let narrow = (largest / 20.0, largest);
-        if combination.is_none() && !whole.primal && self.combination_over(whole, narrow).is_some()
-        {
-            basis = Basis::new(gram, whole.rank(whole.x.n_rows()));
-            let smallest = basis.as_ref().and_then(|basis| basis.values.first());
-            if let Some(&smallest) = smallest {
-                combination = self.combination_over(whole, (smallest, largest));
-            }
-        }
-        (combination, basis)
-    }
-
-    fn combination_over<T: Real>(
-        &self,
-        whole: &Whole<T>,
-        range: (f64, f64),
-    ) -> Option<Combination> {
-        let tolerance = T::FILTER_TOLERANCE?;
-        let folds = self.folds.filter(|folds| folds.is_partition())?;
-        let rounding = f64::from(f32::EPSILON) * range.1;
-        if self.intercept || rounding > SAFE_UPDATE * self.penalties[0] {
-            return None;
-        }
-        let (n_samples, n_features) = (whole.x.n_rows(), whole.x.n_columns());
-        let own = |fold| {
-            if whole.primal {
-                n_features
-            } else {
-                n_samples - folds.validation(fold).len()
-            }
-        };
-        let own: Vec<usize> = (0..folds.n_folds()).map(own).collect();
-        let n_values = if whole.primal { n_features } else { n_samples };
-        let combination = Combination::new(range, self.penalties, tolerance)?;
-        combination
-            .pays::<T>(n_samples, n_values, &own)
-            .then_some(combination)
-    }
-}
-
 impl<T: Real> Whole<T> {
     /// Largest rank that `n_rows` of its rows can have.
-    fn rank(&self, n_rows: usize) -> usize {
+    pub(crate) fn rank(&self, n_rows: usize) -> usize {
         let free = n_rows - usize::from(self.x_means.is_some());
         free.min(self.x.n_columns())
     }
@@ -296,67 +239,7 @@ impl<T: Real> Whole<T> {
 }
 
 /// Folds, and the basis of all rows if it was made.
-type Decomposed<T> = (Vec<Fold<T>>, Option<Basis<T>>);
-
-/// All rows, then folds in their basis.
-fn share<T: Real>(
-    whole: &Whole<T>,
-    gram: MatRef<'_, T>,
-    basis: Option<Basis<T>>,
-    combination: &Combination,
-    settings: &Settings<'_>,
-    on: &mut OnProgress<'_>,
-) -> Result<Decomposed<T>, Unfit> {
-    let folds = settings.folds.ok_or(Unfit::Imprecise)?;
-    let basis = basis
-        .or_else(|| Basis::new(gram, whole.rank(whole.x.n_rows())))
-        .ok_or(Unfit::Imprecise)?;
-    let total = folds.n_folds() + 1;
-    let mut shared = Vec::with_capacity(folds.n_folds());
-    let jobs: Vec<usize> = (0..folds.n_folds()).collect();
-    for batch in jobs.chunks(rayon::current_num_threads()) {
-        let done = shared.len() + 1;
-        if on(FitProgress::Decomposed { done, total }) == ControlFlow::Break(()) {
-            return Err(Unfit::Error(EncodingError::Cancelled));
-        }
-        let done: Vec<Fold<T>> = batch
-            .par_iter()
-            .map(|&fold| shared_fold(whole, &basis, combination, folds, fold))
-            .collect::<Option<_>>()
-            .ok_or(Unfit::Imprecise)?;
-        shared.extend(done);
-    }
-    if on(FitProgress::Decomposed { done: total, total }) == ControlFlow::Break(()) {
-        return Err(Unfit::Error(EncodingError::Cancelled));
-    }
-    Ok((shared, Some(basis)))
-}
-
-fn shared_fold<T: Real>(
-    whole: &Whole<T>,
-    basis: &Basis<T>,
-    combination: &Combination,
-    folds: &Folds,
-    fold: usize,
-) -> Option<Fold<T>> {
-    let validation = folds.validation(fold).to_vec();
-    let vectors = basis.vectors.as_ref();
-    let rows = if whole.primal {
-        whole.x.subset(&validation).times(vectors)
-    } else {
-        gather_rows(vectors, &validation, &[])
-    };
-    Some(Fold {
-        training: folds.training(fold),
-        validation,
-        parts: combination.parts(rows.as_ref(), basis, whole.primal)?,
-        bank: combination.bank(),
-        intercept: false,
-        shift: Vec::new(),
-        to_basis: None,
-        x: Some(Features::Matrix(rows).into_transposed()),
-    })
-}
+pub(crate) type Decomposed<T> = (Vec<Fold<T>>, Option<Basis<T>>);
 
 /// Folds and, last, all rows; as many at a time as there are threads, so that progress can be told.
 fn decompose<T: Real>(
@@ -391,11 +274,17 @@ fn decompose<T: Real>(
             }
         }
         let done = batch.last().map_or(total, |last| last + 1);
-        if on(FitProgress::Decomposed { done, total }) == ControlFlow::Break(()) {
-            return Err(Unfit::Error(EncodingError::Cancelled));
-        }
+        tell(on, done, total)?;
     }
     Ok((folds, basis))
+}
+
+/// Tells how far it is; an error if that is the end.
+pub(crate) fn tell(on: &mut OnProgress<'_>, done: usize, total: usize) -> Result<(), Unfit> {
+    match on(FitProgress::Decomposed { done, total }) {
+        ControlFlow::Continue(()) => Ok(()),
+        ControlFlow::Break(()) => Err(Unfit::Error(EncodingError::Cancelled)),
+    }
 }
 
 #[allow(clippy::large_enum_variant)] // both are moved once
@@ -407,7 +296,7 @@ enum Job<T> {
 impl<T: Real> Basis<T> {
     /// `rank`: what the matrix cannot exceed, for its shape. Eigenvalues beyond it are 0 but for rounding,
     /// which tiny penalties would blow up; so are their vectors' products with data, but for rounding.
-    fn new(gram: MatRef<'_, T>, rank: usize) -> Option<Self> {
+    pub(crate) fn new(gram: MatRef<'_, T>, rank: usize) -> Option<Self> {
         let (mut vectors, mut values) = eigh(gram)?;
         for (j, value) in values.iter_mut().rev().enumerate().skip(rank) {
             *value = 0.0;
