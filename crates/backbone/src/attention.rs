@@ -8,10 +8,12 @@ use std::ops::Range;
 use burn::module::{Module, Param};
 use burn::nn::{Embedding, Linear, LinearConfig};
 use burn::tensor::activation::sigmoid;
+use burn::tensor::module;
+use burn::tensor::ops::AttentionModuleOptions;
 use burn::tensor::{Device, Tensor};
 
 use crate::backbone::pick_frames;
-use crate::kernels::{attention, is_host, softmax};
+use crate::kernels::{attention, has_own_attention, is_host, softmax};
 use crate::lora::{LoraTarget, LoraUpdates};
 
 /// Queries whose attention weights, `[batch, n_heads, QUERIES_AT_ONCE, n_frames]`, are in memory
@@ -179,8 +181,16 @@ impl MultiHeadAttention {
             let n = y.dims()[1];
             y.reshape([batch, n, n_heads, d_head]).swap_dims(1, 2)
         };
-        let query = split(query) * (d_head as f64).powf(-0.5);
-        let (key, value) = (split(key).swap_dims(2, 3), split(value));
+        let (query, key, value) = (split(query), split(key), split(value));
+        let merge = |y: Tensor<4>| y.swap_dims(1, 2).reshape([batch, n_queries, d_model]);
+        if has_own_attention(&query.device()) && mask.is_none() && self.gru_rel_pos_linear.is_none()
+        {
+            let options = AttentionModuleOptions::default();
+            let attended = module::attention(query, key, value, None, None, options);
+            return self.project(LoraTarget::OutProj, merge(attended));
+        }
+        let query = query * (d_head as f64).powf(-0.5);
+        let key = key.swap_dims(2, 3);
         let mut parts = Vec::with_capacity(n_queries.div_ceil(QUERIES_AT_ONCE));
         for start in (0..n_queries).step_by(QUERIES_AT_ONCE) {
             let rows = start..n_queries.min(start + QUERIES_AT_ONCE);
@@ -194,9 +204,7 @@ impl MultiHeadAttention {
             }
             parts.push(softmax(scores).matmul(value.clone()));
         }
-        let attended = Tensor::cat(parts, 2).swap_dims(1, 2);
-        let attended = attended.reshape([batch, n_queries, d_model]);
-        self.project(LoraTarget::OutProj, attended)
+        self.project(LoraTarget::OutProj, merge(Tensor::cat(parts, 2)))
     }
 
     /// A projection with its low-rank update, if it has one.

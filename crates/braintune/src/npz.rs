@@ -12,6 +12,9 @@ use zip::{CompressionMethod, ZipWriter};
 
 use crate::error::{Result, file_error, io_error};
 
+/// Bytes handed on at once: value by value, checksums cost more than the values.
+const BUFFER: usize = 1 << 18;
+
 type Zip = ZipWriter<BufWriter<AtomicWriteFile>>;
 
 /// An archive that is there in one piece, or not at all: without [`finish`](Self::finish) nothing
@@ -77,7 +80,7 @@ impl Npz {
             .default_dtype()
             .shape(&[n_rows as u64, n_columns as u64])
             .order(npyz::Order::Fortran)
-            .writer(&mut self.zip)
+            .writer(BufWriter::with_capacity(BUFFER, &mut self.zip))
             .begin_nd();
         Ok(Columns {
             writer: writer.map_err(io_error("write", &self.path))?,
@@ -105,7 +108,7 @@ impl Npz {
 
 /// An array in an archive that grows by columns.
 pub struct Columns<'a> {
-    writer: NpyWriter<f32, &'a mut Zip>,
+    writer: NpyWriter<f32, BufWriter<&'a mut Zip>>,
     path: &'a Path,
 }
 
@@ -123,9 +126,8 @@ impl Columns<'_> {
     /// # Errors
     /// What the file system says.
     pub fn push(&mut self, columns: &Array2<f32>) -> Result<()> {
-        let values = columns.t().iter().copied().collect::<Vec<f32>>();
         self.writer
-            .extend(values)
+            .extend(columns.t().iter().copied())
             .map_err(io_error("write", self.path))
     }
 

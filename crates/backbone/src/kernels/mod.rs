@@ -47,6 +47,12 @@ pub(crate) fn is_host(device: &Device) -> bool {
     is_flex(device) && !device.is_autodiff()
 }
 
+/// Whether burn's attention is one kernel of the device that never holds all scores. With gradients, and
+/// in flex, it is made of products that do.
+pub(crate) fn has_own_attention(device: &Device) -> bool {
+    !is_flex(device) && !device.is_autodiff()
+}
+
 /// `x Φ(x)` with the normal distribution function Φ, within 1e-6 of exact for |x| < 10.
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if is_host(&x.device()) {

@@ -12,10 +12,10 @@
 use std::ops::Range;
 
 use faer::{
-    Accum, Mat, MatRef, Par, Side,
+    Accum, Mat, MatMut, MatRef, Par, Side,
     linalg::{
         matmul::triangular::{self, BlockStructure},
-        solvers::Solve,
+        solvers::DenseSolveCore,
     },
     prelude::*,
 };
@@ -25,7 +25,7 @@ use rayon::prelude::*;
 use super::{
     features::Features,
     filter::{Approximation, FilterBank, filter},
-    matrix::gather_rows,
+    matrix::{gather_rows, product},
     panels::Panels,
     prepared::{Basis, Decomposed, Fold, Part, Settings, Unfit, Whole, part_rows, tell},
     real::Real,
@@ -126,24 +126,24 @@ impl Combination {
         basis: &Basis<T>,
         primal: bool,
     ) -> Option<Vec<Part<T>>> {
-        let mut factors: Vec<Mat<T>> = (0..self.n_products())
-            .map(|_| Mat::zeros(rows.nrows(), rows.ncols()))
-            .collect();
-        for (node, &penalty) in self.nodes.iter().enumerate() {
-            let of_node = predictor(rows, basis, penalty, primal)?;
-            for (product, factor) in factors.iter_mut().enumerate() {
-                let weight = T::rounded(self.weights[(node, product)]);
-                for j in 0..rows.ncols() {
-                    let column = factor.col_as_slice_mut(j).iter_mut();
-                    for (sum, &value) in column.zip(of_node.col_as_slice(j)) {
-                        *sum += weight * value;
-                    }
-                }
-            }
+        let (n_rows, n_values) = rows.shape();
+        let len = n_rows * n_values;
+        let mut at_nodes = vec![T::zero(); len * self.nodes.len()];
+        for (&penalty, into) in self.nodes.iter().zip(at_nodes.chunks_exact_mut(len.max(1))) {
+            let into = MatMut::from_column_major_slice_mut(into, n_rows, n_values);
+            predictor(rows, basis, penalty, primal, into)?;
         }
+        let weights = Mat::from_fn(self.weights.nrows(), self.weights.ncols(), |i, j| {
+            T::rounded(self.weights[(i, j)])
+        });
+        let at_nodes = MatRef::from_column_major_slice(&at_nodes, len, self.nodes.len());
+        let factors = product(at_nodes, weights.as_ref());
+        let factors: Vec<MatRef<'_, T>> = (0..self.n_products())
+            .map(|j| MatRef::from_column_major_slice(factors.col_as_slice(j), n_rows, n_values))
+            .collect();
         let part = |rows: Range<usize>| {
             let of_rows =
-                |factor: &Mat<T>| Panels::new(factor.as_ref().subrows(rows.start, rows.len()));
+                |factor: &MatRef<'_, T>| Panels::new(factor.subrows(rows.start, rows.len()));
             Part {
                 runs: factors.iter().map(of_rows).collect(),
                 rows,
@@ -265,13 +265,15 @@ fn shared_fold<T: Real>(
     })
 }
 
-/// `(I - A D A')^-1 A D` for the rows `A`.
+/// `(I - A D A')^-1 A D` for the rows `A`. The inverse is small and well conditioned (`SAFE_UPDATE`), and a
+/// product takes half the time of solving for as many columns.
 fn predictor<T: Real>(
     rows: MatRef<'_, T>,
     basis: &Basis<T>,
     penalty: f64,
     primal: bool,
-) -> Option<Mat<T>> {
+    into: MatMut<'_, T>,
+) -> Option<()> {
     let mut scaled = rows.to_owned();
     for (j, &value) in basis.values.iter().enumerate() {
         let power = if primal { 1.0 } else { value };
@@ -294,8 +296,9 @@ fn predictor<T: Real>(
         Par::Seq,
     );
     let factor = rest.llt(Side::Lower).ok()?;
-    factor.solve_in_place(scaled.as_mut());
-    Some(scaled)
+    let inverse = Panels::new(factor.inverse().as_ref());
+    inverse.multiply(into, scaled.as_ref());
+    Some(())
 }
 
 #[cfg(test)]

@@ -9,11 +9,10 @@ use rayon::prelude::*;
 use super::{
     accuracy::{self, NumericalError},
     edges::GridEdges,
-    features::Features,
     matrix::{from_array, par_columns, par_product},
     panels::Panels,
     prepared::Whole,
-    real::{Real, from_columns},
+    real::Real,
     tile::Tile,
 };
 use crate::{Alphas, FittedEncodingModel, Result, check};
@@ -212,50 +211,37 @@ impl<T: Real> Weights<T> {
         projected: &Panels<T>,
         offset: impl Fn(&Tile<T>, usize) -> f64 + Sync,
     ) -> Array2<f32> {
-        let n_rows = projected.n_rows();
-        let parts: Vec<Vec<T>> = self
-            .in_basis()
-            .par_iter()
-            .zip(&self.tiles)
-            .map(|(weights, tile)| {
-                let mut part = vec![T::zero(); n_rows * weights.ncols()];
-                let dst = MatMut::from_column_major_slice_mut(&mut part, n_rows, weights.ncols());
-                projected.multiply(dst, weights.as_ref());
-                for (voxel, column) in part.chunks_exact_mut(n_rows).enumerate() {
-                    let offset = T::rounded(offset(tile, voxel));
-                    for value in column {
-                        *value += offset;
-                    }
-                }
-                part
-            })
-            .collect();
-        from_columns(
-            n_rows,
-            self.penalties.len(),
-            parts.iter().map(Vec::as_slice),
-        )
-    }
-
-    /// The basis in terms of the features, `[n_features, n_values]`.
-    fn loadings(&self) -> Panels<T> {
-        let whole = &self.whole;
-        let vectors = whole.basis.vectors.as_ref();
-        if whole.primal {
-            return Panels::new(vectors);
+        let (n_rows, n_voxels) = (projected.n_rows(), self.penalties.len());
+        let mut values = vec![0.0; n_rows * n_voxels];
+        let mut rest = values.as_mut_slice();
+        let mut tiles = Vec::with_capacity(self.tiles.len());
+        for (weights, tile) in self.in_basis().iter().zip(&self.tiles) {
+            let (into, later) = rest.split_at_mut(n_rows * weights.ncols());
+            tiles.push((weights, tile, into));
+            rest = later;
         }
-        let loadings = match &whole.x {
-            Features::Matrix(x) => {
-                let x = Panels::new(x.transpose());
-                par_columns(vectors, |vectors| x.times(vectors))
+        let fill = |part: &mut Vec<T>, (weights, tile, into): (&Mat<T>, &Tile<T>, &mut [f32])| {
+            part.resize(into.len(), T::zero());
+            let dst = MatMut::from_column_major_slice_mut(part, n_rows, weights.ncols());
+            projected.multiply(dst, weights.as_ref());
+            let columns = part.chunks_exact(n_rows).zip(into.chunks_exact_mut(n_rows));
+            for (voxel, (column, into)) in columns.enumerate() {
+                let offset = T::rounded(offset(tile, voxel));
+                for (into, &value) in into.iter_mut().zip(column) {
+                    *into = (value + offset).narrow();
+                }
             }
-            Features::Shifted(x) => par_columns(vectors, |vectors| x.moment(vectors)),
         };
-        Panels::new(loadings.as_ref())
+        tiles.into_par_iter().for_each_init(Vec::new, fill);
+        Array2::from_shape_vec((n_rows, n_voxels).f(), values).expect("tiles hold every voxel")
     }
 
     fn coef(&self) -> Array2<f32> {
-        self.apply(&self.loadings(), |_, _| 0.0)
+        let whole = &self.whole;
+        self.apply(
+            whole.loadings.get_or_init(|| whole.make_loadings()),
+            |_, _| 0.0,
+        )
     }
 
     fn predict(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {

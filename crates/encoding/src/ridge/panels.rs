@@ -31,7 +31,11 @@ impl<T: Real> Panels<T> {
             let columns = first_column..n_columns.min(first_column + COLUMNS);
             for rows in heights(n_rows) {
                 for column in columns.clone() {
-                    values.extend(rows.clone().map(|row| matrix[(row, column)]));
+                    let column = matrix.col(column).subrows(rows.start, rows.len());
+                    match column.try_as_col_major() {
+                        Some(column) => values.extend_from_slice(column.as_slice()),
+                        None => values.extend(column.iter()),
+                    }
                 }
             }
         }

@@ -6,7 +6,10 @@
 //! training Gram matrix is that of all rows less that of its validation rows. Where it pays, folds have no
 //! basis of their own (`downdate.rs`).
 
-use std::ops::{ControlFlow, Range};
+use std::{
+    ops::{ControlFlow, Range},
+    sync::OnceLock,
+};
 
 use faer::{Mat, MatRef};
 use rayon::prelude::*;
@@ -15,7 +18,7 @@ use super::{
     downdate::share,
     features::{Features, Source, Transposed},
     filter::{FilterBank, Run, filter},
-    matrix::{eigh, gather_rows, largest_eigenvalue, product},
+    matrix::{eigh, gather_rows, largest_eigenvalue, par_columns, product},
     panels::{self, Panels},
     real::{Precision, Real, column_means},
 };
@@ -48,6 +51,8 @@ pub(crate) struct Whole<T> {
     pub(crate) to_basis: Panels<T>,
     /// Whether folds use this basis, and moments are made in it.
     pub(crate) shared: bool,
+    /// The basis in terms of the features, `[n_features, n_values]`, once weights are asked for.
+    pub(crate) loadings: OnceLock<Panels<T>>,
 }
 
 /// One fold.
@@ -151,6 +156,7 @@ impl<T: Real> Prepared<T> {
             },
             to_basis: Panels::new(MatRef::from_column_major_slice(&[], 0, 0)),
             shared: false,
+            loadings: OnceLock::new(),
         };
         let (combination, basis) = settings.combination(&whole, gram.as_ref(), largest);
         whole.shared = combination.is_some();
@@ -235,6 +241,22 @@ impl<T: Real> Whole<T> {
             }
         }
         weights
+    }
+
+    /// What [`Whole::loadings`] holds.
+    pub(crate) fn make_loadings(&self) -> Panels<T> {
+        let vectors = self.basis.vectors.as_ref();
+        if self.primal {
+            return Panels::new(vectors);
+        }
+        let loadings = match &self.x {
+            Features::Matrix(x) => {
+                let x = Panels::new(x.transpose());
+                par_columns(vectors, |vectors| x.times(vectors))
+            }
+            Features::Shifted(x) => par_columns(vectors, |vectors| x.moment(vectors)),
+        };
+        Panels::new(loadings.as_ref())
     }
 }
 

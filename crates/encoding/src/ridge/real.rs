@@ -1,7 +1,7 @@
 //! The two precisions the solver's kernels run in.
 
 use faer::traits::RealField;
-use ndarray::{Array1, Array2, ArrayView2, ShapeBuilder};
+use ndarray::{Array1, ArrayView2};
 
 /// Precision the solver works in, chosen from the data: see
 /// [`RidgeSolver::precision`](crate::RidgeSolver::precision).
@@ -69,17 +69,4 @@ pub(crate) fn column_means(x: ArrayView2<'_, f32>) -> Array1<f64> {
         sums.zip_mut_with(&row, |sum, &value| *sum += f64::from(value));
     }
     sums / x.nrows() as f64
-}
-
-/// A column-major f32 array of `[n_rows, n_columns]` from runs of whole columns.
-pub(crate) fn from_columns<'a, T: Real>(
-    n_rows: usize,
-    n_columns: usize,
-    runs: impl Iterator<Item = &'a [T]>,
-) -> Array2<f32> {
-    let mut values = Vec::with_capacity(n_rows * n_columns);
-    for run in runs {
-        values.extend(run.iter().map(|value| value.narrow()));
-    }
-    Array2::from_shape_vec((n_rows, n_columns).f(), values).expect("the runs hold every column")
 }
