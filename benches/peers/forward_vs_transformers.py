@@ -1,6 +1,6 @@
 """CPU time of a forward pass of a wav2vec2-base against HuggingFace transformers, in turns.
 
-    cargo build --release -p benches --example forward
+    cargo build --release -p benches --example forward --features forward
     python benches/peers/forward_vs_transformers.py target/release/examples/forward --threads 1 --runs 3
 
 Weights are random (seed 0), the architecture is that of facebook/wav2vec2-base (12 layers, 768). Both sides
