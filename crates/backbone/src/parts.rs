@@ -25,7 +25,8 @@ use crate::lora::{self, Attentions, LoraConfig};
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FrozenPart {
-    /// The convolutions over the audio (with Whisper: over the log-mel spectrogram).
+    /// The convolutions over the audio (with Whisper: over the log-mel spectrogram, and its table of
+    /// positions).
     FeatureEncoder,
     /// The projection of their output to the width of the layers; Whisper has none.
     FeatureProjection,
@@ -114,7 +115,7 @@ pub trait CheckpointBackbone: SpeechBackbone + Sized {
     ///
     /// # Errors
     /// Layers that the backbone does not have.
-    fn freeze(self, parts: &[FrozenPart]) -> Result<Self>;
+    fn freeze_parts(self, parts: &[FrozenPart]) -> Result<Self>;
 
     /// The backbone with low-rank updates of its attentions, in place of earlier ones. They change
     /// nothing until they are trained: `B` is zero.
@@ -146,7 +147,7 @@ impl<B: Family> CheckpointBackbone for B {
         self.clone().merge_lora().write(dir)
     }
 
-    fn freeze(self, parts: &[FrozenPart]) -> Result<Self> {
+    fn freeze_parts(self, parts: &[FrozenPart]) -> Result<Self> {
         let n_layers = self.spec().n_layers;
         let beyond =
             |part: &&FrozenPart| matches!(part, FrozenPart::Layers(l) if *l.end() >= n_layers);
@@ -203,7 +204,8 @@ impl<F: Fn(&str) -> bool> ModuleMapper for Freezer<F> {
 
     fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
         if (self.is_frozen)(&self.path.join(".")) {
-            param.map(|value| value.set_require_grad(false))
+            // The parameter's own, which loading weights keeps to.
+            param.set_require_grad(false)
         } else {
             param
         }

@@ -297,7 +297,10 @@ impl Family for WhisperEncoder {
     fn part_of(&self, parameter: &str) -> Option<BackbonePart> {
         match layer_in(parameter, "layers.") {
             Some(layer) => Some(BackbonePart::Layer(layer)),
-            None if parameter.starts_with("conv") => Some(BackbonePart::FeatureEncoder),
+            // The positions are a fixed table; `transformers` does not train it either.
+            None if parameter.starts_with("conv") || parameter.starts_with("embed_positions") => {
+                Some(BackbonePart::FeatureEncoder)
+            }
             None => None,
         }
     }

@@ -72,12 +72,12 @@ fn frozen_parts_get_no_gradient_and_the_others_do() {
         assert!(count(&all, start) > 0, "{start} in {all:?}");
     }
     let parts = ["feature-encoder", "layers:0-0"].map(|part| part.parse().unwrap());
-    let some = with_gradient(&wavlm(&device).freeze(&parts).unwrap(), &device);
+    let some = with_gradient(&wavlm(&device).freeze_parts(&parts).unwrap(), &device);
     assert_eq!(count(&some, "feature_extractor."), 0);
     assert_eq!(count(&some, "encoder.layers.0."), 0);
     assert!(count(&some, "encoder.layers.1.") > 0 && count(&some, "feature_projection.") > 0);
     let frozen = wavlm(&device)
-        .freeze(&[FrozenPart::FeatureProjection])
+        .freeze_parts(&[FrozenPart::FeatureProjection])
         .unwrap();
     assert_eq!(
         count(&with_gradient(&frozen, &device), "feature_projection."),
@@ -91,9 +91,9 @@ fn with_everything_frozen_only_the_updates_learn() {
     let whisper = WhisperEncoder::random(&WhisperConfig::new(2, 8, 2, 80), 1, &device).unwrap();
     let config = LoraConfig::default();
     let before = whisper.clone().with_lora(&config, 0).unwrap();
-    let after = whisper.freeze(&[FrozenPart::All]).unwrap();
+    let after = whisper.freeze_parts(&[FrozenPart::All]).unwrap();
     let after = after.with_lora(&config, 0).unwrap();
-    for model in [before.freeze(&[FrozenPart::All]).unwrap(), after] {
+    for model in [before.freeze_parts(&[FrozenPart::All]).unwrap(), after] {
         let found = with_gradient(&model, &device);
         assert!(
             found.iter().all(|path| path.contains(".lora.")),
@@ -110,7 +110,11 @@ fn with_everything_frozen_only_the_updates_learn() {
 #[test]
 fn parts_that_are_not_there_are_refused() {
     let device = Device::flex();
-    assert!(wavlm(&device).freeze(&[FrozenPart::Layers(1..=2)]).is_err());
+    assert!(
+        wavlm(&device)
+            .freeze_parts(&[FrozenPart::Layers(1..=2)])
+            .is_err()
+    );
     for text in [
         "",
         "layers",

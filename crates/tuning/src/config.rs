@@ -1,0 +1,347 @@
+//! All settings of a tuning run, in TOML; the defaults are the paper's (`docs/tuning.md`).
+//!
+//! Unknown keys are errors. Held by the tests below.
+
+use std::path::Path;
+
+use braintune_backbone::{FrozenPart, LoraConfig, LoraTarget};
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, TuningError, io_error};
+use crate::objective::Objective;
+
+/// Settings of a tuning run.
+///
+/// ```
+/// use braintune_tuning::TuningConfig;
+///
+/// let config = TuningConfig::from_toml("epochs = 5\nlr_head = 3e-4")?;
+/// assert_eq!((config.epochs, config.lr_backbone), (5, 5e-5));
+/// assert!(TuningConfig::from_toml("epoch = 5").is_err());
+/// # Ok::<(), braintune_tuning::TuningError>(())
+/// ```
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TuningConfig {
+    /// Passes over the training stories.
+    pub epochs: usize,
+    /// Clips of an optimiser step: consecutive TRs of one story and subject.
+    pub batch_size: usize,
+    /// Clips of one forward and backward pass; gradients of a batch are added up. Bounds memory and
+    /// changes the result by rounding only.
+    pub micro_batch: usize,
+    /// Seconds of audio that end with a TR and predict its response.
+    pub clip_s: f64,
+    /// The hidden state that the head reads; the last one if none is given.
+    pub layer: Option<usize>,
+    /// How frames become one vector.
+    pub pooling: Pooling,
+    /// Width of a linear layer in front of the head; none unless given.
+    pub bottleneck: Option<usize>,
+    /// A head for each subject, or one for all (whose responses must then have the same voxels).
+    pub heads: HeadSharing,
+    /// What is made small.
+    pub objective: Objective,
+    /// Adam or `AdamW`, with `PyTorch`'s definitions.
+    pub optimiser: Optimiser,
+    /// Learning rate of the backbone.
+    pub lr_backbone: f64,
+    /// Learning rate of pooling, bottleneck and heads.
+    pub lr_head: f64,
+    /// Part of all steps over which learning rates rise.
+    pub warmup: f64,
+    /// Gradients whose norm over all parameters is larger are scaled down to it.
+    pub max_grad_norm: Option<f64>,
+    /// Parts of the backbone that stay as they are, e.g. `"feature-encoder"`, `"layers:0-5"`.
+    pub freeze: Vec<String>,
+    /// Low-rank updates of the attentions in place of a tuned backbone.
+    pub lora: Option<Lora>,
+    /// Shuffle the training stories in every epoch (by the seed); the paper keeps their order.
+    pub shuffle_stories: bool,
+    /// Take NaN in responses for 0, as HuthLab's scripts do; otherwise it is an error.
+    pub nan_to_zero: bool,
+    /// Steps between two evaluations of the validation stories; once per epoch if none.
+    pub evaluate_every: Option<usize>,
+    /// Evaluations without a better validation loss after which a run ends.
+    pub patience: usize,
+    /// Steps between two checkpoints; every evaluation leaves one too.
+    pub checkpoint_every: usize,
+    /// Seed of heads, low-rank updates, order and controls.
+    pub seed: u64,
+}
+
+impl Default for TuningConfig {
+    fn default() -> Self {
+        Self {
+            epochs: 30,
+            batch_size: 128,
+            micro_batch: 8,
+            clip_s: 10.0,
+            layer: None,
+            pooling: Pooling::Mean,
+            bottleneck: None,
+            heads: HeadSharing::PerSubject,
+            objective: Objective::Mse {},
+            optimiser: Optimiser::Adam {},
+            lr_backbone: 5e-5,
+            lr_head: 1e-4,
+            warmup: 0.1,
+            max_grad_norm: None,
+            freeze: vec![FrozenPart::FeatureEncoder.to_string()],
+            lora: None,
+            shuffle_stories: false,
+            nan_to_zero: false,
+            evaluate_every: None,
+            patience: 5,
+            checkpoint_every: 50,
+            seed: 42,
+        }
+    }
+}
+
+/// How `[batch, n_frames, d_model]` becomes `[batch, d_model]`; frames that saw no audio never count.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Pooling {
+    /// Mean over frames (the paper's).
+    Mean,
+    /// The last frame, as features for encoding are.
+    Last,
+    /// Mean weighted by the softmax of a learnt query.
+    Attention,
+}
+
+/// Which heads there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HeadSharing {
+    /// One for each subject.
+    PerSubject,
+    /// One for all subjects, for responses in a shared space.
+    Shared,
+}
+
+/// The optimiser.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Optimiser {
+    /// Adam without weight decay, betas 0.9 and 0.999, epsilon 1e-8.
+    Adam {},
+    /// Adam with decoupled weight decay.
+    Adamw {
+        /// Decay; `PyTorch`'s default.
+        #[serde(default = "default_weight_decay")]
+        weight_decay: f64,
+    },
+}
+
+fn default_weight_decay() -> f64 {
+    0.01
+}
+
+/// Low-rank updates of attentions (`LoRA`).
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Lora {
+    /// Rank.
+    pub r: usize,
+    /// Scale is alpha / r.
+    pub alpha: f64,
+    /// Dropout of the updates' input while tuning.
+    pub dropout: f64,
+    /// Which projections.
+    pub targets: Vec<LoraTarget>,
+}
+
+impl Default for Lora {
+    /// Moussa & Toneva, `NeurIPS` 2025.
+    fn default() -> Self {
+        Self {
+            r: 8,
+            alpha: 32.0,
+            dropout: 0.1,
+            targets: LoraTarget::ALL.to_vec(),
+        }
+    }
+}
+
+impl TuningConfig {
+    /// Settings from TOML text; what is not in it has its default.
+    ///
+    /// # Errors
+    /// [`TuningError::ConfigFile`] with the line, [`TuningError::Setting`].
+    pub fn from_toml(text: &str) -> Result<Self> {
+        Self::parse(text, Path::new("the configuration"))
+    }
+
+    /// Settings from a TOML file.
+    ///
+    /// # Errors
+    /// As [`from_toml`](Self::from_toml), and what the file system says.
+    pub fn from_file(path: &Path) -> Result<Self> {
+        let text = std::fs::read_to_string(path).map_err(io_error("read", path))?;
+        Self::parse(&text, path)
+    }
+
+    fn parse(text: &str, path: &Path) -> Result<Self> {
+        let config: Self = toml::from_str(text).map_err(|e| TuningError::ConfigFile {
+            path: path.to_path_buf(),
+            problem: e.to_string().trim_end().to_owned(),
+        })?;
+        config.check()?;
+        Ok(config)
+    }
+
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`TuningError::Setting`] for the first that cannot be.
+    pub fn check(&self) -> Result<()> {
+        for (name, value) in [
+            ("epochs", self.epochs),
+            ("batch_size", self.batch_size),
+            ("micro_batch", self.micro_batch),
+            ("patience", self.patience),
+            ("checkpoint_every", self.checkpoint_every),
+            ("evaluate_every", self.evaluate_every.unwrap_or(1)),
+            ("bottleneck", self.bottleneck.unwrap_or(1)),
+        ] {
+            setting(value > 0, name, value, "a whole number above 0")?;
+        }
+        let max_grad_norm = self.max_grad_norm.unwrap_or(1.0);
+        for (name, value) in [("clip_s", self.clip_s), ("max_grad_norm", max_grad_norm)] {
+            setting(
+                value > 0.0 && value.is_finite(),
+                name,
+                value,
+                "a number above 0",
+            )?;
+        }
+        for (name, value) in [("lr_backbone", self.lr_backbone), ("lr_head", self.lr_head)] {
+            setting(
+                value >= 0.0 && value.is_finite(),
+                name,
+                value,
+                "a number, at least 0",
+            )?;
+        }
+        setting(
+            (0.0..=1.0).contains(&self.warmup),
+            "warmup",
+            self.warmup,
+            "0 to 1",
+        )?;
+        if let Optimiser::Adamw { weight_decay } = self.optimiser {
+            let fits = weight_decay >= 0.0 && weight_decay.is_finite();
+            setting(
+                fits,
+                "optimiser.weight_decay",
+                weight_decay,
+                "a number, at least 0",
+            )?;
+        }
+        self.objective.check()?;
+        self.frozen_parts()?;
+        Ok(())
+    }
+
+    /// What [`freeze`](Self::freeze) names.
+    ///
+    /// # Errors
+    /// A name that is none.
+    pub fn frozen_parts(&self) -> Result<Vec<FrozenPart>> {
+        let parts = self.freeze.iter().map(|part| Ok(part.parse()?));
+        parts.collect()
+    }
+
+    /// What [`lora`](Self::lora) says, for the backbone.
+    #[must_use]
+    pub fn lora_config(&self) -> Option<LoraConfig> {
+        let lora = self.lora.as_ref()?;
+        Some(LoraConfig {
+            r: lora.r,
+            lora_alpha: lora.alpha,
+            lora_dropout: lora.dropout,
+            target_modules: lora.targets.clone(),
+            use_rslora: false,
+        })
+    }
+}
+
+fn setting(
+    fits: bool,
+    name: &'static str,
+    value: impl std::fmt::Display,
+    expected: &str,
+) -> Result<()> {
+    if fits {
+        return Ok(());
+    }
+    Err(TuningError::Setting {
+        name,
+        value: value.to_string(),
+        expected: expected.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_reads_back() {
+        let mut config = TuningConfig {
+            lora: Some(Lora::default()),
+            ..TuningConfig::default()
+        };
+        config.objective = Objective::CosineHuber {
+            delta: 0.5,
+            cosine_weight: 2.0,
+        };
+        config.optimiser = Optimiser::Adamw { weight_decay: 0.02 };
+        config.layer = Some(9);
+        let text = toml::to_string(&config).expect("it has a TOML form");
+        assert_eq!(TuningConfig::from_toml(&text).expect("it reads"), config);
+    }
+
+    #[test]
+    fn nested_settings_have_defaults() {
+        let config = TuningConfig::from_toml(
+            "optimiser = { kind = \"adamw\" }\nobjective = { kind = \"cosine-huber\" }\n[lora]\nr = 4",
+        )
+        .expect("it reads");
+        assert_eq!(config.optimiser, Optimiser::Adamw { weight_decay: 0.01 });
+        assert_eq!(
+            config.objective,
+            Objective::CosineHuber {
+                delta: 0.6,
+                cosine_weight: 1.0
+            }
+        );
+        assert_eq!(
+            config.lora.map(|lora| (lora.r, lora.targets.len())),
+            Some((4, 4))
+        );
+    }
+
+    #[test]
+    fn what_cannot_be_is_an_error_that_names_it() {
+        for (text, named) in [
+            ("epochs = 0", "epochs"),
+            ("lr = 1e-4", "lr"),
+            ("lr_head = -1.0", "lr_head"),
+            ("warmup = 2.0", "warmup"),
+            ("clip_s = nan", "clip_s"),
+            ("freeze = [\"heads\"]", "heads"),
+            ("[lora]\ntargets = [\"fc1\"]", "fc1"),
+            ("[lora]\nrank = 4", "rank"),
+            ("objective = { kind = \"mae\" }", "mae"),
+            ("objective = { kind = \"mse\", delta = 1.0 }", "delta"),
+            ("epochs = \"many\"", "epochs"),
+        ] {
+            let error = TuningConfig::from_toml(text).expect_err(text).to_string();
+            assert!(error.contains(named), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,174 @@
+//! What can go wrong while tuning, with the place and both values.
+
+use std::error::Error;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use braintune_audio::AudioError;
+use braintune_backbone::BackboneError;
+use braintune_fmri::FmriError;
+
+/// Result of this crate's functions.
+pub type Result<T, E = TuningError> = std::result::Result<T, E>;
+
+/// Any error of this crate.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum TuningError {
+    /// A setting that cannot be.
+    #[error("{name} = {value}: expected {expected}")]
+    Setting {
+        /// Name of the setting, as in the TOML file.
+        name: &'static str,
+        /// What was given.
+        value: String,
+        /// What it may be.
+        expected: String,
+    },
+    /// A configuration file that is not one.
+    #[error("{path} is not a tuning configuration: {problem}")]
+    ConfigFile {
+        /// The file.
+        path: PathBuf,
+        /// What the parser says, with the line.
+        problem: String,
+    },
+    /// A mask that does not fit the responses.
+    #[error(
+        "the voxel mask of {subject} has {mask} voxels, the responses to {story} have {responses}"
+    )]
+    MaskSize {
+        /// The subject.
+        subject: String,
+        /// A story.
+        story: String,
+        /// Entries of the mask.
+        mask: usize,
+        /// Voxels of the responses.
+        responses: usize,
+    },
+    /// A mask that leaves nothing.
+    #[error("no voxel of {subject} is left: {reason}")]
+    NoVoxels {
+        /// The subject.
+        subject: String,
+        /// Why.
+        reason: String,
+    },
+    /// Responses that are not numbers.
+    #[error(
+        "responses of {subject} to {story}: {n_bad} of the values to be learnt are NaN or infinite, the first at row {row}, voxel {voxel}: set `nan_to_zero = true`, or leave such voxels out of the mask"
+    )]
+    NotFinite {
+        /// The subject.
+        subject: String,
+        /// The story.
+        story: String,
+        /// How many.
+        n_bad: usize,
+        /// Row of the responses that are kept.
+        row: usize,
+        /// Voxel, before the mask.
+        voxel: usize,
+    },
+    /// Audio that does not fit the responses.
+    #[error(
+        "story {story}: the sound lasts {sound_s:.1} s, its responses need {least_s:.1} to {most_s:.1} s"
+    )]
+    SoundLength {
+        /// The story.
+        story: String,
+        /// Seconds of audio.
+        sound_s: f64,
+        /// Seconds that are needed.
+        least_s: f64,
+        /// Seconds that are plausible at most.
+        most_s: f64,
+    },
+    /// A story without audio.
+    #[error("story {story} has no audio file")]
+    NoAudio {
+        /// The story.
+        story: String,
+    },
+    /// Nothing to tune on.
+    #[error("no {what}: {reason}")]
+    Empty {
+        /// Training or validation stories.
+        what: &'static str,
+        /// Why there are none.
+        reason: String,
+    },
+    /// A story in two roles.
+    #[error("story {story} is asked for as {first} and as {second}: it can be one only")]
+    Overlap {
+        /// The story.
+        story: String,
+        /// One role.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// The loss is no number any more, or far above where it began.
+    #[error(
+        "tuning diverged at step {step}: {what}; the checkpoint of step {kept} is kept: go on from it with lower learning rates"
+    )]
+    Diverged {
+        /// The step, counted from 1.
+        step: usize,
+        /// What was seen.
+        what: String,
+        /// The last step that is on disk, 0 if none.
+        kept: usize,
+    },
+    /// A checkpoint of another run.
+    #[error("{path} is of another run, which cannot go on with these settings: {differences}")]
+    OtherRun {
+        /// The folder of checkpoints.
+        path: PathBuf,
+        /// What differs, with both values.
+        differences: String,
+    },
+    /// No checkpoint can be read.
+    #[error("no checkpoint in {path} can be read ({problem}): remove the folder to start anew")]
+    Checkpoint {
+        /// The folder of checkpoints.
+        path: PathBuf,
+        /// What is wrong with the newest.
+        problem: String,
+    },
+    /// The operating system refused.
+    #[error("cannot {doing} {path}")]
+    Io {
+        /// Verb: read, write, list, …
+        doing: &'static str,
+        /// The file or folder.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// Audio.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// The backbone.
+    #[error(transparent)]
+    Backbone(#[from] BackboneError),
+    /// The dataset.
+    #[error(transparent)]
+    Fmri(#[from] FmriError),
+    /// Batches of the caller's own.
+    #[error("a batch could not be had")]
+    Batch(#[source] Box<dyn Error + Send + Sync>),
+}
+
+pub(crate) fn io_error<'a>(
+    doing: &'static str,
+    path: &'a Path,
+) -> impl FnOnce(io::Error) -> TuningError + 'a {
+    move |source| TuningError::Io {
+        doing,
+        path: path.to_path_buf(),
+        source,
+    }
+}

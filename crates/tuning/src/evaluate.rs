@@ -1,0 +1,148 @@
+//! Loss and correlation on validation batches, without gradients.
+//!
+//! Correlations are over the TRs of one recording (subject and story), per voxel; their mean over voxels,
+//! then over recordings. Held by `tests/it/training.rs`.
+
+use std::collections::BTreeMap;
+
+use braintune_backbone::SpeechBackbone;
+use burn::tensor::{Device, Tensor};
+use ndarray::{Array2, Axis};
+
+use crate::batch::TuningData;
+use crate::error::{Result, TuningError};
+use crate::model::TuningModel;
+use crate::objective::TuningObjective;
+use crate::step::tensor;
+
+/// How well a model predicts batches it was not tuned on.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Evaluation {
+    /// Mean over clips of the objective.
+    pub loss: f64,
+    /// Pearson correlation over the TRs of a recording, mean over voxels and recordings.
+    pub mean_r: f64,
+}
+
+/// Sums of one recording, per voxel.
+#[derive(Default)]
+struct Sums {
+    n: f64,
+    /// x, y, xx, yy, xy: `[n_voxels]` each.
+    of: [Vec<f64>; 5],
+}
+
+impl Sums {
+    fn add(&mut self, predicted: &Array2<f32>, bold: &Array2<f32>) {
+        for sums in &mut self.of {
+            sums.resize(bold.ncols(), 0.0);
+        }
+        self.n += bold.nrows() as f64;
+        for (x, y) in predicted.outer_iter().zip(bold.outer_iter()) {
+            for (voxel, (x, y)) in x.iter().zip(y).enumerate() {
+                let (x, y) = (f64::from(*x), f64::from(*y));
+                for (sums, value) in self.of.iter_mut().zip([x, y, x * x, y * y, x * y]) {
+                    sums[voxel] += value;
+                }
+            }
+        }
+    }
+
+    /// Mean over voxels of r, 0 for a voxel whose prediction or response is constant.
+    fn mean_r(&self) -> f64 {
+        let [x, y, xx, yy, xy] = &self.of;
+        let r = |voxel: usize| {
+            let centred = |sum: f64, a: f64, b: f64| sum - a * b / self.n;
+            let sxx = centred(xx[voxel], x[voxel], x[voxel]);
+            let syy = centred(yy[voxel], y[voxel], y[voxel]);
+            let product = (sxx * syy).sqrt();
+            let r = centred(xy[voxel], x[voxel], y[voxel]) / product;
+            if product > 0.0 && r.is_finite() {
+                r
+            } else {
+                0.0
+            }
+        };
+        (0..x.len()).map(r).sum::<f64>() / x.len().max(1) as f64
+    }
+}
+
+/// Evaluates a model on a plain device on all batches.
+///
+/// # Errors
+/// What reading the batches can cause.
+pub fn evaluate<B: SpeechBackbone>(
+    model: &TuningModel<B>,
+    objective: &impl TuningObjective,
+    data: &dyn TuningData,
+    weights: &[Option<Vec<f32>>],
+    micro_batch: usize,
+    device: &Device,
+) -> Result<Evaluation> {
+    let (mut loss, mut n_clips) = (0.0, 0.0);
+    let mut recordings: BTreeMap<String, Sums> = BTreeMap::new();
+    for index in 0..data.n_batches() {
+        let batch = data.batch(0, index).map_err(TuningError::Batch)?;
+        let weights = weights.get(batch.head).and_then(Option::as_ref);
+        let weights = weights.map(|weights| row(weights, device));
+        for rows in (0..batch.samples.nrows())
+            .collect::<Vec<_>>()
+            .chunks(micro_batch)
+        {
+            let samples = batch.samples.select(Axis(0), rows);
+            let bold = batch.bold.select(Axis(0), rows);
+            let lengths = vec![samples.ncols(); rows.len()];
+            let predicted = model.forward(tensor(samples.view(), device), &lengths, batch.head);
+            let of_rows = objective.loss(
+                predicted.clone(),
+                tensor(bold.view(), device),
+                weights.clone(),
+            );
+            loss += f64::from(of_rows.into_scalar::<f32>()) * rows.len() as f64;
+            n_clips += rows.len() as f64;
+            let values = predicted
+                .into_data()
+                .convert::<f32>()
+                .try_into_vec()
+                .unwrap_or_default();
+            let predicted = Array2::from_shape_vec(bold.dim(), values).unwrap_or_default();
+            recordings
+                .entry(batch.recording.clone())
+                .or_default()
+                .add(&predicted, &bold);
+        }
+    }
+    let n = recordings.len().max(1) as f64;
+    Ok(Evaluation {
+        loss: loss / f64::max(n_clips, 1.0),
+        mean_r: recordings.values().map(Sums::mean_r).sum::<f64>() / n,
+    })
+}
+
+/// Weights of voxels, `[1, n_voxels]`.
+pub(crate) fn row(weights: &[f32], device: &Device) -> Tensor<2> {
+    let weights = Tensor::<1>::from_floats(weights, device);
+    weights.unsqueeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn r_is_pearsons_over_all_parts_of_a_recording() {
+        let predicted = ndarray::array![[1.0, 2.0], [2.0, 2.0], [4.0, 2.0], [3.0, 2.0]];
+        let bold = ndarray::array![[0.5, 1.0], [1.0, 0.0], [3.5, 2.0], [1.5, 5.0]];
+        let mut sums = Sums::default();
+        for rows in [0..3, 3..4] {
+            let part = |x: &Array2<f32>| x.slice(ndarray::s![rows.clone(), ..]).to_owned();
+            sums.add(&part(&predicted), &part(&bold));
+        }
+        // np.corrcoef of the first columns; the second prediction is constant.
+        assert!(
+            (sums.mean_r() - 0.932_673_3 / 2.0).abs() < 1e-6,
+            "{}",
+            sums.mean_r()
+        );
+    }
+}

@@ -1,0 +1,62 @@
+//! Brain-tuning: a speech model fine-tuned, end to end, to predict the fMRI of people who listen.
+//!
+//! For each TR, the audio that ends with it → any [`SpeechBackbone`](braintune_backbone::SpeechBackbone) →
+//! mean over time → a linear head per subject → a loss against the response of the same TR (Moussa,
+//! Klakow & Toneva, ICLR 2025). [`StoryBatches`] makes batches of a story dataset, [`TuningModel`] joins
+//! backbone and heads, [`BrainTuner`] does the steps, and what comes out is the same backbone, ready for
+//! extraction, encoding and probing.
+//!
+//! ```
+//! use std::ops::ControlFlow;
+//!
+//! use braintune_backbone::{Wav2Vec2Config, Wav2Vec2Model, CheckpointBackbone};
+//! use braintune_tuning::{BrainTuner, MeanSquaredError, TuningBatch, TuningConfig, TuningModel};
+//! use burn::tensor::Device;
+//! use ndarray::Array2;
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! // Four clips of 0.1 s and the responses of three voxels to them.
+//! let samples = Array2::from_shape_fn((4, 1_600), |(i, j)| ((i + 1) as f32 * j as f32 * 0.01).sin());
+//! let bold = Array2::from_shape_fn((4, 3), |(i, j)| (i as f32 - 1.5) * (j as f32 - 1.0));
+//! let batch = TuningBatch { head: 0, recording: "S1/tale".to_owned(), samples, bold };
+//!
+//! let mut config = TuningConfig::default();
+//! config.epochs = 3;
+//! let device = Device::flex().autodiff(); // the caller's choice; this crate enables no backend
+//! # let small = Wav2Vec2Config { conv_dim: vec![4; 7], hidden_size: 8, num_attention_heads: 2,
+//! #     intermediate_size: 8, num_hidden_layers: 1, num_conv_pos_embeddings: 4,
+//! #     num_conv_pos_embedding_groups: 2, ..Wav2Vec2Config::default() };
+//! let backbone = Wav2Vec2Model::random(&small, 1, &device)?.freeze_parts(&config.frozen_parts()?)?;
+//! let model = TuningModel::new(backbone, &[3], &config, &device)?;
+//! let tuner = BrainTuner::new(config, MeanSquaredError)?;
+//! let tuned = tuner.fit(model, &vec![batch], None, &device, &mut |_| ControlFlow::Continue(()))?;
+//! assert_eq!(tuned.n_steps, 3);
+//! let _backbone = tuned.model.into_backbone();
+//! # Ok(())
+//! # }
+//! ```
+
+mod batch;
+mod checkpoint;
+mod config;
+mod error;
+mod evaluate;
+mod model;
+mod objective;
+mod schedule;
+mod step;
+mod stories;
+mod trainer;
+mod weights;
+
+pub use batch::{TuningBatch, TuningData};
+pub use config::{HeadSharing, Lora, Optimiser, Pooling, TuningConfig};
+pub use error::{Result, TuningError};
+pub use evaluate::{Evaluation, evaluate};
+pub use model::{TuningHead, TuningModel};
+pub use objective::{
+    CosineHuber, MeanSquaredError, Objective, SpatialCorrelation, TuningObjective,
+};
+pub use schedule::learning_rate_factor;
+pub use stories::{StoryBatches, TunedSubject};
+pub use trainer::{BrainTuner, Tuned, TuningEnd, TuningEvent, TuningStep};

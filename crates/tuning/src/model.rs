@@ -1,0 +1,211 @@
+//! What is tuned: a backbone, pooling over time, and linear heads that predict responses.
+//!
+//! Samples `[batch, n_samples]` → one hidden state `[batch, n_frames, d_model]` → `[batch, d_model]` →
+//! `[batch, n_voxels]` of one subject. Held by `step/tests.rs`.
+
+use std::path::Path;
+
+use braintune_backbone::SpeechBackbone;
+use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::nn::Linear;
+use burn::tensor::activation::softmax;
+use burn::tensor::{Device, Tensor, TensorData};
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+
+use crate::config::{Pooling, TuningConfig};
+use crate::error::{Result, TuningError};
+
+/// A backbone with the heads that it is tuned through.
+///
+/// The backbone is the caller's own value: after tuning it goes on into extraction, encoding and
+/// probing as it is ([`into_backbone`](Self::into_backbone)).
+#[derive(Module, Debug)]
+pub struct TuningModel<B: Module> {
+    pub(crate) backbone: B,
+    pub(crate) head: TuningHead,
+}
+
+/// Pooling, bottleneck and one linear head for each subject, or one for all.
+#[derive(Module, Debug)]
+pub struct TuningHead {
+    /// Of attention pooling, `[d_model]`.
+    query: Option<Param<Tensor<1>>>,
+    bottleneck: Option<Linear>,
+    heads: Vec<Linear>,
+    #[module(skip)]
+    settings: HeadSettings,
+}
+
+#[derive(Debug, Clone)]
+struct HeadSettings {
+    pooling: Pooling,
+    layer: usize,
+}
+
+impl<B: SpeechBackbone> TuningModel<B> {
+    /// The backbone with seeded heads of `n_voxels` outputs each (as `PyTorch` initialises linear
+    /// layers), on `device`, which must be the backbone's and, to be tuned, an autodiff one.
+    ///
+    /// # Errors
+    /// A layer that the backbone does not have.
+    pub fn new(
+        backbone: B,
+        n_voxels: &[usize],
+        config: &TuningConfig,
+        device: &Device,
+    ) -> Result<Self> {
+        let spec = backbone.spec();
+        let layer = config.layer.unwrap_or(spec.n_layers);
+        if layer > spec.n_layers {
+            return Err(TuningError::Setting {
+                name: "layer",
+                value: layer.to_string(),
+                expected: format!(
+                    "0 to {}, the hidden states of {}",
+                    spec.n_layers, spec.model_type
+                ),
+            });
+        }
+        let d_model = spec.d_model;
+        let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
+        let d_head = config.bottleneck.unwrap_or(d_model);
+        let head = TuningHead {
+            query: (config.pooling == Pooling::Attention).then(|| {
+                let query: Tensor<1> = Tensor::zeros([d_model], device);
+                Param::from_tensor(query)
+            }),
+            bottleneck: config
+                .bottleneck
+                .map(|width| linear(d_model, width, &mut rng, device)),
+            heads: n_voxels
+                .iter()
+                .map(|&n| linear(d_head, n, &mut rng, device))
+                .collect(),
+            settings: HeadSettings {
+                pooling: config.pooling,
+                layer,
+            },
+        };
+        Ok(Self { backbone, head }.map(&mut Numbering { next: 1 }))
+    }
+
+    /// The backbone.
+    #[must_use]
+    pub fn backbone(&self) -> &B {
+        &self.backbone
+    }
+
+    /// The backbone, without its heads; on a plain device it is ready for extraction.
+    #[must_use]
+    pub fn into_backbone(self) -> B {
+        self.backbone
+    }
+
+    /// Outputs of each head.
+    #[must_use]
+    pub fn n_voxels(&self) -> Vec<usize> {
+        let heads = self.head.heads.iter();
+        heads.map(|head| head.weight.dims()[1]).collect()
+    }
+
+    /// Predictions of head `head`, `[batch, n_voxels]`.
+    ///
+    /// # Panics
+    /// As [`SpeechBackbone::hidden_states`], or if there is no such head.
+    #[must_use]
+    pub fn forward(&self, samples: Tensor<2>, lengths: &[usize], head: usize) -> Tensor<2> {
+        let mut states = self.backbone.hidden_states(samples, lengths).into_layers();
+        let state = states.swap_remove(self.head.settings.layer);
+        let n_frames: Vec<usize> = lengths
+            .iter()
+            .map(|&n| self.backbone.n_audio_frames(n))
+            .collect();
+        self.head.forward(state, &n_frames, head)
+    }
+}
+
+impl<B: Module> TuningModel<B> {
+    /// Writes pooling, bottleneck and heads (`head.safetensors`, names and layouts as `PyTorch` has
+    /// them: `heads.0.weight` `[n_voxels, d_model]`, `heads.0.bias`).
+    ///
+    /// # Errors
+    /// What the file system says.
+    pub fn save_head(&self, path: &Path) -> Result<()> {
+        crate::weights::write_torch(path, &self.head)
+    }
+}
+
+impl TuningHead {
+    /// Sets a head: `weight` `[d_model, n_voxels]`, `bias` `[n_voxels]`.
+    #[cfg(test)]
+    pub(crate) fn set(&mut self, head: usize, weight: Tensor<2>, bias: Tensor<1>) {
+        let head = &mut self.heads[head];
+        head.weight = head.weight.clone().map(|_| weight.require_grad());
+        head.bias = head.bias.take().map(|old| old.map(|_| bias.require_grad()));
+    }
+
+    fn forward(&self, state: Tensor<3>, n_frames: &[usize], head: usize) -> Tensor<2> {
+        let pooled = self.pool(state, n_frames);
+        let narrow = match &self.bottleneck {
+            Some(bottleneck) => bottleneck.forward(pooled),
+            None => pooled,
+        };
+        self.heads[head].forward(narrow)
+    }
+
+    /// `[batch, n_frames, d_model]`, the first `n_frames[i]` of clip `i` → `[batch, d_model]`.
+    fn pool(&self, state: Tensor<3>, n_frames: &[usize]) -> Tensor<2> {
+        let all_alike = n_frames.windows(2).all(|n| n[0] == n[1]);
+        let [batch, n, _] = state.dims();
+        if all_alike {
+            let state = state.slice([0..batch, 0..n_frames.first().copied().unwrap_or(n)]);
+            return self.pool_alike(state);
+        }
+        let one = |(clip, &n): (usize, &usize)| {
+            self.pool_alike(state.clone().slice([clip..clip + 1, 0..n]))
+        };
+        Tensor::cat(n_frames.iter().enumerate().map(one).collect(), 0)
+    }
+
+    fn pool_alike(&self, state: Tensor<3>) -> Tensor<2> {
+        let [batch, n, d_model] = state.dims();
+        match (self.settings.pooling, &self.query) {
+            (Pooling::Last, _) => state.slice([0..batch, n - 1..n]).squeeze_dim(1),
+            (Pooling::Attention, Some(query)) => {
+                let scale = (d_model as f64).powf(-0.5);
+                let query = query.val().reshape([1, d_model, 1]) * scale;
+                let weights = softmax(state.clone().matmul(query), 1);
+                (state * weights).sum_dim(1).squeeze_dim(1)
+            }
+            _ => state.mean_dim(1).squeeze_dim(1),
+        }
+    }
+}
+
+/// A linear layer as `PyTorch` initialises it: uniform within `1 / √d_in`.
+fn linear(d_in: usize, d_out: usize, rng: &mut ChaCha8Rng, device: &Device) -> Linear {
+    let bound = (d_in as f32).powf(-0.5);
+    let mut draw =
+        |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-bound..bound)).collect() };
+    let weight = TensorData::new(draw(d_in * d_out), [d_in, d_out]);
+    let bias = TensorData::new(draw(d_out), [d_out]);
+    Linear {
+        weight: Param::from_data(weight, device),
+        bias: Some(Param::from_data(bias, device)),
+    }
+}
+
+/// Numbers parameters in the order of the module, so that optimiser state finds them in another process.
+struct Numbering {
+    next: u64,
+}
+
+impl ModuleMapper for Numbering {
+    fn map_float<const D: usize>(&mut self, param: Param<Tensor<D>>) -> Param<Tensor<D>> {
+        let (_, tensor, mapper) = param.consume();
+        let id = ParamId::from(self.next);
+        self.next += 1;
+        Param::from_mapped_value(id, tensor, mapper)
+    }
+}

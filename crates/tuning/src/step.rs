@@ -1,0 +1,173 @@
+//! One optimiser step: gradients of a batch in parts, their norm, Adam with a rate for backbone and
+//! heads each.
+//!
+//! Held by `step/tests.rs` against `PyTorch`.
+
+use braintune_backbone::SpeechBackbone;
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::optim::{
+    AdamConfig, AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer,
+};
+use burn::tensor::{Device, Tensor, TensorData};
+use ndarray::{Array2, ArrayView2, Axis, Slice};
+
+use crate::batch::TuningBatch;
+use crate::config::{Optimiser, TuningConfig};
+use crate::model::{TuningHead, TuningModel};
+use crate::objective::TuningObjective;
+
+/// `PyTorch`'s; burn's default is 1e-5.
+const EPSILON: f32 = 1e-8;
+
+/// Gradients of backbone and heads.
+pub(crate) struct Gradients {
+    pub(crate) backbone: GradientsParams,
+    pub(crate) head: GradientsParams,
+}
+
+/// Loss of a batch and its gradients, `micro_batch` clips at a time.
+pub(crate) fn loss_and_gradients<B: SpeechBackbone>(
+    model: &TuningModel<B>,
+    objective: &impl TuningObjective,
+    batch: &TuningBatch,
+    weights: Option<&Tensor<2>>,
+    micro_batch: usize,
+    device: &Device,
+) -> (f64, Gradients) {
+    let n = batch.samples.nrows();
+    let mut loss = 0.0;
+    let mut backbone = GradientsAccumulator::<B>::new();
+    let mut head = GradientsAccumulator::<TuningHead>::new();
+    for start in (0..n).step_by(micro_batch) {
+        let rows = start..n.min(start + micro_batch);
+        let part = rows.len() as f64 / n as f64;
+        let (samples, bold) = (rows_of(&batch.samples, &rows), rows_of(&batch.bold, &rows));
+        let lengths = vec![samples.ncols(); samples.nrows()];
+        let predicted = model.forward(tensor(samples, device), &lengths, batch.head);
+        let of_part = objective.loss(predicted, tensor(bold, device), weights.cloned()) * part;
+        loss += f64::from(of_part.clone().into_scalar::<f32>());
+        let mut gradients = of_part.backward();
+        let of_backbone = GradientsParams::from_module(&mut gradients, &model.backbone);
+        backbone.accumulate(&model.backbone, of_backbone);
+        let of_head = GradientsParams::from_module(&mut gradients, &model.head);
+        head.accumulate(&model.head, of_head);
+    }
+    let gradients = Gradients {
+        backbone: backbone.grads(),
+        head: head.grads(),
+    };
+    (loss, gradients)
+}
+
+fn rows_of<'a>(x: &'a Array2<f32>, rows: &std::ops::Range<usize>) -> ArrayView2<'a, f32> {
+    x.slice_axis(Axis(0), Slice::from(rows.clone()))
+}
+
+/// A tensor of the array's values.
+pub(crate) fn tensor(x: ArrayView2<'_, f32>, device: &Device) -> Tensor<2> {
+    let shape = [x.nrows(), x.ncols()];
+    Tensor::from_data(
+        TensorData::new(x.iter().copied().collect::<Vec<f32>>(), shape),
+        device,
+    )
+}
+
+/// Adam for the backbone and for the heads.
+pub(crate) struct Optimisers {
+    pub(crate) backbone: ModuleOptimizer,
+    pub(crate) head: ModuleOptimizer,
+}
+
+impl Optimisers {
+    #[allow(clippy::cast_possible_truncation)] // a decay needs no more digits
+    pub(crate) fn new(config: &TuningConfig) -> Self {
+        let one = || match config.optimiser {
+            Optimiser::Adam {} => AdamConfig::new().with_epsilon(EPSILON).init(),
+            Optimiser::Adamw { weight_decay } => AdamWConfig::new()
+                .with_epsilon(EPSILON)
+                .with_weight_decay(weight_decay as f32)
+                .init(),
+        };
+        Self {
+            backbone: one(),
+            head: one(),
+        }
+    }
+
+    /// The model after a step; `rates` of backbone and heads.
+    pub(crate) fn step<B: SpeechBackbone>(
+        &mut self,
+        model: TuningModel<B>,
+        gradients: Gradients,
+        rates: (f64, f64),
+    ) -> TuningModel<B> {
+        let TuningModel { backbone, head } = model;
+        TuningModel {
+            backbone: self.backbone.step(rates.0, backbone, gradients.backbone),
+            head: self.head.step(rates.1, head, gradients.head),
+        }
+    }
+}
+
+impl Gradients {
+    /// Euclidean norm over all parameters.
+    pub(crate) fn norm<B: SpeechBackbone>(&self, model: &TuningModel<B>) -> f64 {
+        let mut sum = Squares {
+            gradients: &self.backbone,
+            sum: 0.0,
+        };
+        model.backbone.visit(&mut sum);
+        let mut of_head = Squares {
+            gradients: &self.head,
+            sum: sum.sum,
+        };
+        model.head.visit(&mut of_head);
+        of_head.sum.sqrt()
+    }
+
+    /// All gradients times `factor`.
+    pub(crate) fn scale<B: SpeechBackbone>(self, model: &TuningModel<B>, factor: f64) -> Self {
+        let Self { backbone, head } = self;
+        let scaled = |mut gradients: GradientsParams, visit: &dyn Fn(&mut Scale<'_>)| {
+            visit(&mut Scale {
+                gradients: &mut gradients,
+                factor,
+            });
+            gradients
+        };
+        Self {
+            backbone: scaled(backbone, &|scale| model.backbone.visit(scale)),
+            head: scaled(head, &|scale| model.head.visit(scale)),
+        }
+    }
+}
+
+struct Squares<'a> {
+    gradients: &'a GradientsParams,
+    sum: f64,
+}
+
+impl ModuleVisitor for Squares<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.get::<D>(param.id) {
+            let squares = (gradient.clone() * gradient).sum();
+            self.sum += f64::from(squares.into_scalar::<f32>());
+        }
+    }
+}
+
+struct Scale<'a> {
+    gradients: &'a mut GradientsParams,
+    factor: f64,
+}
+
+impl ModuleVisitor for Scale<'_> {
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        if let Some(gradient) = self.gradients.remove::<D>(param.id) {
+            self.gradients.register(param.id, gradient * self.factor);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

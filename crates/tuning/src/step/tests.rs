@@ -1,0 +1,255 @@
+//! A step and ten steps against `PyTorch`'s (`tests/fixtures/generate.py`).
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use braintune_backbone::{
+    Checkpoint, CheckpointBackbone, FrozenPart, Wav2Vec2Model, WhisperEncoder,
+};
+use ndarray::Array2;
+use safetensors::SafeTensors;
+
+use super::*;
+use crate::objective::MeanSquaredError;
+
+/// Of a parameter's gradient norm: sums of a few thousand f32 in another order.
+const RELATIVE: f64 = 1e-3;
+/// Of the norm of all gradients: below it a gradient is rounding.
+const FLOOR: f64 = 1e-6;
+/// Their gradient is zero in theory: softmax does not see what is added to all scores of a query.
+const ZERO_IN_THEORY: &str = "k_proj.bias";
+
+struct Expected {
+    shapes: BTreeMap<String, Vec<usize>>,
+    values: BTreeMap<String, Vec<f32>>,
+}
+
+impl Expected {
+    fn read(model: &str) -> Self {
+        let bytes = std::fs::read(fixture(model).join("step.safetensors")).expect("the fixture");
+        let file = SafeTensors::deserialize(&bytes).expect("safetensors");
+        let mut expected = Self {
+            shapes: BTreeMap::new(),
+            values: BTreeMap::new(),
+        };
+        for (name, view) in file.tensors() {
+            let values = view
+                .data()
+                .as_chunks()
+                .0
+                .iter()
+                .map(|b| f32::from_le_bytes(*b));
+            expected.values.insert(name.clone(), values.collect());
+            expected.shapes.insert(name, view.shape().to_vec());
+        }
+        expected
+    }
+
+    fn matrix(&self, name: &str) -> Array2<f32> {
+        let shape = &self.shapes[name];
+        Array2::from_shape_vec((shape[0], shape[1]), self.values[name].clone()).expect("a matrix")
+    }
+
+    fn batch(&self) -> TuningBatch {
+        TuningBatch {
+            head: 0,
+            recording: "S/tale".to_owned(),
+            samples: self.matrix("samples"),
+            bold: self.matrix("bold"),
+        }
+    }
+}
+
+fn fixture(model: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(model)
+}
+
+fn device() -> Device {
+    Device::flex().autodiff()
+}
+
+fn checkpoint(model: &str) -> Checkpoint {
+    Checkpoint::open(&fixture(model)).expect("the fixture")
+}
+
+/// The backbone with the fixture's head, feature encoder frozen.
+fn model<B: CheckpointBackbone>(backbone: B, expected: &Expected) -> TuningModel<B> {
+    let backbone = backbone
+        .freeze_parts(&[FrozenPart::FeatureEncoder])
+        .expect("a part");
+    let config = TuningConfig::default();
+    let n_voxels = expected.shapes["bold"][1];
+    let mut model = TuningModel::new(backbone, &[n_voxels], &config, &device()).expect("a model");
+    let weight = expected.matrix("head.weight").reversed_axes();
+    let bias = Tensor::from_floats(expected.values["head.bias"].as_slice(), &device());
+    model.head.set(0, tensor(weight.view(), &device()), bias);
+    model
+}
+
+/// Gradients by the checkpoint's key, values as `PyTorch` lays them out.
+struct Named<'a> {
+    gradients: &'a GradientsParams,
+    path: Vec<String>,
+    found: BTreeMap<String, Vec<f32>>,
+}
+
+impl ModuleVisitor for Named<'_> {
+    fn enter_module(&mut self, name: &str, _container: &str) {
+        self.path.push(name.to_owned());
+    }
+
+    fn exit_module(&mut self, _name: &str, _container: &str) {
+        self.path.pop();
+    }
+
+    fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+        let Some(gradient) = self.gradients.get::<D>(param.id) else {
+            return;
+        };
+        let gradient = if D == 2 {
+            gradient.swap_dims(0, 1)
+        } else {
+            gradient
+        };
+        let key = self.path.join(".");
+        let key = key
+            .replace("weight_g", "parametrizations.weight.original0")
+            .replace("weight_v", "parametrizations.weight.original1");
+        let renamed = key.replace(".gamma", ".weight").replace(".beta", ".bias");
+        let values = gradient.into_data().try_into_vec().expect("f32");
+        self.found.insert(renamed, values);
+    }
+}
+
+fn named<M: Module>(module: &M, gradients: &GradientsParams) -> BTreeMap<String, Vec<f32>> {
+    let mut named = Named {
+        gradients,
+        path: Vec::new(),
+        found: BTreeMap::new(),
+    };
+    module.visit(&mut named);
+    named.found
+}
+
+fn norm(values: impl Iterator<Item = f64>) -> f64 {
+    values.map(|x| x * x).sum::<f64>().sqrt()
+}
+
+fn check_gradients<B: CheckpointBackbone>(
+    backbone: B,
+    expected: &Expected,
+    prefix: &str,
+    micro_batch: usize,
+) {
+    let model = model(backbone, expected);
+    let batch = expected.batch();
+    let (loss, gradients) = loss_and_gradients(
+        &model,
+        &MeanSquaredError,
+        &batch,
+        None,
+        micro_batch,
+        &device(),
+    );
+    let exact = f64::from(expected.values["loss"][0]);
+    assert!(
+        (loss / exact - 1.0).abs() < 1e-5,
+        "loss {loss}, PyTorch's {exact}"
+    );
+    let mut found: BTreeMap<String, Vec<f32>> = named(&model.backbone, &gradients.backbone)
+        .into_iter()
+        .map(|(key, values)| (format!("grad.{prefix}{key}"), values))
+        .collect();
+    for (key, values) in named(&model.head, &gradients.head) {
+        let last = key.rsplit('.').next().unwrap_or_default();
+        found.insert(format!("grad.head.{last}"), values);
+    }
+    let wanted: Vec<&String> = expected
+        .values
+        .keys()
+        .filter(|key| key.starts_with("grad."))
+        .collect();
+    assert_eq!(
+        found.keys().collect::<Vec<_>>(),
+        wanted,
+        "the parameters that have gradients"
+    );
+    let of = |key: &str| expected.values[key].iter().map(|&x| f64::from(x));
+    let all = norm(wanted.iter().flat_map(|key| of(key)));
+    assert!((gradients.norm(&model) / all - 1.0).abs() < 1e-4);
+    for key in wanted
+        .into_iter()
+        .filter(|key| !key.ends_with(ZERO_IN_THEORY))
+    {
+        let found = found[key].iter().map(|&x| f64::from(x));
+        let difference = norm(found.zip(of(key)).map(|(a, b)| a - b));
+        let most = RELATIVE * norm(of(key)) + FLOOR * all;
+        assert!(difference <= most, "{key}: {difference}, at most {most}");
+    }
+}
+
+fn check_ten_steps<B: CheckpointBackbone>(backbone: B, expected: &Expected) {
+    let mut model = model(backbone, expected);
+    let batch = expected.batch();
+    let config = TuningConfig {
+        optimiser: Optimiser::Adamw { weight_decay: 0.01 },
+        ..TuningConfig::default()
+    };
+    let mut optimisers = Optimisers::new(&config);
+    for (step, exact) in expected.values["losses"].iter().enumerate() {
+        let (loss, gradients) =
+            loss_and_gradients(&model, &MeanSquaredError, &batch, None, 8, &device());
+        let exact = f64::from(*exact);
+        assert!(
+            (loss / exact - 1.0).abs() < 1e-4,
+            "step {step}: loss {loss}, PyTorch's {exact}"
+        );
+        model = optimisers.step(model, gradients, (5e-4, 1e-3));
+    }
+}
+
+#[test]
+fn gradients_of_a_wav2vec2_are_pytorchs() {
+    let expected = Expected::read("wav2vec2");
+    let load =
+        || Wav2Vec2Model::from_checkpoint(&checkpoint("wav2vec2"), &device()).expect("a model");
+    check_gradients(load(), &expected, "", 8);
+    check_gradients(load(), &expected, "", 2);
+}
+
+#[test]
+fn gradients_of_a_whisper_are_pytorchs() {
+    let expected = Expected::read("whisper");
+    let load =
+        || WhisperEncoder::from_checkpoint(&checkpoint("whisper"), &device()).expect("a model");
+    check_gradients(load(), &expected, "encoder.", 8);
+    check_gradients(load(), &expected, "encoder.", 1);
+}
+
+#[test]
+fn ten_steps_of_adamw_are_pytorchs() {
+    let backbone = Wav2Vec2Model::from_checkpoint(&checkpoint("wav2vec2"), &device());
+    check_ten_steps(backbone.expect("a model"), &Expected::read("wav2vec2"));
+    let backbone = WhisperEncoder::from_checkpoint(&checkpoint("whisper"), &device());
+    check_ten_steps(backbone.expect("a model"), &Expected::read("whisper"));
+}
+
+#[test]
+fn scaled_gradients_have_the_scaled_norm() {
+    let expected = Expected::read("wav2vec2");
+    let backbone = Wav2Vec2Model::from_checkpoint(&checkpoint("wav2vec2"), &device());
+    let model = model(backbone.expect("a model"), &expected);
+    let (_, gradients) = loss_and_gradients(
+        &model,
+        &MeanSquaredError,
+        &expected.batch(),
+        None,
+        8,
+        &device(),
+    );
+    let norm = gradients.norm(&model);
+    let scaled = gradients.scale(&model, 0.25).norm(&model);
+    assert!((scaled / norm - 0.25).abs() < 1e-6);
+}

@@ -1,0 +1,423 @@
+//! Batches from a story dataset: for each TR the audio that ends with it, and its response.
+//!
+//! Audio `[n_samples]` and responses `[n_trs, n_voxels]` → clips `[batch, clip_s · rate]`, zeros where
+//! there is no sound, and `[batch, n_kept_voxels]` (Moussa & Toneva 2025; `docs/tuning.md`). One story
+//! is in memory at a time. Held by `tests/it/stories.rs`.
+
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::cast_possible_wrap,
+    reason = "samples of a story are far fewer than 2^53"
+)]
+
+use std::collections::BTreeMap;
+use std::error::Error;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use braintune_audio::{SampleRate, load_audio};
+use braintune_fmri::StoryDataset;
+use ndarray::{Array2, Axis};
+use rand::SeedableRng;
+use rand::seq::SliceRandom;
+use rand_chacha::ChaCha8Rng;
+use serde_json::json;
+
+use crate::batch::{TuningBatch, TuningData};
+use crate::config::{HeadSharing, TuningConfig};
+use crate::error::{Result, TuningError};
+
+/// A subject and the voxels that are learnt.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TunedSubject {
+    /// As the dataset calls it.
+    pub name: String,
+    /// Which voxels are learnt, `[n_voxels]`; all if there is none.
+    pub mask: Option<Vec<bool>>,
+}
+
+/// Batches of consecutive TRs of stories, story by story, subjects taking turns.
+pub struct StoryBatches<'a> {
+    dataset: &'a dyn StoryDataset,
+    subjects: Vec<TunedSubject>,
+    heads: HeadSharing,
+    stories: Vec<Plan>,
+    rate: SampleRate,
+    clip_len: usize,
+    shuffle: Option<u64>,
+    nan_to_zero: bool,
+    /// Of the story that was read last.
+    current: Mutex<Option<Current>>,
+}
+
+/// What of a story goes into batches.
+struct Plan {
+    name: String,
+    /// Sample with which each kept TR ends.
+    ends: Vec<i64>,
+    /// Kept rows of the grid.
+    rows: Range<usize>,
+    /// Subject and kept rows, from 0, of each batch.
+    batches: Vec<(usize, Range<usize>)>,
+}
+
+/// A story in memory.
+#[derive(Clone)]
+struct Current {
+    story: usize,
+    samples: Arc<Vec<f32>>,
+    /// By subject.
+    bold: BTreeMap<usize, Arc<Array2<f32>>>,
+}
+
+/// Samples of a story and responses `[n_trs, n_kept_voxels]` of a subject.
+type Recording = (Arc<Vec<f32>>, Arc<Array2<f32>>);
+
+impl std::fmt::Debug for StoryBatches<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let stories = self.stories.iter().map(|plan| &plan.name);
+        f.debug_struct("StoryBatches")
+            .field("stories", &stories.collect::<Vec<_>>())
+            .field("subjects", &self.subjects)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> StoryBatches<'a> {
+    /// Batches of `stories`, for a backbone that takes audio at `rate`. Rows of the dataset's default
+    /// trim for training stories are kept. A subject who did not hear a story has no batch of it.
+    ///
+    /// # Errors
+    /// No stories or subjects, stories without audio, masks that do not fit, that leave no voxel, or that
+    /// differ in size under a shared head; all from headers, before anything is read.
+    pub fn new(
+        dataset: &'a dyn StoryDataset,
+        subjects: Vec<TunedSubject>,
+        stories: &[String],
+        rate: SampleRate,
+        config: &TuningConfig,
+    ) -> Result<Self> {
+        let clip_len = (config.clip_s * f64::from(rate.as_hz())).round() as usize;
+        let mut batches = Self {
+            dataset,
+            subjects,
+            heads: config.heads,
+            stories: Vec::with_capacity(stories.len()),
+            rate,
+            clip_len,
+            shuffle: config.shuffle_stories.then_some(config.seed),
+            nan_to_zero: config.nan_to_zero,
+            current: Mutex::new(None),
+        };
+        for story in stories {
+            let plan = batches.plan(story, config.batch_size)?;
+            batches.stories.push(plan);
+        }
+        if batches.n_batches() == 0 {
+            return Err(TuningError::Empty {
+                what: "batches",
+                reason: format!("no subject has responses to any of {stories:?}"),
+            });
+        }
+        batches.n_voxels()?;
+        Ok(batches)
+    }
+
+    /// The same batches in the order given, for validation.
+    #[must_use]
+    pub fn in_order(mut self) -> Self {
+        self.shuffle = None;
+        self
+    }
+
+    /// Outputs that each head needs.
+    ///
+    /// # Errors
+    /// A shared head for subjects of different numbers of voxels; a subject without responses.
+    pub fn n_voxels(&self) -> Result<Vec<usize>> {
+        let n_voxels: Result<Vec<usize>> =
+            (0..self.subjects.len()).map(|s| self.n_kept(s)).collect();
+        let n_voxels = n_voxels?;
+        if self.heads == HeadSharing::PerSubject {
+            return Ok(n_voxels);
+        }
+        match n_voxels.iter().find(|n| **n != n_voxels[0]) {
+            Some(other) => Err(TuningError::Setting {
+                name: "heads",
+                value: "shared".to_owned(),
+                expected: format!(
+                    "per-subject, because the subjects differ in voxels ({} and {other})",
+                    n_voxels[0]
+                ),
+            }),
+            None => Ok(n_voxels[..1].to_vec()),
+        }
+    }
+
+    /// Voxels of a subject that are learnt.
+    fn n_kept(&self, subject: usize) -> Result<usize> {
+        let TunedSubject { name, mask } = &self.subjects[subject];
+        let heard = self
+            .stories
+            .iter()
+            .find(|plan| self.dataset.has_responses(name, &plan.name));
+        let Some(plan) = heard else {
+            return Err(TuningError::Empty {
+                what: "responses",
+                reason: format!("{name} heard none of the stories"),
+            });
+        };
+        let (_, responses) = self.dataset.response_shape(name, &plan.name)?;
+        let Some(mask) = mask else {
+            return Ok(responses);
+        };
+        if mask.len() != responses {
+            return Err(TuningError::MaskSize {
+                subject: name.clone(),
+                story: plan.name.clone(),
+                mask: mask.len(),
+                responses,
+            });
+        }
+        match mask.iter().filter(|kept| **kept).count() {
+            0 => Err(TuningError::NoVoxels {
+                subject: name.clone(),
+                reason: "the mask leaves out all".to_owned(),
+            }),
+            kept => Ok(kept),
+        }
+    }
+
+    fn plan(&self, name: &str, batch_size: usize) -> Result<Plan> {
+        let story = self.dataset.story(name)?;
+        if story.audio().is_none() {
+            return Err(TuningError::NoAudio {
+                story: name.to_owned(),
+            });
+        }
+        let timing = self.dataset.timing(name)?;
+        let (trim, _) = self.dataset.default_trims();
+        let rows = trim.rows(timing.n_trs())?;
+        let stored = timing.stored();
+        let rows = rows.start.max(stored.start)..rows.end.min(stored.end);
+        let rate = f64::from(self.rate.as_hz());
+        let end = |time: f64| ((time + timing.tr_s() / 2.0) * rate).round() as i64;
+        let times = timing.tr_times();
+        let mut batches = Vec::new();
+        for start in (0..rows.len()).step_by(batch_size) {
+            let part = start..rows.len().min(start + batch_size);
+            for (subject, TunedSubject { name: who, .. }) in self.subjects.iter().enumerate() {
+                self.dataset.check_subject(who)?;
+                if self.dataset.has_responses(who, name) {
+                    batches.push((subject, part.clone()));
+                }
+            }
+        }
+        Ok(Plan {
+            name: name.to_owned(),
+            ends: rows.clone().map(|row| end(times[row])).collect(),
+            rows,
+            batches,
+        })
+    }
+
+    /// Stories in the order of an epoch.
+    fn order(&self, epoch: usize) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.stories.len()).collect();
+        if let Some(seed) = self.shuffle {
+            let mut rng = ChaCha8Rng::seed_from_u64(seed);
+            rng.set_stream(epoch as u64 + 1);
+            order.shuffle(&mut rng);
+        }
+        order
+    }
+
+    /// The story and its batch that are batch `index` of an epoch.
+    fn place(&self, epoch: usize, mut index: usize) -> Option<(usize, usize)> {
+        for story in self.order(epoch) {
+            let n = self.stories[story].batches.len();
+            if index < n {
+                return Some((story, index));
+            }
+            index -= n;
+        }
+        None
+    }
+
+    /// The story with the responses of a subject, from memory if it is the one that was read last.
+    fn read(&self, story: usize, subject: usize) -> Result<Recording> {
+        let mut held = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = match held.take().filter(|current| current.story == story) {
+            Some(current) => current,
+            None => Current {
+                story,
+                samples: Arc::new(self.audio(story)?),
+                bold: BTreeMap::new(),
+            },
+        };
+        let bold = if let Some(bold) = current.bold.get(&subject) {
+            Arc::clone(bold)
+        } else {
+            let bold = Arc::new(self.bold(story, subject)?);
+            current.bold.insert(subject, Arc::clone(&bold));
+            bold
+        };
+        let samples = Arc::clone(&current.samples);
+        *held = Some(current);
+        Ok((samples, bold))
+    }
+
+    fn audio(&self, story: usize) -> Result<Vec<f32>> {
+        let name = &self.stories[story].name;
+        let path = self.dataset.story(name)?.audio();
+        let path = path.ok_or_else(|| TuningError::NoAudio {
+            story: name.clone(),
+        })?;
+        let audio = load_audio(path)?.resampled(self.rate)?;
+        let expected = self.dataset.timing(name)?.sound_lengths_s();
+        let sound_s = audio.duration_s();
+        if !expected.contains(&sound_s) {
+            return Err(TuningError::SoundLength {
+                story: name.clone(),
+                sound_s,
+                least_s: *expected.start(),
+                most_s: *expected.end(),
+            });
+        }
+        Ok(audio.samples().to_vec())
+    }
+
+    fn bold(&self, story: usize, subject: usize) -> Result<Array2<f32>> {
+        let Plan { name, rows, .. } = &self.stories[story];
+        let TunedSubject { name: who, mask } = &self.subjects[subject];
+        let bold = self
+            .dataset
+            .responses(who, name)?
+            .rows(rows.clone())?
+            .into_bold();
+        let n_voxels = bold.ncols();
+        let kept: Vec<usize> = match mask {
+            Some(mask) if mask.len() != n_voxels => {
+                return Err(TuningError::MaskSize {
+                    subject: who.clone(),
+                    story: name.clone(),
+                    mask: mask.len(),
+                    responses: n_voxels,
+                });
+            }
+            Some(mask) => (0..n_voxels).filter(|&voxel| mask[voxel]).collect(),
+            None => (0..n_voxels).collect(),
+        };
+        let mut bold = bold.select(Axis(1), &kept);
+        if self.nan_to_zero {
+            bold.mapv_inplace(|value| if value.is_nan() { 0.0 } else { value });
+        }
+        let mut bad = bold.indexed_iter().filter(|(_, value)| !value.is_finite());
+        match bad.next() {
+            Some(((row, column), _)) => Err(TuningError::NotFinite {
+                subject: who.clone(),
+                story: name.clone(),
+                n_bad: 1 + bad.count(),
+                row,
+                voxel: kept[column],
+            }),
+            None => Ok(bold),
+        }
+    }
+
+    fn load(&self, epoch: usize, index: usize) -> Result<TuningBatch> {
+        let Some((story, index)) = self.place(epoch, index) else {
+            return Err(TuningError::Empty {
+                what: "batch",
+                reason: format!("number {index} of {}", self.n_batches()),
+            });
+        };
+        let plan = &self.stories[story];
+        let (subject, rows) = plan.batches[index].clone();
+        let (samples, bold) = self.read(story, subject)?;
+        let mut clips = Array2::zeros((rows.len(), self.clip_len));
+        for (mut clip, &end) in clips.outer_iter_mut().zip(&plan.ends[rows.clone()]) {
+            if let Some(clip) = clip.as_slice_mut() {
+                copy_clip(&samples, end, clip);
+            }
+        }
+        Ok(TuningBatch {
+            head: match self.heads {
+                HeadSharing::PerSubject => subject,
+                HeadSharing::Shared => 0,
+            },
+            recording: format!("{}/{}", self.subjects[subject].name, plan.name),
+            samples: clips,
+            bold: bold.slice_axis(Axis(0), rows.into()).to_owned(),
+        })
+    }
+}
+
+impl TuningData for StoryBatches<'_> {
+    fn n_batches(&self) -> usize {
+        self.stories.iter().map(|plan| plan.batches.len()).sum()
+    }
+
+    fn batch(
+        &self,
+        epoch: usize,
+        index: usize,
+    ) -> Result<TuningBatch, Box<dyn Error + Send + Sync>> {
+        Ok(self.load(epoch, index)?)
+    }
+
+    fn fingerprint(&self) -> serde_json::Value {
+        let stories = self.stories.iter().map(|plan| {
+            json!({ "story": plan.name, "rows": plan.rows, "n_batches": plan.batches.len() })
+        });
+        let subjects = self.subjects.iter().map(|subject| {
+            json!({ "subject": subject.name, "mask": subject.mask.as_ref().map(|m| mask_digest(m)) })
+        });
+        json!({
+            "dataset": self.dataset.name(),
+            "stories": stories.collect::<Vec<_>>(),
+            "subjects": subjects.collect::<Vec<_>>(),
+        })
+    }
+}
+
+/// The samples up to `end` into `clip`, zeros where there are none.
+fn copy_clip(samples: &[f32], end: i64, clip: &mut [f32]) {
+    let first = end - clip.len() as i64;
+    let from = first.clamp(0, samples.len() as i64);
+    let to = end.clamp(from, samples.len() as i64);
+    let (from, to) = (from as usize, to as usize);
+    let offset = (from as i64 - first) as usize;
+    if from < to {
+        clip[offset..offset + to - from].copy_from_slice(&samples[from..to]);
+    }
+}
+
+fn mask_digest(mask: &[bool]) -> String {
+    use sha2::{Digest, Sha256};
+    let bytes: Vec<u8> = mask.iter().map(|&kept| u8::from(kept)).collect();
+    hex::encode(Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    #[allow(clippy::float_cmp)] // copies
+    fn clips_are_chronological_with_zeros_where_there_is_no_sound() {
+        let samples: Vec<f32> = (1_u8..=10).map(f32::from).collect();
+        let clip = |end| {
+            let mut clip = [0.0; 4];
+            copy_clip(&samples, end, &mut clip);
+            clip
+        };
+        assert_eq!(clip(6), [3.0, 4.0, 5.0, 6.0]);
+        assert_eq!(clip(2), [0.0, 0.0, 1.0, 2.0]);
+        assert_eq!(clip(12), [9.0, 10.0, 0.0, 0.0]);
+        assert_eq!(clip(-3), [0.0; 4]);
+        assert_eq!(clip(0), [0.0; 4]);
+        assert_eq!(clip(99), [0.0; 4]);
+    }
+}

@@ -1,0 +1,443 @@
+//! The loop: batches read ahead, steps, evaluations, checkpoints, and a run that goes on where it was.
+//!
+//! Held by `tests/it/training.rs` and `tests/it/resume.rs`.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::time::Instant;
+
+use braintune_backbone::SpeechBackbone;
+use burn::module::Module;
+use burn::tensor::{Device, Tensor};
+use serde_json::json;
+use tracing::instrument;
+
+use crate::batch::{TuningBatch, TuningData};
+use crate::checkpoint::{Checkpoints, Progress};
+use crate::config::TuningConfig;
+use crate::error::{Result, TuningError};
+use crate::evaluate::{Evaluation, evaluate, row};
+use crate::model::TuningModel;
+use crate::objective::TuningObjective;
+use crate::schedule::learning_rate_factor;
+use crate::step::{Gradients, Optimisers, loss_and_gradients};
+
+/// A training loss this many times that of the first step is one that diverges.
+const DIVERGED: f64 = 100.0;
+/// Batches in memory beside the one in work.
+const READ_AHEAD: usize = 2;
+
+/// What a run tells while it goes.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum TuningEvent {
+    /// It goes on from a checkpoint.
+    Resumed {
+        /// Steps made before.
+        step: usize,
+        /// Checkpoints that were damaged, and how.
+        skipped: Vec<(PathBuf, String)>,
+    },
+    /// A step was made.
+    Step(TuningStep),
+    /// Validation stories were predicted.
+    Evaluated {
+        /// Steps made.
+        step: usize,
+        /// Epoch, from 0.
+        epoch: usize,
+        /// Mean training loss since the last evaluation.
+        train_loss: f64,
+        /// On the validation stories.
+        validation: Evaluation,
+        /// Whether no evaluation had a lower loss.
+        is_best: bool,
+    },
+}
+
+/// One optimiser step.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct TuningStep {
+    /// From 1.
+    pub step: usize,
+    /// Of the whole run.
+    pub n_steps: usize,
+    /// Epoch, from 0.
+    pub epoch: usize,
+    /// Loss before the step.
+    pub loss: f64,
+    /// Norm of all gradients, before it was bounded.
+    pub gradient_norm: f64,
+    /// Learning rates of backbone and heads.
+    pub rates: (f64, f64),
+    /// Clips per second of this step, reading included.
+    pub clips_per_s: f64,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum TuningEnd {
+    /// All epochs.
+    Finished,
+    /// The validation loss got no better.
+    EarlyStopped,
+    /// The caller stopped it.
+    Cancelled,
+}
+
+/// A model after tuning, on the plain device: the best one that was evaluated, or the last one where
+/// there was no validation or the run was cancelled before one.
+#[derive(Debug)]
+pub struct Tuned<B: Module> {
+    /// The model.
+    pub model: TuningModel<B>,
+    /// How the run ended.
+    pub end: TuningEnd,
+    /// Steps made.
+    pub n_steps: usize,
+    /// Step and validation loss of `model`, if it was evaluated.
+    pub best: Option<(usize, f64)>,
+}
+
+/// Tunes a backbone, and heads, to predict responses.
+#[derive(Debug, Clone)]
+pub struct BrainTuner<O> {
+    config: TuningConfig,
+    objective: O,
+    weights: Vec<Option<Vec<f32>>>,
+    state: Option<(PathBuf, bool)>,
+}
+
+impl<O: TuningObjective> BrainTuner<O> {
+    /// A tuner with these settings; what is made small is `objective`.
+    ///
+    /// # Errors
+    /// Settings that cannot be.
+    pub fn new(config: TuningConfig, objective: O) -> Result<Self> {
+        config.check()?;
+        Ok(Self {
+            config,
+            objective,
+            weights: Vec::new(),
+            state: None,
+        })
+    }
+
+    /// How much each voxel of each head counts, `[n_voxels]` with mean 1; all alike unless given.
+    #[must_use]
+    pub fn with_voxel_weights(mut self, weights: Vec<Option<Vec<f32>>>) -> Self {
+        self.weights = weights;
+        self
+    }
+
+    /// Keeps checkpoints in `dir`. With `resume` a run goes on from the newest, else what is there is removed.
+    #[must_use]
+    pub fn with_state(mut self, dir: &Path, resume: bool) -> Self {
+        self.state = Some((dir.to_path_buf(), resume));
+        self
+    }
+
+    /// Tunes `model`, whose parameters live on the autodiff device `device`, on `train`; chooses among its
+    /// states by the loss on `validation`.
+    ///
+    /// Frozen parameters keep their bits. With checkpoints, a run that was stopped at any moment and
+    /// goes on ends with the bits of one that was not.
+    ///
+    /// # Errors
+    /// [`TuningError::Diverged`], [`TuningError::OtherRun`], what reading batches and writing checkpoints can
+    /// cause.
+    #[instrument(skip_all, fields(n_batches = train.n_batches()))]
+    pub fn fit<B: SpeechBackbone>(
+        &self,
+        model: TuningModel<B>,
+        train: &dyn TuningData,
+        validation: Option<&dyn TuningData>,
+        device: &Device,
+        on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+    ) -> Result<Tuned<B>> {
+        let run = json!({
+            "config": self.config,
+            "objective": self.objective.name(),
+            "train": train.fingerprint(),
+            "validation": validation.map(TuningData::fingerprint),
+            "model": { "n_voxels": model.n_voxels(), "n_parameters": model.num_params() },
+        });
+        let checkpoints = self
+            .state
+            .as_ref()
+            .map(|(dir, _)| Checkpoints::new(dir, run));
+        let mut run = Run {
+            tuner: self,
+            model,
+            best_model: None,
+            optimisers: Optimisers::new(&self.config),
+            progress: Progress::new(),
+            checkpoints,
+            validation,
+            device,
+            n_batches: train.n_batches(),
+        };
+        let mut flow = run.begin(on)?;
+        if !run.progress.done && flow.is_continue() {
+            flow = run.all_steps(train, on)?;
+        }
+        run.finish(flow)
+    }
+}
+
+/// A run in progress.
+struct Run<'a, B: Module, O> {
+    tuner: &'a BrainTuner<O>,
+    model: TuningModel<B>,
+    /// Where there are no checkpoints.
+    best_model: Option<TuningModel<B>>,
+    optimisers: Optimisers,
+    progress: Progress,
+    checkpoints: Option<Checkpoints>,
+    validation: Option<&'a dyn TuningData>,
+    device: &'a Device,
+    n_batches: usize,
+}
+
+impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
+    fn n_steps(&self) -> usize {
+        self.n_batches * self.tuner.config.epochs
+    }
+
+    fn begin(
+        &mut self,
+        on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let (Some(checkpoints), Some((_, resume))) = (&self.checkpoints, &self.tuner.state) else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        if !resume {
+            checkpoints.clear()?;
+            return Ok(ControlFlow::Continue(()));
+        }
+        let config = &self.tuner.config;
+        let Some(resumed) = checkpoints.resume(&self.model, || Optimisers::new(config))? else {
+            return Ok(ControlFlow::Continue(()));
+        };
+        self.model = resumed.model;
+        self.optimisers = resumed.optimisers;
+        self.progress = resumed.progress;
+        Ok(on(TuningEvent::Resumed {
+            step: self.progress.step,
+            skipped: resumed.skipped,
+        }))
+    }
+
+    /// Steps from where the run stands, batches read ahead in a thread.
+    fn all_steps(
+        &mut self,
+        train: &dyn TuningData,
+        on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let (first, n_steps, n_batches) = (self.progress.step, self.n_steps(), self.n_batches);
+        std::thread::scope(|scope| {
+            let (sender, batches) = mpsc::sync_channel(READ_AHEAD);
+            scope.spawn(move || {
+                for step in first..n_steps {
+                    let batch = train.batch(step / n_batches, step % n_batches);
+                    // Nobody listens any more once the run has ended.
+                    if sender.send(batch).is_err() {
+                        return;
+                    }
+                }
+            });
+            let mut began = Instant::now();
+            for batch in batches {
+                let batch = batch.map_err(TuningError::Batch)?;
+                let mut step = self.step(&batch)?;
+                step.clips_per_s = batch.samples.nrows() as f64 / began.elapsed().as_secs_f64();
+                let flow = on(TuningEvent::Step(step));
+                let flow = if flow.is_continue() {
+                    self.after_step(on)?
+                } else {
+                    flow
+                };
+                if flow.is_break() || self.progress.done {
+                    self.save()?;
+                    return Ok(flow);
+                }
+                began = Instant::now();
+            }
+            self.progress.done = true;
+            self.save()?;
+            Ok(ControlFlow::Continue(()))
+        })
+    }
+
+    fn step(&mut self, batch: &TuningBatch) -> Result<TuningStep> {
+        let config = &self.tuner.config;
+        let step = self.progress.step;
+        let _alone = self.seed_dropout();
+        let weights = self.tuner.weights.get(batch.head).and_then(Option::as_ref);
+        let weights: Option<Tensor<2>> = weights.map(|weights| row(weights, self.device));
+        let (loss, gradients) = loss_and_gradients(
+            &self.model,
+            &self.tuner.objective,
+            batch,
+            weights.as_ref(),
+            config.micro_batch,
+            self.device,
+        );
+        let gradient_norm = gradients.norm(&self.model);
+        self.check(loss, gradient_norm)?;
+        let gradients = self.bounded(gradients, gradient_norm);
+        let factor = learning_rate_factor(step, self.n_steps(), config.warmup);
+        let rates = (config.lr_backbone * factor, config.lr_head * factor);
+        // The module is taken apart and put together again; no copy of the weights is made.
+        let model = self.model.clone();
+        self.model = self.optimisers.step(model, gradients, rates);
+        self.progress.step += 1;
+        self.progress.losses.0 += loss;
+        self.progress.losses.1 += 1;
+        Ok(TuningStep {
+            step: step + 1,
+            n_steps: self.n_steps(),
+            epoch: step / self.n_batches,
+            loss,
+            gradient_norm,
+            rates,
+            clips_per_s: 0.0,
+        })
+    }
+
+    /// Dropout draws from the device's generator, which all threads of the process share: what it draws
+    /// shall depend on the step alone, whatever other tuners do meanwhile.
+    fn seed_dropout(&self) -> Option<MutexGuard<'static, ()>> {
+        static DRAWING: Mutex<()> = Mutex::new(());
+        let config = &self.tuner.config;
+        config.lora.as_ref().filter(|lora| lora.dropout > 0.0)?;
+        let alone = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
+        let step = self.progress.step as u64;
+        self.device
+            .seed(config.seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
+        Some(alone)
+    }
+
+    /// Stops before weights become useless.
+    fn check(&mut self, loss: f64, gradient_norm: f64) -> Result<()> {
+        let first = *self.progress.first_loss.get_or_insert(loss);
+        let what = if !loss.is_finite() {
+            format!("the loss is {loss}")
+        } else if !gradient_norm.is_finite() {
+            format!("the norm of the gradients is {gradient_norm}")
+        } else if loss > DIVERGED * first.max(f64::MIN_POSITIVE) {
+            format!("the loss is {loss:.4}, it was {first:.4} at the first step")
+        } else {
+            return Ok(());
+        };
+        Err(TuningError::Diverged {
+            step: self.progress.step + 1,
+            what,
+            kept: self.checkpoints.as_ref().map_or(0, Checkpoints::last_step),
+        })
+    }
+
+    fn bounded(&self, gradients: Gradients, norm: f64) -> Gradients {
+        match self.tuner.config.max_grad_norm {
+            // As PyTorch's clip_grad_norm_.
+            Some(most) if norm > most => gradients.scale(&self.model, most / (norm + 1e-6)),
+            _ => gradients,
+        }
+    }
+
+    /// Evaluations and checkpoints that are due.
+    fn after_step(
+        &mut self,
+        on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let config = &self.tuner.config;
+        let every = config.evaluate_every.unwrap_or(self.n_batches);
+        let step = self.progress.step;
+        let last = step == self.n_steps();
+        let mut flow = ControlFlow::Continue(());
+        let evaluates = step.is_multiple_of(every) || last;
+        if let Some(validation) = self.validation.filter(|_| evaluates) {
+            flow = self.evaluate(validation, on)?;
+        }
+        if last {
+            self.progress.done = true;
+        }
+        if evaluates || step.is_multiple_of(config.checkpoint_every) {
+            self.save()?;
+        }
+        Ok(flow)
+    }
+
+    fn evaluate(
+        &mut self,
+        validation: &dyn TuningData,
+        on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let config = &self.tuner.config;
+        let plain = self.model.valid();
+        let found = evaluate(
+            &plain,
+            &self.tuner.objective,
+            validation,
+            &self.tuner.weights,
+            config.micro_batch,
+            &self.device.clone().inner(),
+        )?;
+        let is_best = self.progress.best.is_none_or(|(_, loss)| found.loss < loss);
+        let step = self.progress.step;
+        if is_best {
+            self.progress.best = Some((step, found.loss));
+            self.progress.n_worse = 0;
+            match &self.checkpoints {
+                Some(checkpoints) => checkpoints.save_best(&self.model, &self.progress)?,
+                None => self.best_model = Some(self.model.clone()),
+            }
+        } else {
+            self.progress.n_worse += 1;
+            self.progress.done |= self.progress.n_worse >= config.patience;
+        }
+        let (sum, n) = std::mem::take(&mut self.progress.losses);
+        Ok(on(TuningEvent::Evaluated {
+            step,
+            epoch: (step - 1) / self.n_batches,
+            train_loss: sum / n.max(1) as f64,
+            validation: found,
+            is_best,
+        }))
+    }
+
+    fn save(&self) -> Result<()> {
+        match &self.checkpoints {
+            Some(checkpoints)
+                if checkpoints.last_step() != self.progress.step || self.progress.done =>
+            {
+                checkpoints.save(&self.model, &self.optimisers, &self.progress)
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn finish(self, flow: ControlFlow<()>) -> Result<Tuned<B>> {
+        let n_steps = self.n_steps();
+        let Progress {
+            step, best, done, ..
+        } = self.progress;
+        let end = match flow {
+            ControlFlow::Break(()) if !done => TuningEnd::Cancelled,
+            _ if step < n_steps => TuningEnd::EarlyStopped,
+            _ => TuningEnd::Finished,
+        };
+        let model = match (self.checkpoints, self.best_model, best) {
+            (Some(checkpoints), _, Some(_)) => checkpoints.load_best(self.model)?,
+            (None, Some(model), _) => model,
+            _ => self.model,
+        };
+        Ok(Tuned {
+            model: model.valid(),
+            end,
+            n_steps: step,
+            best,
+        })
+    }
+}

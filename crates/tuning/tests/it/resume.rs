@@ -1,0 +1,218 @@
+//! A run that was stopped anywhere ends with the bits of one that was not.
+
+use std::fs;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use braintune_backbone::Wav2Vec2Model;
+use braintune_tuning::{
+    BrainTuner, MeanSquaredError, Result, Tuned, TuningBatch, TuningConfig, TuningEnd, TuningError,
+    TuningEvent,
+};
+
+use crate::shared::{batches, device, go_on, model, settings, weights};
+
+fn config() -> TuningConfig {
+    let mut config = settings(3);
+    // Dropout draws from a generator that the tests beside this one share: `tests/dropout.rs`.
+    config.lora = Some(braintune_tuning::Lora {
+        dropout: 0.0,
+        ..Default::default()
+    });
+    config.evaluate_every = Some(4);
+    config
+}
+
+fn fit(
+    config: &TuningConfig,
+    (dir, resume): (&Path, bool),
+    train: &Vec<TuningBatch>,
+    on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+) -> Result<Tuned<Wav2Vec2Model>> {
+    let tuner = BrainTuner::new(config.clone(), MeanSquaredError)?.with_state(dir, resume);
+    tuner.fit(model(config), train, Some(&batches(2, 9)), &device(), on)
+}
+
+/// A run that is stopped hard after `steps`: what it had in memory is lost.
+fn killed_after(steps: usize, dir: &Path, train: &Vec<TuningBatch>) {
+    let killed = std::panic::catch_unwind(|| {
+        fit(&config(), (dir, true), train, &mut |event| {
+            if matches!(event, TuningEvent::Step(step) if step.step == steps) {
+                std::panic::resume_unwind(Box::new("killed"));
+            }
+            ControlFlow::Continue(())
+        })
+    });
+    assert!(killed.is_err());
+}
+
+/// Parameters whose bits differ.
+fn changed(found: &Tuned<Wav2Vec2Model>, expected: &Tuned<Wav2Vec2Model>) -> Vec<String> {
+    let pairs = weights(&found.model)
+        .into_iter()
+        .zip(weights(&expected.model));
+    pairs.filter(|(a, b)| a != b).map(|(a, _)| a.0).collect()
+}
+
+#[test]
+fn killed_at_any_step_the_weights_are_the_same() {
+    let train = batches(4, 1);
+    let whole = tempfile::tempdir().unwrap();
+    let expected = fit(&config(), (whole.path(), false), &train, &mut go_on).unwrap();
+    assert_eq!((expected.n_steps, expected.end), (12, TuningEnd::Finished));
+    for steps in 1..=12 {
+        let dir = tempfile::tempdir().unwrap();
+        killed_after(steps, dir.path(), &train);
+        let mut from = None;
+        let found = fit(&config(), (dir.path(), true), &train, &mut |event| {
+            if let TuningEvent::Resumed { step, .. } = event {
+                from = Some(step);
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(
+            from,
+            (steps > 2).then(|| (steps - 1) / 2 * 2),
+            "after {steps}"
+        );
+        assert_eq!(
+            changed(&found, &expected),
+            Vec::<String>::new(),
+            "after {steps}"
+        );
+        assert_eq!(found.best, expected.best);
+    }
+}
+
+#[test]
+fn a_finished_run_is_not_done_again() {
+    let train = batches(4, 1);
+    let dir = tempfile::tempdir().unwrap();
+    let expected = fit(&config(), (dir.path(), true), &train, &mut go_on).unwrap();
+    let mut n_steps = 0;
+    let found = fit(&config(), (dir.path(), true), &train, &mut |event| {
+        n_steps += usize::from(matches!(event, TuningEvent::Step(_)));
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(n_steps, 0);
+    assert_eq!(changed(&found, &expected), Vec::<String>::new());
+}
+
+#[test]
+fn a_stopped_run_keeps_its_last_step() {
+    let train = batches(4, 1);
+    let dir = tempfile::tempdir().unwrap();
+    let stopped = fit(
+        &config(),
+        (dir.path(), true),
+        &train,
+        &mut |event| match event {
+            TuningEvent::Step(step) if step.step == 5 => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        },
+    )
+    .unwrap();
+    assert_eq!((stopped.end, stopped.n_steps), (TuningEnd::Cancelled, 5));
+    let mut from = 0;
+    fit(&config(), (dir.path(), true), &train, &mut |event| {
+        if let TuningEvent::Resumed { step, .. } = event {
+            from = step;
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(from, 5);
+}
+
+fn checkpoints(dir: &Path) -> Vec<std::path::PathBuf> {
+    let entries = fs::read_dir(dir)
+        .unwrap()
+        .map(|entry| entry.unwrap().path());
+    let mut found: Vec<_> = entries
+        .filter(|path| {
+            path.file_name()
+                .unwrap()
+                .to_str()
+                .unwrap()
+                .starts_with("step-")
+        })
+        .collect();
+    found.sort();
+    found
+}
+
+#[test]
+fn a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so() {
+    let train = batches(4, 1);
+    let whole = tempfile::tempdir().unwrap();
+    let expected = fit(&config(), (whole.path(), false), &train, &mut go_on).unwrap();
+    for file in ["weights.bpk", "moments-backbone.bpk", "state.json"] {
+        let dir = tempfile::tempdir().unwrap();
+        killed_after(7, dir.path(), &train);
+        let steps = checkpoints(dir.path());
+        assert_eq!(steps.len(), 2);
+        let path = steps[1].join(file);
+        let bytes = fs::read(&path).unwrap();
+        fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+        let mut resumed = None;
+        let found = fit(&config(), (dir.path(), true), &train, &mut |event| {
+            if let TuningEvent::Resumed { step, skipped } = event {
+                resumed = Some((step, skipped));
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        let (step, skipped) = resumed.unwrap();
+        assert_eq!((step, &skipped[0].0), (4, &steps[1]));
+        assert!(skipped[0].1.contains(file), "{}", skipped[0].1);
+        assert_eq!(changed(&found, &expected), Vec::<String>::new(), "{file}");
+    }
+}
+
+#[test]
+fn damaged_checkpoints_alone_are_an_error_not_a_new_run() {
+    let train = batches(4, 1);
+    let dir = tempfile::tempdir().unwrap();
+    killed_after(7, dir.path(), &train);
+    for step in checkpoints(dir.path()) {
+        fs::write(step.join("state.json"), "{").unwrap();
+    }
+    let error = fit(&config(), (dir.path(), true), &train, &mut go_on).unwrap_err();
+    assert!(matches!(error, TuningError::Checkpoint { .. }), "{error}");
+}
+
+#[test]
+fn another_run_is_refused_with_what_differs() {
+    let train = batches(4, 1);
+    let dir = tempfile::tempdir().unwrap();
+    killed_after(7, dir.path(), &train);
+    let mut other = config();
+    other.lr_head = 0.5;
+    let error = fit(&other, (dir.path(), true), &train, &mut go_on)
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains("config.lr_head was 0.003 and is 0.5"),
+        "{error}"
+    );
+    let error = fit(&config(), (dir.path(), true), &batches(5, 1), &mut go_on)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("train"), "{error}");
+    // Without `resume` a new run begins.
+    fit(&other, (dir.path(), false), &train, &mut go_on).unwrap();
+}
+
+#[test]
+fn a_folder_that_cannot_be_written_is_an_error_that_names_it() {
+    let train = batches(4, 1);
+    let dir = tempfile::tempdir().unwrap();
+    let blocked = dir.path().join("state");
+    fs::write(&blocked, "a file").unwrap();
+    let error = fit(&config(), (&blocked, true), &train, &mut go_on)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("state"), "{error}");
+}
