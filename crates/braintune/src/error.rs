@@ -18,6 +18,9 @@ pub enum BraintuneError {
     /// An encoding model.
     #[error(transparent)]
     Encoding(braintune_encoding::EncodingError),
+    /// Tuning.
+    #[error(transparent)]
+    Tuning(Box<braintune_tuning::TuningError>),
     /// A simulated participant.
     #[error(transparent)]
     Simulation(braintune_simulation::SimulationError),
@@ -54,6 +57,12 @@ pub type Result<T, E = BraintuneError> = std::result::Result<T, E>;
 impl From<braintune_fmri::FmriError> for BraintuneError {
     fn from(error: braintune_fmri::FmriError) -> Self {
         Self::Fmri(Box::new(error))
+    }
+}
+
+impl From<braintune_tuning::TuningError> for BraintuneError {
+    fn from(error: braintune_tuning::TuningError) -> Self {
+        Self::Tuning(Box::new(error))
     }
 }
 

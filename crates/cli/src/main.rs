@@ -40,6 +40,7 @@ struct Cli {
 enum Command {
     Extract(commands::extract::Args),
     Encode(Box<commands::encode::Args>),
+    Tune(Box<commands::tune::Args>),
     Ridge(Box<commands::ridge::Args>),
     Check(commands::check::Args),
     Simulate(commands::simulate::Args),
@@ -52,6 +53,8 @@ impl Command {
         match self {
             Self::Extract(args) => args.keeps_features(),
             Self::Encode(_) | Self::Demo(_) => true,
+            // What is done is kept, but it takes --resume to go on.
+            Self::Tune(args) => args.resumes(),
             Self::Ridge(_) | Self::Check(_) | Self::Simulate(_) => false,
         }
     }
@@ -71,6 +74,7 @@ fn main() -> ExitCode {
         match cli.command {
             Command::Extract(args) => commands::extract::run(&args),
             Command::Encode(args) => commands::encode::run(&args),
+            Command::Tune(args) => commands::tune::run(&args),
             Command::Ridge(args) => commands::ridge::run(*args),
             Command::Check(args) => commands::check::run(&args),
             Command::Simulate(args) => commands::simulate::run(&args),

@@ -90,6 +90,17 @@ impl Progress {
         interrupt::poll()
     }
 
+    /// As [`show`](Self::show) for one stage whose text changes: time and what is left go on.
+    pub(crate) fn show_changing(&mut self, text: &str, done: usize, total: usize) {
+        if self.bar.length() != Some(total as u64) {
+            self.bar.set_style(style(true));
+            self.bar.reset();
+            self.bar.set_length(total as u64);
+        }
+        self.bar.set_message(text.to_owned());
+        self.bar.set_position(done as u64);
+    }
+
     pub(crate) fn show(&mut self, stage: &str, what: &str, done: usize, total: usize) {
         let stage = format!("{stage} {what}");
         if stage != self.stage {

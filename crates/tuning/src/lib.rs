@@ -39,6 +39,7 @@
 mod batch;
 mod checkpoint;
 mod config;
+mod controls;
 mod error;
 mod evaluate;
 mod model;
@@ -51,6 +52,7 @@ mod weights;
 
 pub use batch::{TuningBatch, TuningData};
 pub use config::{HeadSharing, Lora, Optimiser, Pooling, TuningConfig};
+pub use controls::{BLOCK_TRS, Control, ControlDataset, TargetDataset};
 pub use error::{Result, TuningError};
 pub use evaluate::{Evaluation, evaluate};
 pub use model::{TuningHead, TuningModel};

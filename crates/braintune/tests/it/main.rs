@@ -12,3 +12,4 @@ mod devices;
 mod encode;
 mod npy_responses;
 mod simulated;
+mod tune;

@@ -7,6 +7,7 @@ pub(crate) mod extract;
 pub(crate) mod model;
 pub(crate) mod ridge;
 pub(crate) mod simulate;
+pub(crate) mod tune;
 
 use std::path::{Path, PathBuf};
 

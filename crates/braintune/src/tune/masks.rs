@@ -1,0 +1,126 @@
+//! Which voxels of each subject are learnt.
+
+use braintune_encoding::{NoiseCeiling, TotalPower};
+use braintune_fmri::{FmriError, StoryDataset};
+use braintune_tuning::TunedSubject;
+use ndarray::{Array1, Array3, Axis};
+
+use crate::error::{BraintuneError, Result};
+
+/// Values of repeats in memory at once: 64 MB.
+const VALUES: usize = 1 << 24;
+
+/// Which voxels are learnt: a mask, or those above a noise ceiling.
+#[derive(Debug, Clone, PartialEq)]
+pub struct VoxelChoice {
+    /// One mask for each subject, `[n_voxels]`; goes before ceilings.
+    pub masks: Vec<Vec<bool>>,
+    /// A ceiling (a correlation) for each subject, `[n_voxels]`; otherwise it comes from repeats of a test story.
+    pub ceilings: Vec<Array1<f32>>,
+    /// Voxels above it are learnt.
+    pub threshold: f32,
+}
+
+impl Default for VoxelChoice {
+    /// Ceilings from repeats, above 0.4 (Moussa & Toneva 2025).
+    fn default() -> Self {
+        Self {
+            masks: Vec::new(),
+            ceilings: Vec::new(),
+            threshold: 0.4,
+        }
+    }
+}
+
+impl VoxelChoice {
+    /// The mask of each subject; none, with a warning, where there is no ceiling to be had.
+    pub(super) fn masks(
+        &self,
+        dataset: &dyn StoryDataset,
+        subjects: &[String],
+        test_stories: &[String],
+    ) -> Result<Vec<TunedSubject>> {
+        for (what, n) in [
+            ("masks", self.masks.len()),
+            ("noise ceilings", self.ceilings.len()),
+        ] {
+            if n > 0 && n != subjects.len() {
+                return Err(BraintuneError::Input(format!(
+                    "{n} {what} for {} subjects: give one for each, in the same order",
+                    subjects.len()
+                )));
+            }
+        }
+        let one = |(i, name): (usize, &String)| {
+            let mask = match (self.masks.get(i), self.ceilings.get(i)) {
+                (Some(mask), _) => Some(mask.clone()),
+                (None, Some(ceiling)) => Some(self.above(name, ceiling)?),
+                (None, None) => match from_repeats(dataset, name, test_stories)? {
+                    Some(ceiling) => Some(self.above(name, &ceiling)?),
+                    None => None,
+                },
+            };
+            if mask.is_none() {
+                tracing::warn!(
+                    "{name}: no noise ceiling to be had (no test story was repeated): all voxels are learnt; choose with --mask or --noise-ceiling"
+                );
+            }
+            Ok(TunedSubject {
+                name: name.clone(),
+                mask,
+            })
+        };
+        subjects.iter().enumerate().map(one).collect()
+    }
+
+    fn above(&self, subject: &str, ceiling: &Array1<f32>) -> Result<Vec<bool>> {
+        let mask: Vec<bool> = ceiling.iter().map(|c| *c > self.threshold).collect();
+        if mask.contains(&true) {
+            return Ok(mask);
+        }
+        let highest = ceiling.iter().fold(f32::NAN, |a: f32, b| a.max(*b));
+        Err(BraintuneError::Input(format!(
+            "{subject}: no voxel has a noise ceiling above {}, the highest of {} is {highest:.3}; lower --ceiling-threshold or give a --mask",
+            self.threshold,
+            ceiling.len()
+        )))
+    }
+}
+
+/// `CCmax` of each voxel from the repeats of the first test story that has some.
+fn from_repeats(
+    dataset: &dyn StoryDataset,
+    subject: &str,
+    test_stories: &[String],
+) -> Result<Option<Array1<f32>>> {
+    let (_, trim) = dataset.default_trims();
+    for story in test_stories {
+        let n_repeats = match dataset.repeats_columns(subject, story, 0..0) {
+            Ok(repeats) => repeats.len(),
+            Err(FmriError::NoRepeats { .. }) => continue,
+            Err(error) => return Err(error.into()),
+        };
+        if n_repeats < 2 {
+            continue;
+        }
+        let timing = dataset.timing(story)?;
+        let (rows, stored) = (trim.rows(timing.n_trs())?, timing.stored());
+        let rows = rows.start.max(stored.start)..rows.end.min(stored.end);
+        let (_, n_voxels) = dataset.response_shape(subject, story)?;
+        let step = (VALUES / (rows.len() * n_repeats).max(1)).max(1);
+        let mut ceiling = Vec::with_capacity(n_voxels);
+        for start in (0..n_voxels).step_by(step) {
+            let voxels = start..n_voxels.min(start + step);
+            let mut all = Array3::zeros((n_repeats, rows.len(), voxels.len()));
+            let repeats = dataset.repeats_columns(subject, story, voxels)?;
+            for (mut into, repeat) in all.axis_iter_mut(Axis(0)).zip(repeats) {
+                into.assign(&repeat.rows(rows.clone())?.nan_to_zero().bold());
+            }
+            let part = NoiseCeiling::from_repeats(all.view(), TotalPower::default())?;
+            #[expect(clippy::cast_possible_truncation, reason = "correlations")]
+            ceiling.extend(part.cc_max().iter().map(|&c| c as f32));
+        }
+        return Ok(Some(ceiling.into()));
+    }
+    Ok(None)
+}

@@ -1,0 +1,245 @@
+//! `braintune tune`: from a dataset and a checkpoint to a brain-tuned checkpoint.
+//!
+//! Stories and voxel masks are chosen, [`BrainTuner`] does the work, and the best weights become a
+//! HuggingFace folder with `head.safetensors`, `training.csv`, `training.svg` and `provenance.json`
+//! beside it; what a run needs to go on is in `state/`. Held by `tests/it/tune.rs`.
+
+mod log;
+mod masks;
+mod stories;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use braintune_audio::SampleRate;
+use braintune_backbone::{Checkpoint, CheckpointBackbone, Wav2Vec2Model, WhisperEncoder};
+use braintune_fmri::StoryDataset;
+use braintune_tuning::{
+    BrainTuner, Control, ControlDataset, StoryBatches, TunedSubject, TuningConfig, TuningEnd,
+    TuningEvent, TuningModel,
+};
+use burn::tensor::Device;
+use serde_json::json;
+
+pub use masks::VoxelChoice;
+pub use stories::StoryRoles;
+
+use crate::error::{BraintuneError, Result};
+use crate::provenance::Provenance;
+use log::TrainingLog;
+
+/// What is tuned on what.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct TuneSettings {
+    /// Subjects, each with its own voxels.
+    pub subjects: Vec<String>,
+    /// Which stories are for what.
+    pub stories: StoryRoles,
+    /// Which voxels are learnt.
+    pub voxels: VoxelChoice,
+    /// Other responses in place of the subject's own, as a control.
+    pub control: Option<Control>,
+    /// Everything else.
+    pub config: TuningConfig,
+    /// Go on from `state/`, if there is one.
+    pub resume: bool,
+}
+
+impl TuneSettings {
+    /// Tunes on these subjects and stories with the paper's settings.
+    #[must_use]
+    pub fn new(subjects: Vec<String>, stories: StoryRoles) -> Self {
+        Self {
+            subjects,
+            stories,
+            voxels: VoxelChoice::default(),
+            control: None,
+            config: TuningConfig::default(),
+            resume: false,
+        }
+    }
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TuneOutcome {
+    /// All epochs, or earlier.
+    pub end: TuningEnd,
+    /// Optimiser steps.
+    pub n_steps: usize,
+    /// Step and validation loss of the weights that were written.
+    pub best: Option<(usize, f64)>,
+}
+
+/// Tunes the checkpoint in `model` on `device` into folder `out`.
+///
+/// # Errors
+/// Before anything long begins: stories, voxels, settings, files that do not fit. Later: what reading and writing
+/// can cause, a loss that diverges. Being stopped is [`BraintuneError::Cancelled`]; nothing is lost.
+pub fn run(
+    dataset: &dyn StoryDataset,
+    model: &Path,
+    settings: &TuneSettings,
+    device: &Device,
+    out: &Path,
+    command: Vec<String>,
+    on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
+) -> Result<TuneOutcome> {
+    let checkpoint = Checkpoint::open(model)?;
+    let device = device.clone().autodiff();
+    let job = Job {
+        dataset,
+        settings,
+        device: &device,
+        out,
+        command,
+        weights: checkpoint.sha256()?,
+    };
+    match checkpoint.model_type()? {
+        "whisper" => job.run(WhisperEncoder::from_checkpoint(&checkpoint, &device)?, on),
+        _ => job.run(Wav2Vec2Model::from_checkpoint(&checkpoint, &device)?, on),
+    }
+}
+
+struct Job<'a> {
+    dataset: &'a dyn StoryDataset,
+    settings: &'a TuneSettings,
+    device: &'a Device,
+    out: &'a Path,
+    command: Vec<String>,
+    weights: String,
+}
+
+impl Job<'_> {
+    fn run<B: CheckpointBackbone>(
+        self,
+        backbone: B,
+        on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
+    ) -> Result<TuneOutcome> {
+        let TuneSettings {
+            config, stories, ..
+        } = self.settings;
+        let rate = backbone.spec().sample_rate;
+        let backbone = prepared(backbone, config)?;
+        let subjects =
+            self.settings
+                .voxels
+                .masks(self.dataset, &self.settings.subjects, &stories.test)?;
+        let control = self
+            .settings
+            .control
+            .clone()
+            .map(|control| ControlDataset::new(self.dataset, control, config.seed));
+        let training: &dyn StoryDataset = control.as_ref().map_or(self.dataset, |control| control);
+        let train = self.batches(training, &subjects, &stories.train, rate)?;
+        let validation = match stories.validation.is_empty() {
+            true => None,
+            false => Some(
+                self.batches(training, &subjects, &stories.validation, rate)?
+                    .in_order(),
+            ),
+        };
+        let model = TuningModel::new(backbone, &train.n_voxels()?, config, self.device)?;
+        let state = self.out.join("state");
+        std::fs::create_dir_all(self.out).map_err(crate::error::io_error("create", self.out))?;
+        let mut log = TrainingLog::new(self.out, self.settings.resume);
+        let mut failure = None;
+        let tuner = BrainTuner::new(config.clone(), config.objective)?
+            .with_state(&state, self.settings.resume);
+        let result = tuner.fit(
+            model,
+            &train,
+            validation.as_ref().map(|data| data as _),
+            self.device,
+            &mut |event| {
+                if let Err(error) = log.add(&event) {
+                    failure = Some(error);
+                    return ControlFlow::Break(());
+                }
+                on(&event)
+            },
+        )?;
+        if let Some(error) = failure {
+            return Err(error);
+        }
+        if result.end == TuningEnd::Cancelled {
+            return Err(BraintuneError::Cancelled);
+        }
+        log.finish()?;
+        let outcome = TuneOutcome {
+            end: result.end,
+            n_steps: result.n_steps,
+            best: result.best,
+        };
+        result.model.save_head(&self.out.join("head.safetensors"))?;
+        if config.lora.is_some() {
+            result
+                .model
+                .backbone()
+                .save_adapter(&self.out.join("adapter"))?;
+        }
+        result.model.backbone().save(self.out)?;
+        self.provenance(&subjects, &outcome)
+            .write(&self.out.join("provenance.json"))?;
+        Ok(outcome)
+    }
+
+    fn batches<'d>(
+        &self,
+        dataset: &'d dyn StoryDataset,
+        subjects: &[TunedSubject],
+        stories: &[String],
+        rate: SampleRate,
+    ) -> Result<StoryBatches<'d>> {
+        let config = &self.settings.config;
+        Ok(StoryBatches::new(
+            dataset,
+            subjects.to_vec(),
+            stories,
+            rate,
+            config,
+        )?)
+    }
+
+    fn provenance(&self, subjects: &[TunedSubject], outcome: &TuneOutcome) -> Provenance {
+        let n_kept = |subject: &TunedSubject| {
+            let mask = subject.mask.as_ref();
+            mask.map(|mask| mask.iter().filter(|kept| **kept).count())
+        };
+        let voxels: Vec<_> = subjects
+            .iter()
+            .map(|subject| json!({ "subject": subject.name, "n_masked_voxels": n_kept(subject) }))
+            .collect();
+        let StoryRoles {
+            train,
+            validation,
+            test,
+        } = &self.settings.stories;
+        let inputs = json!({
+            "dataset": self.dataset.name(),
+            "weights_sha256": self.weights,
+            "config": self.settings.config,
+            "control": self.settings.control.as_ref().map(|control| format!("{control:?}")),
+            "voxels": voxels,
+            // Encoding models that are fitted on these are fitted on what the backbone was tuned on.
+            "train_stories": train,
+            "validation_stories": validation,
+            "test_stories": test,
+            "n_steps": outcome.n_steps,
+            "best_step": outcome.best.map(|(step, _)| step),
+            "best_validation_loss": outcome.best.map(|(_, loss)| loss),
+        });
+        Provenance::new(self.command.clone(), inputs)
+    }
+}
+
+/// Frozen where the settings say so, with low-rank updates if they ask for them.
+fn prepared<B: CheckpointBackbone>(backbone: B, config: &TuningConfig) -> Result<B> {
+    let parts = config.frozen_parts()?;
+    let Some(lora) = config.lora_config() else {
+        return Ok(backbone.freeze_parts(&parts)?);
+    };
+    let all = [braintune_backbone::FrozenPart::All];
+    Ok(backbone.with_lora(&lora, config.seed)?.freeze_parts(&all)?)
+}

@@ -1,0 +1,264 @@
+//! `tune` on a simulated participant: what it writes, what it refuses, what it leaves for the next run.
+
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+
+use braintune::BraintuneError;
+use braintune::backbone::{CheckpointBackbone, PretrainedModel, Wav2Vec2Config, Wav2Vec2Model};
+use braintune::fmri::{Ds003020, StoryDataset};
+use braintune::simulation::{SimulationConfig, simulate};
+use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, run};
+use braintune::tuning::{Control, Lora, TuningEnd, TuningEvent};
+use burn::tensor::Device;
+use ndarray::Array1;
+
+struct Setup {
+    folder: tempfile::TempDir,
+    dataset: Ds003020,
+    subject: String,
+    model: PathBuf,
+}
+
+fn setup() -> Setup {
+    let folder = tempfile::tempdir().unwrap();
+    let config = SimulationConfig::default()
+        .with_n_train_stories(3)
+        .with_story_s(60.0)
+        .with_test_story_s(150.0)
+        .with_n_voxels(12);
+    let root = folder.path().join("dataset");
+    let participant = simulate(&config, &root, &mut |_| ControlFlow::Continue(())).unwrap();
+    let small = Wav2Vec2Config {
+        conv_dim: vec![8; 7],
+        hidden_size: 16,
+        num_hidden_layers: 2,
+        num_attention_heads: 2,
+        intermediate_size: 24,
+        num_conv_pos_embeddings: 8,
+        num_conv_pos_embedding_groups: 2,
+        ..Wav2Vec2Config::default()
+    };
+    let model = folder.path().join("model");
+    Wav2Vec2Model::random(&small, 1, &Device::flex())
+        .unwrap()
+        .save(&model)
+        .unwrap();
+    Setup {
+        dataset: Ds003020::open(&root).unwrap(),
+        subject: participant.subject().to_owned(),
+        model,
+        folder,
+    }
+}
+
+impl Setup {
+    fn settings(&self) -> TuneSettings {
+        let subjects = vec![self.subject.clone()];
+        let stories = StoryRoles::choose(&self.dataset, &subjects, None, None, None).unwrap();
+        let mut settings = TuneSettings::new(subjects, stories);
+        settings.config.epochs = 2;
+        settings.config.batch_size = 8;
+        settings.voxels.threshold = 0.1;
+        settings
+    }
+
+    fn run(&self, settings: &TuneSettings, out: &str) -> Result<TuneOutcome, BraintuneError> {
+        self.run_until(settings, out, usize::MAX)
+    }
+
+    fn run_until(
+        &self,
+        settings: &TuneSettings,
+        out: &str,
+        last: usize,
+    ) -> Result<TuneOutcome, BraintuneError> {
+        let on = &mut |event: &TuningEvent| match event {
+            TuningEvent::Step(step) if step.step == last => ControlFlow::Break(()),
+            _ => ControlFlow::Continue(()),
+        };
+        run(
+            &self.dataset,
+            &self.model,
+            settings,
+            &Device::flex(),
+            &self.out(out),
+            Vec::new(),
+            on,
+        )
+    }
+
+    fn out(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+}
+
+/// Steps of `training.csv`, and its cells but the speed.
+fn log(out: &Path) -> Vec<Vec<String>> {
+    let text = std::fs::read_to_string(out.join("training.csv")).unwrap();
+    let rows = text.lines().skip(1);
+    let cells = |line: &str| {
+        line.split(',')
+            .enumerate()
+            .filter(|(i, _)| *i != 6)
+            .map(|(_, c)| c.to_owned())
+            .collect()
+    };
+    rows.map(cells).collect()
+}
+
+#[test]
+fn it_writes_a_checkpoint_that_loads_with_all_that_belongs_to_it() {
+    let setup = setup();
+    let outcome = setup.run(&setup.settings(), "tuned").unwrap();
+    let out = setup.out("tuned");
+    assert_eq!(outcome.end, TuningEnd::Finished);
+    PretrainedModel::load(&out, Device::flex()).unwrap();
+    for file in [
+        "head.safetensors",
+        "training.svg",
+        "provenance.json",
+        "config.json",
+        "preprocessor_config.json",
+    ] {
+        assert!(out.join(file).exists(), "{file}");
+    }
+    let rows = log(&out);
+    assert_eq!(rows.len(), outcome.n_steps);
+    assert!(rows.iter().all(|row| row.len() == 8));
+    assert!(
+        rows.iter().filter(|row| !row[6].is_empty()).count() == 2,
+        "an evaluation per epoch"
+    );
+    let record = std::fs::read_to_string(out.join("provenance.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let roles = &setup.settings().stories;
+    assert_eq!(
+        record["inputs"]["train_stories"],
+        serde_json::json!(roles.train)
+    );
+    assert_eq!(
+        record["inputs"]["test_stories"],
+        serde_json::json!(roles.test)
+    );
+    assert!(
+        record["inputs"]["voxels"][0]["n_masked_voxels"]
+            .as_u64()
+            .unwrap()
+            > 0
+    );
+}
+
+#[test]
+fn a_stopped_run_goes_on_to_the_same_bytes_and_a_finished_one_does_nothing() {
+    let setup = setup();
+    let mut settings = setup.settings();
+    settings.config.lora = Some(Lora {
+        dropout: 0.0,
+        ..Lora::default()
+    });
+    settings.config.checkpoint_every = 2;
+    setup.run(&settings, "whole").unwrap();
+    settings.resume = true;
+    let stopped = setup.run_until(&settings, "stopped", 5).unwrap_err();
+    assert!(matches!(stopped, BraintuneError::Cancelled), "{stopped}");
+    assert!(!setup.out("stopped").join("model.safetensors").exists());
+    for _ in 0..2 {
+        setup.run(&settings, "stopped").unwrap();
+        for file in [
+            "model.safetensors",
+            "head.safetensors",
+            "adapter/adapter_model.safetensors",
+        ] {
+            let read = |name| std::fs::read(setup.out(name).join(file)).unwrap();
+            assert!(read("whole") == read("stopped"), "{file}");
+        }
+        assert_eq!(log(&setup.out("whole")), log(&setup.out("stopped")));
+    }
+    settings.config.lr_head *= 2.0;
+    let refused = setup.run(&settings, "stopped").unwrap_err().to_string();
+    assert!(refused.contains("lr_head"), "{refused}");
+}
+
+#[test]
+fn stories_have_one_role_each() {
+    let setup = setup();
+    let subjects = vec![setup.subject.clone()];
+    let all: Vec<String> = setup
+        .dataset
+        .stories()
+        .iter()
+        .map(|story| story.name().to_owned())
+        .collect();
+    let choose = |train: Option<&[usize]>, validation: Option<&[usize]>, test: Option<&[usize]>| {
+        let names = |stories: Option<&[usize]>| {
+            stories.map(|s| s.iter().map(|&i| all[i].clone()).collect::<Vec<_>>())
+        };
+        StoryRoles::choose(
+            &setup.dataset,
+            &subjects,
+            names(train),
+            names(validation),
+            names(test),
+        )
+    };
+    let roles = choose(None, None, None).unwrap();
+    let mut together = [
+        roles.train.clone(),
+        roles.validation.clone(),
+        roles.test.clone(),
+    ]
+    .concat();
+    together.sort();
+    let mut sorted = all.clone();
+    sorted.sort();
+    assert_eq!(together, sorted);
+    assert_eq!((roles.validation.len(), roles.test.len()), (1, 1));
+    let error = choose(Some(&[0, 1]), None, Some(&[1]))
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains(&all[1]) && error.contains("test"), "{error}");
+    assert!(
+        choose(None, Some(&[0, 1]), Some(&[2, 3]))
+            .unwrap_err()
+            .to_string()
+            .contains("no story left")
+    );
+    let unknown = StoryRoles::choose(&setup.dataset, &["S9".to_owned()], None, None, None);
+    assert!(unknown.unwrap_err().to_string().contains("S9"));
+}
+
+#[test]
+fn voxels_that_cannot_be_are_refused_before_anything_is_made() {
+    let setup = setup();
+    let mut settings = setup.settings();
+    settings.voxels.threshold = 2.0;
+    let error = setup.run(&settings, "a").unwrap_err().to_string();
+    assert!(
+        error.contains("no voxel") && error.contains("above 2"),
+        "{error}"
+    );
+    settings.voxels.ceilings = vec![Array1::ones(5)];
+    settings.voxels.threshold = 0.4;
+    let error = setup.run(&settings, "a").unwrap_err().to_string();
+    assert!(
+        error.contains("5 voxels") && error.contains("12"),
+        "{error}"
+    );
+    settings.voxels.masks = vec![vec![true; 12]; 2];
+    let error = setup.run(&settings, "a").unwrap_err().to_string();
+    assert!(error.contains("2 masks for 1"), "{error}");
+    assert!(!setup.out("a").exists());
+}
+
+#[test]
+fn a_control_takes_the_same_steps_to_other_weights() {
+    let setup = setup();
+    let mut settings = setup.settings();
+    settings.config.epochs = 1;
+    let own = setup.run(&settings, "own").unwrap();
+    settings.control = Some(Control::BlockPermuted { block: 5 });
+    let control = setup.run(&settings, "control").unwrap();
+    assert_eq!(own.n_steps, control.n_steps);
+    let weights = |name| std::fs::read(setup.out(name).join("model.safetensors")).unwrap();
+    assert!(weights("own") != weights("control"));
+}

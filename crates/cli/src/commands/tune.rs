@@ -1,0 +1,254 @@
+//! `braintune tune`: a model fine-tuned on responses.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::bail;
+use braintune::arrays::read_vector;
+use braintune::backbone::FrozenPart;
+use braintune::fmri::Ds003020;
+use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice};
+use braintune::tuning::{BLOCK_TRS, Control, TuningConfig, TuningEnd, TuningEvent};
+use clap::ValueEnum;
+
+use super::command_line;
+use crate::interrupt;
+use crate::progress::Progress;
+
+/// Fine-tune a speech model to predict the fMRI of people who listen (brain-tuning).
+///
+/// For each TR the 10 s of audio that end with it go through the model, mean over time, and a linear
+/// head per participant predicts the response of the same TR. Settings are the paper's unless --config
+/// says otherwise. --out becomes a HuggingFace checkpoint folder with the weights of the best validation
+/// loss, beside it head.safetensors, training.csv, training.svg, provenance.json, adapter/ with
+/// LoRA, and state/. Interrupt it with Ctrl-C, or kill it: with --resume the same command goes on to the
+/// same bits.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Dataset in the layout of OpenNeuro ds003020 (derivative/, stimuli/)
+    #[arg(long, value_name = "DIR")]
+    dataset: PathBuf,
+    /// Participants, e.g. UTS01,UTS02
+    #[arg(
+        long,
+        alias = "subject",
+        value_name = "A,B,…",
+        value_delimiter = ',',
+        required = true
+    )]
+    subjects: Vec<String>,
+    /// Model: a HuggingFace checkpoint folder, or the id of one in the local hub cache (HF_HOME)
+    #[arg(long, value_name = "DIR|ID")]
+    model: String,
+    /// Folder for the tuned checkpoint
+    #[arg(long, value_name = "DIR")]
+    out: PathBuf,
+    /// Stories to tune on [default: every other story that a participant heard]
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
+    train_stories: Option<Vec<String>>,
+    /// Stories that choose among the states of the run [default: stagefright and life, else the last but one]
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
+    val_stories: Option<Vec<String>>,
+    /// Stories that are left for the evaluation [default: wheretheressmoke, else the last]
+    #[arg(long, alias = "test-story", value_name = "C,…", value_delimiter = ',')]
+    test_stories: Option<Vec<String>>,
+    /// Settings in TOML; what is not in it has the paper's value
+    #[arg(long, value_name = "F.toml")]
+    config: Option<PathBuf>,
+    /// Passes over the training stories
+    #[arg(long, value_name = "N")]
+    epochs: Option<usize>,
+    /// Seed of heads, low-rank updates, order and controls
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+    /// Parts of the model to keep as they are: feature-encoder, feature-projection, layers:I-J, all
+    #[arg(long, value_name = "PARTS", value_delimiter = ',')]
+    freeze: Option<Vec<FrozenPart>>,
+    /// Voxels to learn, one file for each participant: anything but 0 is learnt, [n_voxels]
+    #[arg(
+        long,
+        value_name = "M.npy,…",
+        value_delimiter = ',',
+        conflicts_with = "noise_ceiling"
+    )]
+    mask: Vec<PathBuf>,
+    /// Noise ceiling (a correlation) of each voxel, one file for each participant [default: CCmax from the repeats of a test story, where there are any]
+    #[arg(long, value_name = "F.npy,…", value_delimiter = ',')]
+    noise_ceiling: Vec<PathBuf>,
+    /// Voxels above this ceiling are learnt
+    #[arg(long, value_name = "R", default_value_t = 0.4)]
+    ceiling_threshold: f32,
+    /// A control in place of the real pairing of audio and responses
+    #[arg(long)]
+    control: Option<ControlKind>,
+    /// Go on from --out/state; begins anew where there is none
+    #[arg(long)]
+    resume: bool,
+    /// Device to compute on
+    #[arg(long, default_value = braintune::device::available().first().copied().unwrap_or_default(), value_parser = clap::builder::PossibleValuesParser::new(braintune::device::available()))]
+    device: String,
+}
+
+impl Args {
+    /// Whether the very same command goes on.
+    pub(crate) fn resumes(&self) -> bool {
+        self.resume
+    }
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum ControlKind {
+    /// Blocks of 15 TRs of each story's responses in another order
+    BlockPermuted,
+    /// Responses to another story of the same role
+    OtherStory,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let dataset = Ds003020::open(&args.dataset)?;
+    let settings = settings(args, &dataset)?;
+    let Some(device) = braintune::device::by_name(&args.device) else {
+        bail!(
+            "no device for --device {}: this machine lacks the hardware or its driver",
+            args.device
+        );
+    };
+    let model = braintune::model::resolve(&args.model)?;
+    if args
+        .out
+        .canonicalize()
+        .ok()
+        .is_some_and(|out| model.canonicalize().ok() == Some(out))
+    {
+        bail!(
+            "--out {} is the folder of the model, which would be replaced; give another place",
+            args.out.display()
+        );
+    }
+    let finished = args.out.join("model.safetensors").exists();
+    if finished && !args.resume {
+        bail!(
+            "--out {} holds a tuned model already: remove it, give another place, or --resume",
+            args.out.display()
+        );
+    }
+    let mut progress = Progress::new();
+    let outcome = braintune::tune::run(
+        &dataset,
+        &model,
+        &settings,
+        &device,
+        &args.out,
+        command_line(),
+        &mut |event| {
+            tell(event, &mut progress);
+            interrupt::poll()
+        },
+    )?;
+    drop(progress);
+    report(&outcome, args);
+    Ok(ExitCode::SUCCESS)
+}
+
+fn settings(args: &Args, dataset: &Ds003020) -> anyhow::Result<TuneSettings> {
+    let stories = StoryRoles::choose(
+        dataset,
+        &args.subjects,
+        args.train_stories.clone(),
+        args.val_stories.clone(),
+        args.test_stories.clone(),
+    )?;
+    let mut settings = TuneSettings::new(args.subjects.clone(), stories);
+    settings.config = match &args.config {
+        Some(file) => TuningConfig::from_file(file)?,
+        None => TuningConfig::default(),
+    };
+    if let Some(epochs) = args.epochs {
+        settings.config.epochs = epochs;
+    }
+    if let Some(seed) = args.seed {
+        settings.config.seed = seed;
+    }
+    if let Some(freeze) = &args.freeze {
+        settings.config.freeze = freeze.iter().map(ToString::to_string).collect();
+    }
+    settings.config.check()?;
+    settings.voxels = voxels(args)?;
+    settings.control = args.control.map(|control| match control {
+        ControlKind::BlockPermuted => Control::BlockPermuted { block: BLOCK_TRS },
+        ControlKind::OtherStory => Control::OtherStory {
+            stories: settings.stories.train.clone(),
+        },
+    });
+    settings.resume = args.resume;
+    Ok(settings)
+}
+
+fn voxels(args: &Args) -> anyhow::Result<VoxelChoice> {
+    let mut voxels = VoxelChoice {
+        threshold: args.ceiling_threshold,
+        ..VoxelChoice::default()
+    };
+    for file in &args.mask {
+        voxels.masks.push(
+            read_vector(file)?
+                .iter()
+                .map(|value| *value != 0.0)
+                .collect(),
+        );
+    }
+    for file in &args.noise_ceiling {
+        voxels.ceilings.push(read_vector(file)?);
+    }
+    Ok(voxels)
+}
+
+fn tell(event: &TuningEvent, progress: &mut Progress) {
+    match event {
+        TuningEvent::Resumed { step, skipped } => {
+            for (path, problem) in skipped {
+                say!(
+                    "{} is damaged ({problem}), taking the checkpoint before it",
+                    path.display()
+                );
+            }
+            say!("going on from step {step}");
+        }
+        TuningEvent::Step(step) => {
+            let stage = format!("epoch {}, loss {:.4},", step.epoch + 1, step.loss);
+            progress.show_changing(&stage, step.step, step.n_steps);
+        }
+        TuningEvent::Evaluated {
+            step,
+            epoch,
+            train_loss,
+            validation,
+            is_best,
+        } => {
+            say!(
+                "epoch {:>3}, step {step:>6}: training loss {train_loss:.4}, validation loss {:.4}, mean r {:.4}{}",
+                epoch + 1,
+                validation.loss,
+                validation.mean_r,
+                if *is_best { ", the best" } else { "" }
+            );
+        }
+        _ => {}
+    }
+}
+
+fn report(outcome: &TuneOutcome, args: &Args) {
+    let why = match outcome.end {
+        TuningEnd::EarlyStopped => "the validation loss got no better",
+        _ => "all epochs are done",
+    };
+    let best = outcome.best.map_or_else(
+        || String::from("the last weights"),
+        |(step, loss)| format!("the weights of step {step} (validation loss {loss:.4})"),
+    );
+    say!(
+        "{} steps, {why}: wrote {best} into {}",
+        outcome.n_steps,
+        args.out.display()
+    );
+}

@@ -1,0 +1,285 @@
+//! Controls, matched by construction: the same stories, steps and order, other responses.
+//!
+//! Each is a [`StoryDataset`] around another, so that everything else stays as it is. Held by
+//! `tests/it/controls.rs`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use braintune_fmri::{FmriError, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
+use ndarray::{Array2, Axis};
+use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
+use rand_chacha::ChaCha8Rng;
+use sha2::{Digest, Sha256};
+
+/// TRs of a block (Moussa, Klakow & Toneva 2025).
+pub const BLOCK_TRS: usize = 15;
+
+/// What takes the place of a story's responses.
+#[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
+pub enum Control {
+    /// The story's own responses, blocks of so many TRs in another order, fixed by the seed. Rows behind the
+    /// last whole block stay.
+    BlockPermuted {
+        /// TRs of a block, e.g. [`BLOCK_TRS`].
+        block: usize,
+    },
+    /// Responses of the same subject to another of these stories, drawn by the seed: cut if longer, from
+    /// their start again if shorter.
+    OtherStory {
+        /// Stories to draw from.
+        stories: Vec<String>,
+    },
+}
+
+/// A dataset whose responses are a control's.
+pub struct ControlDataset<'a> {
+    inner: &'a dyn StoryDataset,
+    control: Control,
+    seed: u64,
+    name: String,
+}
+
+impl std::fmt::Debug for ControlDataset<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ControlDataset")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> ControlDataset<'a> {
+    /// `inner` with the responses of a control.
+    #[must_use]
+    pub fn new(inner: &'a dyn StoryDataset, control: Control, seed: u64) -> Self {
+        let kind = match &control {
+            Control::BlockPermuted { block } => format!("block-permuted {block}"),
+            Control::OtherStory { .. } => "other-story".to_owned(),
+        };
+        Self {
+            name: format!("{} ({kind}, seed {seed})", inner.name()),
+            inner,
+            control,
+            seed,
+        }
+    }
+
+    /// A generator for one subject and story.
+    fn rng(&self, subject: &str, story: &str) -> ChaCha8Rng {
+        let text = format!("{}\n{subject}\n{story}", self.seed);
+        ChaCha8Rng::from_seed(Sha256::digest(text).into())
+    }
+
+    /// The story whose responses are taken.
+    fn source(&self, subject: &str, story: &str) -> Result<String> {
+        let Control::OtherStory { stories } = &self.control else {
+            return Ok(story.to_owned());
+        };
+        let heard = |other: &&String| *other != story && self.inner.has_responses(subject, other);
+        let others: Vec<&String> = stories.iter().filter(heard).collect();
+        if others.is_empty() {
+            let reason = format!("{subject} has responses to no other story than {story}");
+            return Err(FmriError::Other(reason.into()));
+        }
+        let drawn = self.rng(subject, story).random_range(0..others.len());
+        Ok(others[drawn].clone())
+    }
+
+    /// Rows of the source in the order in which they stand for the story's `n_trs`.
+    fn rows(&self, subject: &str, story: &str, n_trs: usize, n_source: usize) -> Vec<usize> {
+        match self.control {
+            Control::OtherStory { .. } => (0..n_trs).map(|row| row % n_source).collect(),
+            Control::BlockPermuted { block } => {
+                let block = block.max(1);
+                let mut blocks: Vec<usize> = (0..n_trs / block).collect();
+                blocks.shuffle(&mut self.rng(subject, story));
+                let of_block = |b: &usize| b * block..(b + 1) * block;
+                let rest = n_trs / block * block..n_trs;
+                blocks.iter().flat_map(of_block).chain(rest).collect()
+            }
+        }
+    }
+}
+
+impl StoryDataset for ControlDataset<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn subjects(&self) -> &[String] {
+        self.inner.subjects()
+    }
+
+    fn stories(&self) -> &[Story] {
+        self.inner.stories()
+    }
+
+    fn timing(&self, story: &str) -> Result<StoryTiming> {
+        self.inner.timing(story)
+    }
+
+    fn has_responses(&self, subject: &str, story: &str) -> bool {
+        self.inner.has_responses(subject, story)
+    }
+
+    fn response_shape(&self, subject: &str, story: &str) -> Result<(usize, usize)> {
+        self.inner.response_shape(subject, story)
+    }
+
+    fn responses_columns(
+        &self,
+        subject: &str,
+        story: &str,
+        voxels: Range<usize>,
+    ) -> Result<Responses> {
+        let (n_trs, _) = self.inner.response_shape(subject, story)?;
+        let source = self.source(subject, story)?;
+        let bold = self.inner.responses_columns(subject, &source, voxels)?;
+        let rows = self.rows(subject, story, n_trs, bold.bold().nrows());
+        let bold = bold.bold().select(Axis(0), &rows);
+        Responses::from_bold(bold, &self.inner.timing(story)?)
+    }
+
+    fn default_trims(&self) -> (Trim, Trim) {
+        self.inner.default_trims()
+    }
+}
+
+/// A dataset whose responses are other arrays, `[n_trs, n_targets]` for each story: features of another
+/// model, say, in place of fMRI. One subject, [`TargetDataset::SUBJECT`].
+pub struct TargetDataset<'a> {
+    inner: &'a dyn StoryDataset,
+    targets: BTreeMap<String, Array2<f32>>,
+    subjects: [String; 1],
+    name: String,
+}
+
+impl std::fmt::Debug for TargetDataset<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TargetDataset")
+            .field("stories", &self.targets.keys())
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> TargetDataset<'a> {
+    /// Who has the targets.
+    pub const SUBJECT: &'static str = "targets";
+
+    /// `inner`'s stories with these targets, a row for each TR that its responses have.
+    ///
+    /// # Errors
+    /// A story that is not there, other numbers of rows or targets; both numbers are said.
+    pub fn new(
+        inner: &'a dyn StoryDataset,
+        targets: BTreeMap<String, Array2<f32>>,
+    ) -> Result<Self> {
+        let n_targets = targets.values().next().map_or(0, Array2::ncols);
+        for (story, array) in &targets {
+            let stored = inner.timing(story)?.stored().len();
+            if array.dim() != (stored, n_targets) {
+                let problem = format!(
+                    "targets of {story}: expected {stored} rows (its TRs) of {n_targets} values, found {:?}",
+                    array.dim()
+                );
+                return Err(FmriError::Other(problem.into()));
+            }
+        }
+        Ok(Self {
+            name: format!("{} (targets)", inner.name()),
+            subjects: [Self::SUBJECT.to_owned()],
+            inner,
+            targets,
+        })
+    }
+
+    /// As [`new`](Self::new), from `STORY.npy` files of a folder, for the stories given.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new); a file that is missing or no array of f32 or f64.
+    pub fn from_folder(
+        inner: &'a dyn StoryDataset,
+        dir: &Path,
+        stories: &[String],
+    ) -> Result<Self> {
+        let mut targets = BTreeMap::new();
+        for story in stories {
+            let path = dir.join(format!("{story}.npy"));
+            targets.insert(story.clone(), read_npy(&path)?);
+        }
+        Self::new(inner, targets)
+    }
+
+    fn of(&self, subject: &str, story: &str) -> Result<&Array2<f32>> {
+        self.check_subject(subject)?;
+        let found = self.targets.get(story);
+        found.ok_or_else(|| FmriError::Other(format!("there are no targets for {story}").into()))
+    }
+}
+
+fn read_npy(path: &Path) -> Result<Array2<f32>> {
+    let failed = |e: &dyn std::fmt::Display| {
+        let problem = format!(
+            "{}: expected an array [n_trs, n_targets] of f32 or f64: {e}",
+            path.display()
+        );
+        FmriError::Other(problem.into())
+    };
+    match ndarray_npy::read_npy::<_, Array2<f32>>(path) {
+        Ok(array) => Ok(array),
+        Err(ndarray_npy::ReadNpyError::WrongDescriptor(_)) => {
+            let array: Array2<f64> = ndarray_npy::read_npy(path).map_err(|e| failed(&e))?;
+            #[allow(clippy::cast_possible_truncation)] // targets are f32
+            Ok(array.mapv(|value| value as f32))
+        }
+        Err(e) => Err(failed(&e)),
+    }
+}
+
+impl StoryDataset for TargetDataset<'_> {
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn subjects(&self) -> &[String] {
+        &self.subjects
+    }
+
+    fn stories(&self) -> &[Story] {
+        self.inner.stories()
+    }
+
+    fn timing(&self, story: &str) -> Result<StoryTiming> {
+        self.inner.timing(story)
+    }
+
+    fn has_responses(&self, subject: &str, story: &str) -> bool {
+        subject == Self::SUBJECT && self.targets.contains_key(story)
+    }
+
+    fn response_shape(&self, subject: &str, story: &str) -> Result<(usize, usize)> {
+        Ok(self.of(subject, story)?.dim())
+    }
+
+    fn responses_columns(
+        &self,
+        subject: &str,
+        story: &str,
+        voxels: Range<usize>,
+    ) -> Result<Responses> {
+        let targets = self.of(subject, story)?;
+        let columns: Vec<usize> = voxels.collect();
+        if columns.last().is_some_and(|last| *last >= targets.ncols()) {
+            let problem = format!("targets of {story}: there are {} only", targets.ncols());
+            return Err(FmriError::Other(problem.into()));
+        }
+        Responses::from_bold(targets.select(Axis(1), &columns), &self.timing(story)?)
+    }
+
+    fn default_trims(&self) -> (Trim, Trim) {
+        self.inner.default_trims()
+    }
+}
