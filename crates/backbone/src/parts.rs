@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::str::FromStr;
 
-use burn::module::{ModuleMapper, Param};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param};
 use burn::tensor::Tensor;
 
 use crate::backbone::SpeechBackbone;
@@ -185,6 +185,19 @@ impl<B: Family> CheckpointBackbone for B {
         lora::merge(self.attentions());
         self
     }
+}
+
+/// Whether no parameter of a part of a backbone gets a gradient: its outputs are data then.
+pub(crate) fn is_frozen<M: Module>(part: &M) -> bool {
+    struct Trainable(bool);
+    impl ModuleVisitor for Trainable {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            self.0 |= param.is_require_grad();
+        }
+    }
+    let mut trainable = Trainable(false);
+    part.visit(&mut trainable);
+    !trainable.0
 }
 
 /// Takes the gradient from parameters by their path.

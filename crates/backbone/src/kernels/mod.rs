@@ -57,9 +57,20 @@ pub(crate) fn has_own_attention(device: &Device) -> bool {
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if is_host(&x.device()) {
         in_place(x, BLOCK, &Gelu)
+    } else if is_flex(&x.device()) {
+        gelu_with_gradient(x)
     } else {
         burn::tensor::activation::gelu(x)
     }
+}
+
+/// GELU whose slope is made with it: `x d + c` with `d = Φ(x) + x φ(x)`, its derivative, and `c = -x² φ(x)`,
+/// both constants to the gradient, is `x Φ(x)`; its gradient is `d`.
+fn gelu_with_gradient<const D: usize>(x: Tensor<D>) -> Tensor<D> {
+    let plain = x.clone().inner();
+    let slope = Tensor::from_inner(in_place(plain.clone(), BLOCK, &GeluSlope));
+    let rest = Tensor::from_inner(in_place(plain, BLOCK, &GeluRest));
+    x * slope + rest
 }
 
 /// Softmax over the last dimension.
@@ -112,6 +123,30 @@ impl Kernel for Gelu {
     }
 }
 
+struct GeluSlope;
+
+impl Kernel for GeluSlope {
+    #[inline(always)]
+    fn change(&self, values: &mut [f32]) {
+        for x in values {
+            let tail = tail_of(*x);
+            let below = if *x > 0.0 { 1.0 - tail } else { tail };
+            *x = below + *x * density_of(*x);
+        }
+    }
+}
+
+struct GeluRest;
+
+impl Kernel for GeluRest {
+    #[inline(always)]
+    fn change(&self, values: &mut [f32]) {
+        for x in values {
+            *x *= -*x * density_of(*x);
+        }
+    }
+}
+
 /// Softmax of each row of `n`.
 struct Softmax {
     n: usize,
@@ -142,17 +177,29 @@ impl<K: Kernel> pulp::WithSimd for Change<'_, K> {
     }
 }
 
-/// Φ through erfc by Abramowitz & Stegun (1964), eq. 7.1.26: within 1.5e-7.
+/// 1 - Φ(|x|) through erfc by Abramowitz & Stegun (1964), eq. 7.1.26: within 1.5e-7.
 #[inline(always)]
-pub(crate) fn gelu_of(x: f32) -> f32 {
+fn tail_of(x: f32) -> f32 {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
     let polynomial = 1.061_405_4 * t - 1.453_152;
     let polynomial = polynomial * t + 1.421_413_7;
     let polynomial = polynomial * t - 0.284_496_74;
     let polynomial = (polynomial * t + 0.254_829_6) * t;
-    let tail = 0.5 * x * (polynomial * exp(-z * z)); // x times the smaller of Φ and 1 - Φ, signed
+    0.5 * (polynomial * exp(-z * z))
+}
+
+#[inline(always)]
+pub(crate) fn gelu_of(x: f32) -> f32 {
+    let tail = x * tail_of(x); // x times the smaller of Φ and 1 - Φ, signed
     if x > 0.0 { x - tail } else { tail }
+}
+
+/// φ(x), the normal density.
+#[inline(always)]
+fn density_of(x: f32) -> f32 {
+    const FRAC_1_SQRT_TAU: f32 = 0.398_942_3;
+    FRAC_1_SQRT_TAU * exp(-0.5 * x * x)
 }
 
 /// eˣ for x ≤ 0, within 3e-7 of itself; below -87 it is e⁻⁸⁷, about 1e-38.
@@ -239,6 +286,31 @@ mod tests {
                 (found - exact).abs() < 1e-6,
                 "gelu({x}) = {exact}, found {found}"
             );
+        }
+    }
+
+    #[test]
+    fn the_gradient_of_gelu_is_burns() {
+        let x: Vec<f32> = (0_u16..30_000)
+            .map(|i| (f32::from(i) - 15_000.0) / 1_500.0)
+            .collect();
+        let device = Device::flex().autodiff();
+        let weights = tensor(&x, &device).cos();
+        let gradient = |gelu: &dyn Fn(Tensor<2>) -> Tensor<2>| {
+            let x = tensor(&x, &device).require_grad();
+            let y = gelu(x.clone());
+            let gradients = (y.clone() * weights.clone()).sum().backward();
+            let gradient = x.grad(&gradients).map(values).unwrap_or_default();
+            (values(y.inner()), gradient)
+        };
+        let (found, found_gradient) = gradient(&gelu);
+        let (exact, exact_gradient) = gradient(&|x| burn::tensor::activation::gelu(x));
+        for (found, exact) in found.iter().zip(&exact) {
+            assert!((found - exact).abs() < 3e-6, "{exact}, found {found}");
+        }
+        assert_eq!(found_gradient.len(), x.len());
+        for (found, exact) in found_gradient.iter().zip(&exact_gradient) {
+            assert!((found - exact).abs() < 3e-6, "slope {exact}, found {found}");
         }
     }
 

@@ -10,6 +10,7 @@ use super::config::{FeatExtractNorm, Wav2Vec2Config};
 use crate::conv::conv1d;
 use crate::kernels::gelu;
 use crate::kernels::time_norm::time_norm_gelu;
+use crate::parts::is_frozen;
 
 /// torch's epsilon of norms whose checkpoint has no setting for it.
 pub(super) const EPSILON: f64 = 1e-5;
@@ -71,6 +72,9 @@ impl FeatureEncoder {
 
     /// `[batch, n_samples]` → `[batch, n_frames, conv_dim]`.
     pub(super) fn forward(&self, samples: Tensor<2>) -> Tensor<3> {
+        if samples.is_autodiff() && is_frozen(self) {
+            return Tensor::from_inner(self.valid().forward(samples.inner()));
+        }
         let mut x = samples.unsqueeze_dim(2);
         for layer in &self.conv_layers {
             x = layer.forward(x);

@@ -23,7 +23,7 @@ use crate::conv::conv1d;
 use crate::error::Result;
 use crate::kernels::gelu;
 use crate::lora::Attentions;
-use crate::parts::{BackbonePart, Family, layer_in};
+use crate::parts::{BackbonePart, Family, is_frozen, layer_in};
 use crate::transformer::{all_states, states_at};
 
 const HOP: usize = 160;
@@ -187,6 +187,16 @@ impl WhisperEncoder {
         x + self.embed_positions.weight.val().unsqueeze()
     }
 
+    /// [`embed`](Self::embed) of clips; without gradients where none of it is tuned.
+    fn embed_samples(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<3> {
+        let frozen =
+            || is_frozen(&self.conv1) && is_frozen(&self.conv2) && is_frozen(&self.embed_positions);
+        if samples.is_autodiff() && frozen() {
+            return Tensor::from_inner(self.valid().embed_samples(samples.inner(), lengths));
+        }
+        self.embed(self.log_mel(samples, lengths), n_mel_frames(lengths))
+    }
+
     /// Log-mel spectrograms `[batch, n_mels, 3000]` of clips, on the clips' device.
     fn log_mel(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<3> {
         let [batch, n_samples] = samples.dims();
@@ -219,7 +229,7 @@ impl SpeechBackbone for WhisperEncoder {
     }
 
     fn hidden_states(&self, samples: Tensor<2>, lengths: &[usize]) -> HiddenStates {
-        self.states(self.embed(self.log_mel(samples, lengths), n_mel_frames(lengths)))
+        self.states(self.embed_samples(samples, lengths))
     }
 
     fn hidden_states_at(
@@ -228,8 +238,7 @@ impl SpeechBackbone for WhisperEncoder {
         lengths: &[usize],
         frames: &[usize],
     ) -> Vec<Tensor<2>> {
-        let x = self.embed(self.log_mel(samples, lengths), n_mel_frames(lengths));
-        self.states_at(x, frames)
+        self.states_at(self.embed_samples(samples, lengths), frames)
     }
 
     /// Windows share the frames of their spectrograms, to the bit.
