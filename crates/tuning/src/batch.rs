@@ -34,7 +34,7 @@ pub trait TuningData: Sync {
         index: usize,
     ) -> Result<TuningBatch, Box<dyn Error + Send + Sync>>;
 
-    /// What the batches are made of, for a run that goes on: it must be the same then.
+    /// What else than the settings the batches are made of, for a run that goes on: it must be the same then.
     fn fingerprint(&self) -> serde_json::Value;
 }
 

@@ -1,7 +1,7 @@
 //! Where a run stands, on disk: written whole or not at all, found again after a crash.
 //!
 //! `state/step-N/` holds weights, moments and `state.json` with digests of the other files; the last two
-//! are kept, and `state/best/` the weights of the best evaluation. Held by `tests/it/resume.rs`.
+//! are kept, and in `state/best-N/` the weights of the best evaluation. Held by `tests/it/resume.rs`.
 
 use std::fs;
 use std::io::{Read as _, Write as _};
@@ -21,7 +21,7 @@ const WEIGHTS: &str = "weights.bpk";
 const BACKBONE_MOMENTS: &str = "moments-backbone.bpk";
 const HEAD_MOMENTS: &str = "moments-head.bpk";
 const STATE: &str = "state.json";
-const BEST: &str = "best";
+const BEST: &str = "best-";
 /// Checkpoints that stay.
 const KEPT: usize = 2;
 
@@ -114,24 +114,32 @@ impl Checkpoints {
         Ok(())
     }
 
-    /// Writes the weights of the best evaluation.
+    /// Writes the weights of the best evaluation, then removes those before.
     pub(crate) fn save_best<B: SpeechBackbone>(
         &self,
         model: &TuningModel<B>,
         progress: &Progress,
     ) -> Result<()> {
-        self.write(BEST, progress, |dir| {
+        let name = best_name(progress.step);
+        self.write(&name, progress, |dir| {
             save_weights(model, &dir.join(WEIGHTS))
-        })
+        })?;
+        for (other, path) in entries(&self.dir)? {
+            if other.starts_with(BEST) && other != name {
+                fs::remove_dir_all(&path).map_err(io_error("remove", &path))?;
+            }
+        }
+        Ok(())
     }
 
     /// Weights of the best evaluation.
     pub(crate) fn load_best<B: SpeechBackbone>(
         &self,
         model: TuningModel<B>,
+        step: usize,
     ) -> Result<TuningModel<B>> {
-        let dir = self.dir.join(BEST);
-        let broken = |problem| TuningError::Checkpoint {
+        let dir = self.dir.join(best_name(step));
+        let broken = |problem| TuningError::BestWeights {
             path: self.dir.clone(),
             problem,
         };
@@ -149,7 +157,10 @@ impl Checkpoints {
         let (dir, temporary) = (self.dir.join(name), self.dir.join(format!(".{name}.part")));
         remove_if_there(&temporary)?;
         fs::create_dir_all(&temporary).map_err(io_error("create", &temporary))?;
-        files(&temporary)?;
+        if let Err(error) = files(&temporary) {
+            let _ = fs::remove_dir_all(&temporary); // a full disk gets its room back
+            return Err(error);
+        }
         let mut digests = Vec::new();
         for (file, path) in entries(&temporary)? {
             digests.push((file, sha256(&path).map_err(io_error("read", &path))?));
@@ -162,9 +173,8 @@ impl Checkpoints {
             run: self.run.clone(),
             files: digests,
         };
-        let text = serde_json::to_vec_pretty(&state).unwrap_or_default();
+        let text = serde_json::to_vec_pretty(&state).map_err(|e| failed("write", &temporary)(e))?;
         write_atomically(&temporary.join(STATE), &text)?;
-        // A best one is replaced: between the two calls there is none, and a run that goes on makes it again.
         remove_if_there(&dir)?;
         fs::rename(&temporary, &dir).map_err(io_error("rename", &temporary))
     }
@@ -205,10 +215,14 @@ impl Checkpoints {
         model: &TuningModel<B>,
         optimisers: impl Fn() -> Optimisers,
     ) -> Result<Option<Resumed<B>>> {
-        let mut skipped = Vec::new();
+        let mut skipped: Vec<(PathBuf, String)> = Vec::new();
         for dir in self.steps()?.into_iter().rev() {
             match self.read(&dir, model, optimisers()) {
                 Ok((model, optimisers, progress)) => {
+                    // Their steps will be made again, and written again.
+                    for (damaged, _) in &skipped {
+                        remove_if_there(damaged)?;
+                    }
                     return Ok(Some(Resumed {
                         model,
                         optimisers,
@@ -257,9 +271,27 @@ impl Checkpoints {
         Ok((model, optimisers, state.progress))
     }
 
-    /// Removes all that an earlier run left.
+    /// Removes what an earlier run left, and nothing else.
     pub(crate) fn clear(&self) -> Result<()> {
-        remove_if_there(&self.dir)
+        self.remove(|name| name.starts_with("step-") || name.starts_with(BEST))?;
+        self.sweep()
+    }
+
+    /// Removes what was being written when a run was killed.
+    pub(crate) fn sweep(&self) -> Result<()> {
+        self.remove(|name| name.starts_with('.') && name.ends_with(".part"))
+    }
+
+    fn remove(&self, which: impl Fn(&str) -> bool) -> Result<()> {
+        if !self.dir.is_dir() {
+            return Ok(());
+        }
+        for (name, path) in entries(&self.dir)? {
+            if which(&name) {
+                remove_if_there(&path)?;
+            }
+        }
+        Ok(())
     }
 }
 
@@ -267,6 +299,10 @@ enum Broken {
     /// The next one may be whole.
     Damaged(String),
     Other(TuningError),
+}
+
+fn best_name(step: usize) -> String {
+    format!("{BEST}{step:08}")
 }
 
 /// The state of a folder whose files are those that were written.

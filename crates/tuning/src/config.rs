@@ -65,6 +65,9 @@ pub struct TuningConfig {
     pub evaluate_every: Option<usize>,
     /// Evaluations without a better validation loss after which a run ends.
     pub patience: usize,
+    /// Make all steps and keep the last weights, whatever the validation loss: for a run and its controls
+    /// to be of the same length.
+    pub keep_last: bool,
     /// Steps between two checkpoints; every evaluation leaves one too.
     pub checkpoint_every: usize,
     /// Seed of heads, low-rank updates, order and controls.
@@ -94,6 +97,7 @@ impl Default for TuningConfig {
             nan_to_zero: false,
             evaluate_every: None,
             patience: 5,
+            keep_last: false,
             checkpoint_every: 50,
             seed: 42,
         }

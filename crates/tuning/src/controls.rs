@@ -21,8 +21,8 @@ pub const BLOCK_TRS: usize = 15;
 #[derive(Debug, Clone, PartialEq)]
 #[non_exhaustive]
 pub enum Control {
-    /// The story's own responses, blocks of so many TRs in another order, fixed by the seed. Rows behind the
-    /// last whole block stay.
+    /// The story's own responses, blocks of so many TRs in another order, fixed by the seed: none less than
+    /// a block away from its place, what is left behind the last whole block first.
     BlockPermuted {
         /// TRs of a block, e.g. [`BLOCK_TRS`].
         block: usize,
@@ -93,15 +93,30 @@ impl<'a> ControlDataset<'a> {
         match self.control {
             Control::OtherStory { .. } => (0..n_trs).map(|row| row % n_source).collect(),
             Control::BlockPermuted { block } => {
-                let block = block.max(1);
-                let mut blocks: Vec<usize> = (0..n_trs / block).collect();
-                blocks.shuffle(&mut self.rng(subject, story));
-                let of_block = |b: &usize| b * block..(b + 1) * block;
-                let rest = n_trs / block * block..n_trs;
-                blocks.iter().flat_map(of_block).chain(rest).collect()
+                displaced(n_trs, block.max(1), &mut self.rng(subject, story))
             }
         }
     }
+}
+
+/// Rows in blocks of another order: first what is left behind the last whole block, then the blocks, drawn
+/// until none is less than a block away from its place (where a story has blocks enough for that).
+fn displaced(n_trs: usize, block: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
+    const DRAWS: usize = 10_000;
+    let (n_blocks, n_rest) = (n_trs / block, n_trs % block);
+    let mut blocks: Vec<usize> = (0..n_blocks).collect();
+    for _ in 0..DRAWS {
+        blocks.shuffle(rng);
+        let far = |(place, from): (usize, &usize)| {
+            (n_rest + place * block).abs_diff(from * block) >= block
+        };
+        if blocks.iter().enumerate().all(far) {
+            break;
+        }
+    }
+    let of_block = |b: &usize| b * block..(b + 1) * block;
+    let rest = n_blocks * block..n_trs;
+    rest.chain(blocks.iter().flat_map(of_block)).collect()
 }
 
 impl StoryDataset for ControlDataset<'_> {

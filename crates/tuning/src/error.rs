@@ -33,19 +33,21 @@ pub enum TuningError {
         /// What the parser says, with the line.
         problem: String,
     },
-    /// A mask that does not fit the responses.
+    /// Responses that do not fit a mask or each other.
     #[error(
-        "the voxel mask of {subject} has {mask} voxels, the responses to {story} have {responses}"
+        "the responses of {subject} to {story} have {n_voxels} voxels, {of} has {expected}: they must be the same"
     )]
-    MaskSize {
+    VoxelCount {
         /// The subject.
         subject: String,
-        /// A story.
+        /// The story.
         story: String,
-        /// Entries of the mask.
-        mask: usize,
         /// Voxels of the responses.
-        responses: usize,
+        n_voxels: usize,
+        /// The mask or an earlier story.
+        of: String,
+        /// Its voxels.
+        expected: usize,
     },
     /// A mask that leaves nothing.
     #[error("no voxel of {subject} is left: {reason}")]
@@ -99,19 +101,17 @@ pub enum TuningError {
         /// Why there are none.
         reason: String,
     },
-    /// A story in two roles.
-    #[error("story {story} is asked for as {first} and as {second}: it can be one only")]
-    Overlap {
-        /// The story.
-        story: String,
-        /// One role.
-        first: &'static str,
-        /// The other.
-        second: &'static str,
+    /// Weights of voxels that do not fit.
+    #[error("weights of the voxels of head {head}: {problem}")]
+    VoxelWeights {
+        /// The head.
+        head: usize,
+        /// Expected and found.
+        problem: String,
     },
     /// The loss is no number any more, or far above where it began.
     #[error(
-        "tuning diverged at step {step}: {what}; the checkpoint of step {kept} is kept: go on from it with lower learning rates"
+        "tuning diverged at step {step}: {what}; the checkpoint of step {kept} is kept, as are the best weights. Begin anew with lower learning rates, or bound the gradients (max_grad_norm)"
     )]
     Diverged {
         /// The step, counted from 1.
@@ -136,6 +136,22 @@ pub enum TuningError {
         path: PathBuf,
         /// What is wrong with the newest.
         problem: String,
+    },
+    /// The best weights cannot be read; checkpoints may be whole.
+    #[error("the best weights in {path} cannot be read: {problem}")]
+    BestWeights {
+        /// The folder of checkpoints.
+        path: PathBuf,
+        /// What is wrong.
+        problem: String,
+    },
+    /// Batches ended before the run did: whoever made them failed.
+    #[error("no batch came for step {step} of {n_steps}")]
+    NoBatch {
+        /// The step, counted from 1.
+        step: usize,
+        /// Steps of the run.
+        n_steps: usize,
     },
     /// The operating system refused.
     #[error("cannot {doing} {path}")]

@@ -100,12 +100,10 @@ pub fn evaluate<B: SpeechBackbone>(
             );
             loss += f64::from(of_rows.into_scalar::<f32>()) * rows.len() as f64;
             n_clips += rows.len() as f64;
-            let values = predicted
-                .into_data()
-                .convert::<f32>()
-                .try_into_vec()
-                .unwrap_or_default();
-            let predicted = Array2::from_shape_vec(bold.dim(), values).unwrap_or_default();
+            let values = predicted.into_data().convert::<f32>().try_into_vec();
+            let values = values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"));
+            let predicted = Array2::from_shape_vec(bold.dim(), values)
+                .unwrap_or_else(|e| unreachable!("the loss was of the same shape: {e}"));
             recordings
                 .entry(batch.recording.clone())
                 .or_default()

@@ -6,7 +6,7 @@
 use std::path::Path;
 
 use braintune_backbone::SpeechBackbone;
-use burn::module::{Module, ModuleMapper, Param, ParamId};
+use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
 use burn::tensor::{Device, Tensor, TensorData};
@@ -100,6 +100,21 @@ impl<B: SpeechBackbone> TuningModel<B> {
     #[must_use]
     pub fn into_backbone(self) -> B {
         self.backbone
+    }
+
+    /// Whether every parameter is a number.
+    pub(crate) fn is_finite(&self) -> bool {
+        struct Finite(bool);
+        impl ModuleVisitor for Finite {
+            fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+                // The sum of what is not finite is not.
+                let sum = param.val().inner().abs().sum().into_scalar::<f32>();
+                self.0 &= sum.is_finite();
+            }
+        }
+        let mut finite = Finite(true);
+        self.visit(&mut finite);
+        finite.0
     }
 
     /// Outputs of each head.

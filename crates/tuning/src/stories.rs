@@ -16,8 +16,8 @@ use std::error::Error;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use braintune_audio::{SampleRate, load_audio};
-use braintune_fmri::StoryDataset;
+use braintune_audio::{SampleRate, load_audio, probe_audio};
+use braintune_fmri::{Story, StoryDataset};
 use ndarray::{Array2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -155,31 +155,41 @@ impl<'a> StoryBatches<'a> {
         }
     }
 
-    /// Voxels of a subject that are learnt.
+    /// Voxels of a subject that are learnt, the same in every story.
     fn n_kept(&self, subject: usize) -> Result<usize> {
         let TunedSubject { name, mask } = &self.subjects[subject];
-        let heard = self
-            .stories
-            .iter()
-            .find(|plan| self.dataset.has_responses(name, &plan.name));
-        let Some(plan) = heard else {
+        let mut first: Option<(&str, usize)> = None;
+        for Plan { name: story, .. } in &self.stories {
+            if !self.dataset.has_responses(name, story) {
+                continue;
+            }
+            let (_, n_voxels) = self.dataset.response_shape(name, story)?;
+            let (of, expected) = match (mask, first) {
+                (Some(mask), _) => ("its mask", mask.len()),
+                (None, Some((earlier, n))) => (earlier, n),
+                (None, None) => (story.as_str(), n_voxels),
+            };
+            if n_voxels != expected {
+                return Err(TuningError::VoxelCount {
+                    subject: name.clone(),
+                    story: story.clone(),
+                    n_voxels,
+                    of: of.to_owned(),
+                    expected,
+                });
+            }
+            first = first.or(Some((story, n_voxels)));
+        }
+        let Some((_, n_voxels)) = first else {
+            let stories: Vec<&str> = self.stories.iter().map(|plan| plan.name.as_str()).collect();
             return Err(TuningError::Empty {
                 what: "responses",
-                reason: format!("{name} heard none of the stories"),
+                reason: format!("{name} heard none of {}", stories.join(", ")),
             });
         };
-        let (_, responses) = self.dataset.response_shape(name, &plan.name)?;
         let Some(mask) = mask else {
-            return Ok(responses);
+            return Ok(n_voxels);
         };
-        if mask.len() != responses {
-            return Err(TuningError::MaskSize {
-                subject: name.clone(),
-                story: plan.name.clone(),
-                mask: mask.len(),
-                responses,
-            });
-        }
         match mask.iter().filter(|kept| **kept).count() {
             0 => Err(TuningError::NoVoxels {
                 subject: name.clone(),
@@ -189,12 +199,28 @@ impl<'a> StoryBatches<'a> {
         }
     }
 
+    /// Says so if the sound's length, where its header tells it, does not fit the responses.
+    fn check_length(&self, story: &str, sound_s: f64) -> Result<()> {
+        let expected = self.dataset.timing(story)?.sound_lengths_s();
+        if expected.contains(&sound_s) {
+            return Ok(());
+        }
+        Err(TuningError::SoundLength {
+            story: story.to_owned(),
+            sound_s,
+            least_s: *expected.start(),
+            most_s: *expected.end(),
+        })
+    }
+
     fn plan(&self, name: &str, batch_size: usize) -> Result<Plan> {
-        let story = self.dataset.story(name)?;
-        if story.audio().is_none() {
+        let Some(audio) = self.dataset.story(name)?.audio() else {
             return Err(TuningError::NoAudio {
                 story: name.to_owned(),
             });
+        };
+        if let Some(sound_s) = probe_audio(audio)?.duration_s() {
+            self.check_length(name, sound_s)?;
         }
         let timing = self.dataset.timing(name)?;
         let (trim, _) = self.dataset.default_trims();
@@ -275,16 +301,7 @@ impl<'a> StoryBatches<'a> {
             story: name.clone(),
         })?;
         let audio = load_audio(path)?.resampled(self.rate)?;
-        let expected = self.dataset.timing(name)?.sound_lengths_s();
-        let sound_s = audio.duration_s();
-        if !expected.contains(&sound_s) {
-            return Err(TuningError::SoundLength {
-                story: name.clone(),
-                sound_s,
-                least_s: *expected.start(),
-                most_s: *expected.end(),
-            });
-        }
+        self.check_length(name, audio.duration_s())?;
         Ok(audio.samples().to_vec())
     }
 
@@ -298,14 +315,6 @@ impl<'a> StoryBatches<'a> {
             .into_bold();
         let n_voxels = bold.ncols();
         let kept: Vec<usize> = match mask {
-            Some(mask) if mask.len() != n_voxels => {
-                return Err(TuningError::MaskSize {
-                    subject: who.clone(),
-                    story: name.clone(),
-                    mask: mask.len(),
-                    responses: n_voxels,
-                });
-            }
             Some(mask) => (0..n_voxels).filter(|&voxel| mask[voxel]).collect(),
             None => (0..n_voxels).collect(),
         };
@@ -369,7 +378,9 @@ impl TuningData for StoryBatches<'_> {
 
     fn fingerprint(&self) -> serde_json::Value {
         let stories = self.stories.iter().map(|plan| {
-            json!({ "story": plan.name, "rows": plan.rows, "n_batches": plan.batches.len() })
+            let audio = self.dataset.story(&plan.name).ok().and_then(Story::audio);
+            let bytes = audio.and_then(|path| Some(std::fs::metadata(path).ok()?.len()));
+            json!({ "story": plan.name, "rows": plan.rows, "n_batches": plan.batches.len(), "audio_bytes": bytes })
         });
         let subjects = self.subjects.iter().map(|subject| {
             json!({ "subject": subject.name, "mask": subject.mask.as_ref().map(|m| mask_digest(m)) })

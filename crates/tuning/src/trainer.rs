@@ -87,7 +87,7 @@ pub enum TuningEnd {
 }
 
 /// A model after tuning, on the plain device: the best one that was evaluated, or the last one where
-/// there was no validation or the run was cancelled before one.
+/// there was no validation, the settings say so, or the run was cancelled.
 #[derive(Debug)]
 pub struct Tuned<B: Module> {
     /// The model.
@@ -96,7 +96,7 @@ pub struct Tuned<B: Module> {
     pub end: TuningEnd,
     /// Steps made.
     pub n_steps: usize,
-    /// Step and validation loss of `model`, if it was evaluated.
+    /// Step and validation loss of `model`, if it was chosen by that.
     pub best: Option<(usize, f64)>,
 }
 
@@ -107,6 +107,7 @@ pub struct BrainTuner<O> {
     objective: O,
     weights: Vec<Option<Vec<f32>>>,
     state: Option<(PathBuf, bool)>,
+    origin: serde_json::Value,
 }
 
 impl<O: TuningObjective> BrainTuner<O> {
@@ -121,6 +122,7 @@ impl<O: TuningObjective> BrainTuner<O> {
             objective,
             weights: Vec::new(),
             state: None,
+            origin: serde_json::Value::Null,
         })
     }
 
@@ -131,11 +133,36 @@ impl<O: TuningObjective> BrainTuner<O> {
         self
     }
 
+    /// What stands for the weights and files that a run begins with: one that goes on must have the same.
+    #[must_use]
+    pub fn with_origin(mut self, origin: serde_json::Value) -> Self {
+        self.origin = origin;
+        self
+    }
+
     /// Keeps checkpoints in `dir`. With `resume` a run goes on from the newest, else what is there is removed.
     #[must_use]
     pub fn with_state(mut self, dir: &Path, resume: bool) -> Self {
         self.state = Some((dir.to_path_buf(), resume));
         self
+    }
+
+    fn check_weights(&self, n_voxels: &[usize]) -> Result<()> {
+        for (head, weights) in self.weights.iter().enumerate() {
+            let Some(weights) = weights else { continue };
+            let expected = n_voxels.get(head).copied().unwrap_or(0);
+            let fit = |w: &f32| w.is_finite() && *w >= 0.0;
+            let mean = weights.iter().map(|w| f64::from(*w)).sum::<f64>() / weights.len() as f64;
+            let problem = if weights.len() != expected {
+                format!("expected {expected}, found {}", weights.len())
+            } else if !weights.iter().all(fit) || (mean - 1.0).abs() > 1e-3 {
+                format!("expected numbers of at least 0 with mean 1, found mean {mean}")
+            } else {
+                continue;
+            };
+            return Err(TuningError::VoxelWeights { head, problem });
+        }
+        Ok(())
     }
 
     /// Tunes `model`, whose parameters live on the autodiff device `device`, on `train`; chooses among its
@@ -156,9 +183,12 @@ impl<O: TuningObjective> BrainTuner<O> {
         device: &Device,
         on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
     ) -> Result<Tuned<B>> {
+        self.check_weights(&model.n_voxels())?;
         let run = json!({
             "config": self.config,
             "objective": self.objective.name(),
+            "voxel_weights": self.weights,
+            "origin": self.origin,
             "train": train.fingerprint(),
             "validation": validation.map(TuningData::fingerprint),
             "model": { "n_voxels": model.n_voxels(), "n_parameters": model.num_params() },
@@ -212,6 +242,7 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
         let (Some(checkpoints), Some((_, resume))) = (&self.checkpoints, &self.tuner.state) else {
             return Ok(ControlFlow::Continue(()));
         };
+        checkpoints.sweep()?;
         if !resume {
             checkpoints.clear()?;
             return Ok(ControlFlow::Continue(()));
@@ -249,7 +280,13 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
             });
             let mut began = Instant::now();
             for batch in batches {
-                let batch = batch.map_err(TuningError::Batch)?;
+                let batch = match batch {
+                    Ok(batch) => batch,
+                    Err(error) => {
+                        self.save()?;
+                        return Err(TuningError::Batch(error));
+                    }
+                };
                 let mut step = self.step(&batch)?;
                 step.clips_per_s = batch.samples.nrows() as f64 / began.elapsed().as_secs_f64();
                 let flow = on(TuningEvent::Step(step));
@@ -264,9 +301,11 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
                 }
                 began = Instant::now();
             }
-            self.progress.done = true;
-            self.save()?;
-            Ok(ControlFlow::Continue(()))
+            // The last step ends the loop above.
+            Err(TuningError::NoBatch {
+                step: self.progress.step + 1,
+                n_steps,
+            })
         })
     }
 
@@ -289,7 +328,7 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
         let gradients = self.bounded(gradients, gradient_norm);
         let factor = learning_rate_factor(step, self.n_steps(), config.warmup);
         let rates = (config.lr_backbone * factor, config.lr_head * factor);
-        // The module is taken apart and put together again; no copy of the weights is made.
+        // The old weights stay until the new ones are made.
         let model = self.model.clone();
         self.model = self.optimisers.step(model, gradients, rates);
         self.progress.step += 1;
@@ -384,6 +423,13 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
             config.micro_batch,
             &self.device.clone().inner(),
         )?;
+        if !found.loss.is_finite() {
+            return Err(TuningError::Diverged {
+                step: self.progress.step,
+                what: format!("the validation loss is {}", found.loss),
+                kept: self.checkpoints.as_ref().map_or(0, Checkpoints::last_step),
+            });
+        }
         let is_best = self.progress.best.is_none_or(|(_, loss)| found.loss < loss);
         let step = self.progress.step;
         if is_best {
@@ -395,7 +441,7 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
             }
         } else {
             self.progress.n_worse += 1;
-            self.progress.done |= self.progress.n_worse >= config.patience;
+            self.progress.done |= self.progress.n_worse >= config.patience && !config.keep_last;
         }
         let (sum, n) = std::mem::take(&mut self.progress.losses);
         Ok(on(TuningEvent::Evaluated {
@@ -407,15 +453,23 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
         }))
     }
 
+    /// Writes a checkpoint of this step, if its weights are worth keeping.
     fn save(&self) -> Result<()> {
-        match &self.checkpoints {
-            Some(checkpoints)
-                if checkpoints.last_step() != self.progress.step || self.progress.done =>
-            {
-                checkpoints.save(&self.model, &self.optimisers, &self.progress)
-            }
-            _ => Ok(()),
+        let Some(checkpoints) = &self.checkpoints else {
+            return Ok(());
+        };
+        let kept = checkpoints.last_step();
+        if kept == self.progress.step {
+            return Ok(());
         }
+        if !self.model.is_finite() {
+            return Err(TuningError::Diverged {
+                step: self.progress.step,
+                what: "weights are no numbers any more".to_owned(),
+                kept,
+            });
+        }
+        checkpoints.save(&self.model, &self.optimisers, &self.progress)
     }
 
     fn finish(self, flow: ControlFlow<()>) -> Result<Tuned<B>> {
@@ -428,16 +482,17 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
             _ if step < n_steps => TuningEnd::EarlyStopped,
             _ => TuningEnd::Finished,
         };
-        let model = match (self.checkpoints, self.best_model, best) {
-            (Some(checkpoints), _, Some(_)) => checkpoints.load_best(self.model)?,
-            (None, Some(model), _) => model,
+        let wanted = best.filter(|_| !self.tuner.config.keep_last && end != TuningEnd::Cancelled);
+        let model = match (self.checkpoints, self.best_model, wanted) {
+            (Some(checkpoints), _, Some((step, _))) => checkpoints.load_best(self.model, step)?,
+            (None, Some(model), Some(_)) => model,
             _ => self.model,
         };
         Ok(Tuned {
             model: model.valid(),
             end,
             n_steps: step,
-            best,
+            best: wanted,
         })
     }
 }

@@ -95,6 +95,9 @@ fn from_repeats(
 ) -> Result<Option<Array1<f32>>> {
     let (_, trim) = dataset.default_trims();
     for story in test_stories {
+        if !dataset.has_responses(subject, story) {
+            continue;
+        }
         let n_repeats = match dataset.repeats_columns(subject, story, 0..0) {
             Ok(repeats) => repeats.len(),
             Err(FmriError::NoRepeats { .. }) => continue,

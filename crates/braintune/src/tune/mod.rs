@@ -12,13 +12,17 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use braintune_audio::SampleRate;
-use braintune_backbone::{Checkpoint, CheckpointBackbone, Wav2Vec2Model, WhisperEncoder};
+use braintune_backbone::{
+    BackboneSpec, Checkpoint, CheckpointBackbone, FrozenPart, Wav2Vec2Model, WhisperEncoder,
+};
 use braintune_fmri::StoryDataset;
 use braintune_tuning::{
     BrainTuner, Control, ControlDataset, StoryBatches, TunedSubject, TuningConfig, TuningEnd,
     TuningEvent, TuningModel,
 };
 use burn::tensor::Device;
+use ndarray::Array1;
+use ndarray_npy::WriteNpyExt;
 use serde_json::json;
 
 pub use masks::VoxelChoice;
@@ -121,6 +125,7 @@ impl Job<'_> {
             config, stories, ..
         } = self.settings;
         let rate = backbone.spec().sample_rate;
+        check_clips(backbone.spec(), config)?;
         let backbone = prepared(backbone, config)?;
         let subjects =
             self.settings
@@ -140,12 +145,22 @@ impl Job<'_> {
                     .in_order(),
             ),
         };
+        if let Some(validation) = &validation
+            && validation.n_voxels()? != train.n_voxels()?
+        {
+            return Err(BraintuneError::Input(format!(
+                "validation stories have {:?} voxels to learn, training stories {:?}: they must be the same",
+                validation.n_voxels()?,
+                train.n_voxels()?
+            )));
+        }
         let model = TuningModel::new(backbone, &train.n_voxels()?, config, self.device)?;
         let state = self.out.join("state");
         std::fs::create_dir_all(self.out).map_err(crate::error::io_error("create", self.out))?;
         let mut log = TrainingLog::new(self.out, self.settings.resume);
         let mut failure = None;
         let tuner = BrainTuner::new(config.clone(), config.objective)?
+            .with_origin(json!({ "weights_sha256": self.weights }))
             .with_state(&state, self.settings.resume);
         let result = tuner.fit(
             model,
@@ -180,6 +195,13 @@ impl Job<'_> {
                 .save_adapter(&self.out.join("adapter"))?;
         }
         result.model.backbone().save(self.out)?;
+        for TunedSubject { name, mask } in &subjects {
+            // Which voxel each output of the head is.
+            if let Some(mask) = mask {
+                let path = self.out.join(format!("mask-{name}.npy"));
+                write_npy(&path, &Array1::from(mask.clone()))?;
+            }
+        }
         self.provenance(&subjects, &outcome)
             .write(&self.out.join("provenance.json"))?;
         Ok(outcome)
@@ -234,12 +256,42 @@ impl Job<'_> {
     }
 }
 
+fn write_npy(path: &Path, values: &Array1<bool>) -> Result<()> {
+    let mut bytes = Vec::new();
+    values
+        .write_npy(&mut bytes)
+        .map_err(|e| crate::error::file_error(path, e.to_string()))?;
+    crate::arrays::write_atomically(path, &bytes)
+}
+
+/// Clips are of a length that the backbone takes.
+fn check_clips(spec: &BackboneSpec, config: &TuningConfig) -> Result<()> {
+    let rate = f64::from(spec.sample_rate.as_hz());
+    let least = spec.min_samples as f64 / rate;
+    let most = spec
+        .max_samples
+        .map_or(f64::INFINITY, |most| most as f64 / rate);
+    if (least..=most).contains(&config.clip_s) {
+        return Ok(());
+    }
+    Err(BraintuneError::Input(format!(
+        "clip_s = {}: {} takes clips of {least} to {most} s",
+        config.clip_s, spec.model_type
+    )))
+}
+
 /// Frozen where the settings say so, with low-rank updates if they ask for them.
 fn prepared<B: CheckpointBackbone>(backbone: B, config: &TuningConfig) -> Result<B> {
     let parts = config.frozen_parts()?;
     let Some(lora) = config.lora_config() else {
         return Ok(backbone.freeze_parts(&parts)?);
     };
-    let all = [braintune_backbone::FrozenPart::All];
+    let all = [FrozenPart::All];
+    if parts != [FrozenPart::FeatureEncoder] && parts != all {
+        return Err(BraintuneError::Input(format!(
+            "freeze = {:?} beside [lora]: low-rank updates keep the whole backbone frozen and are made in every layer; leave freeze out",
+            config.freeze
+        )));
+    }
     Ok(backbone.with_lora(&lora, config.seed)?.freeze_parts(&all)?)
 }

@@ -241,7 +241,7 @@ fn voxels_that_cannot_be_are_refused_before_anything_is_made() {
     settings.voxels.threshold = 0.4;
     let error = setup.run(&settings, "a").unwrap_err().to_string();
     assert!(
-        error.contains("5 voxels") && error.contains("12"),
+        error.contains("12 voxels") && error.contains("mask has 5"),
         "{error}"
     );
     settings.voxels.masks = vec![vec![true; 12]; 2];

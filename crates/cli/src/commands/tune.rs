@@ -100,7 +100,7 @@ impl Args {
 enum ControlKind {
     /// Blocks of 15 TRs of each story's responses in another order
     BlockPermuted,
-    /// Responses to another story of the same role
+    /// Responses to another training story
     OtherStory,
 }
 
@@ -125,10 +125,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             args.out.display()
         );
     }
-    let finished = args.out.join("model.safetensors").exists();
-    if finished && !args.resume {
+    let begun = ["model.safetensors", "state"]
+        .iter()
+        .any(|name| args.out.join(name).exists());
+    if begun && !args.resume {
         bail!(
-            "--out {} holds a tuned model already: remove it, give another place, or --resume",
+            "--out {} holds a model or the state of a run: go on with --resume, remove it, or give another place",
             args.out.display()
         );
     }

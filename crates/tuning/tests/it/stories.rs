@@ -161,7 +161,7 @@ fn what_does_not_fit_is_said_with_both_numbers() {
     let own = HeadSharing::PerSubject;
     let error = new(&dataset, vec![subject("S1", Some(&[true; 3]))], &["a"], own);
     assert!(
-        error.contains("has 3 voxels") && error.contains("have 4"),
+        error.contains("have 4 voxels") && error.contains("mask has 3"),
         "{error}"
     );
     let error = new(
@@ -223,15 +223,15 @@ fn audio_of_another_length_is_an_error_with_both_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let dataset = dataset(dir.path());
     wav(&dir.path().join("a.wav"), 16_000 * 5);
-    let data = StoryBatches::new(
+    let error = StoryBatches::new(
         &dataset,
         vec![subject("S1", None)],
         &names(&["a"]),
         SampleRate::SPEECH,
         &config(),
     )
-    .unwrap();
-    let error = data.batch(0, 0).unwrap_err().to_string();
+    .unwrap_err()
+    .to_string();
     assert!(
         error.contains("story a") && error.contains("5.0 s"),
         "{error}"

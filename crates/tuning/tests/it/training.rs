@@ -211,3 +211,70 @@ fn weights_of_voxels_decide_what_is_learnt() {
     // Unseen, the odd voxel stays as wrong as it was.
     assert!(run([1.2, 0.0, 1.2, 1.2, 1.2, 1.2]) > run([1.0; 6]) + 1.0);
 }
+
+#[test]
+fn a_validation_loss_that_is_no_number_is_no_best_one() {
+    let config = settings(2);
+    let tuner = BrainTuner::new(config.clone(), MeanSquaredError).unwrap();
+    let mut validation = batches(1, 9);
+    validation[0].bold[(0, 0)] = f32::INFINITY;
+    let error = tuner
+        .fit(
+            model(&config),
+            &batches(2, 1),
+            Some(&validation),
+            &device(),
+            &mut go_on,
+        )
+        .unwrap_err();
+    assert!(error.to_string().contains("validation loss"), "{error}");
+}
+
+#[test]
+fn weights_that_are_no_numbers_are_not_kept() {
+    let mut config = settings(1);
+    (config.lr_backbone, config.lr_head, config.warmup) = (1e38, 1e38, 0.0);
+    let dir = tempfile::tempdir().unwrap();
+    let tuner = BrainTuner::new(config.clone(), MeanSquaredError).unwrap();
+    let tuner = tuner.with_state(dir.path(), false);
+    let error = tuner
+        .fit(model(&config), &batches(2, 1), None, &device(), &mut go_on)
+        .unwrap_err();
+    assert!(
+        matches!(error, TuningError::Diverged { kept: 0, .. }),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_run_that_keeps_its_last_weights_makes_every_step() {
+    let mut config = settings(30);
+    (config.patience, config.keep_last, config.lr_head) = (1, true, 0.1);
+    let tuner = BrainTuner::new(config.clone(), MeanSquaredError).unwrap();
+    let result = tuner
+        .fit(
+            model(&config),
+            &batches(2, 1),
+            Some(&batches(1, 77)),
+            &device(),
+            &mut go_on,
+        )
+        .unwrap();
+    assert_eq!(
+        (result.n_steps, result.end, result.best),
+        (60, TuningEnd::Finished, None)
+    );
+}
+
+#[test]
+fn weights_of_voxels_must_fit() {
+    let config = settings(1);
+    for weights in [vec![1.0; 5], vec![2.0; 6], vec![f32::NAN; 6]] {
+        let tuner = BrainTuner::new(config.clone(), MeanSquaredError).unwrap();
+        let tuner = tuner.with_voxel_weights(vec![Some(weights)]);
+        let error = tuner
+            .fit(model(&config), &batches(1, 1), None, &device(), &mut go_on)
+            .unwrap_err();
+        assert!(matches!(error, TuningError::VoxelWeights { .. }), "{error}");
+    }
+}
