@@ -2,7 +2,7 @@
 //!
 //! `banded N_SAMPLES N_FEATURES N_VOXELS N_SPACES N_CANDIDATES N_ALPHAS` fits random arrays in five
 //! groups of neighbouring samples and prints the CPU seconds of the fit, weights included.
-#![allow(clippy::print_stdout, missing_docs)]
+#![allow(clippy::print_stdout, clippy::cast_possible_wrap, missing_docs)]
 
 use std::hint::black_box;
 

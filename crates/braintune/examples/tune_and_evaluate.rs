@@ -35,9 +35,9 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let model = TuningModel::new(backbone, &train.n_voxels()?, &config, &device)?;
     let before = model.backbone().valid();
     let tuner = BrainTuner::new(config, MeanSquaredError)?;
-    let tuned = tuner.fit(model, &train, None, &device, &mut |_| Continue(()))?;
+    let result = tuner.fit(model, &train, None, &device, &mut |_| Continue(()))?;
 
-    for (name, backbone) in [("before", before), ("after", tuned.model.into_backbone())] {
+    for (name, backbone) in [("before", before), ("after", result.model.into_backbone())] {
         let windows = WindowedExtractor::new(backbone, Windows::new(4.0, 2.0)?, Device::flex());
         let model = ModelFeatures::new(name, name.to_owned(), windows);
         let config = EncodeConfig::new(&who, vec![participant.test_story().to_owned()])?;

@@ -96,11 +96,13 @@ fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
         reason = "f32 is what the solver works in"
     )]
     if let Some(array) = try_read::<f64>(path)? {
+        check_rounding(path, &array)?;
         return Ok(array.mapv(|x| x as f32));
     }
     macro_rules! integers {
         ($($t:ty),+) => {
             $(if let Some(array) = try_read::<$t>(path)? {
+                check_rounding(path, &array.mapv(|x| x as f64))?;
                 return Ok(array.mapv(|x| x as f32));
             })+
         };
@@ -113,6 +115,31 @@ fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
         path,
         "holds neither floats (f32, f64) nor integers",
     ))
+}
+
+/// The solver works on f32 values: columns that would lose what they vary by are refused, not fitted.
+fn check_rounding(path: &Path, array: &Array<f64, IxDyn>) -> Result<()> {
+    /// Rounding of the largest value that a column's standard deviation bears.
+    const MOST: f64 = 1e-3;
+    if array.ndim() == 0 || array.is_empty() {
+        return Ok(());
+    }
+    for (number, column) in array.lanes(ndarray::Axis(0)).into_iter().enumerate() {
+        let largest = column.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
+        if largest > f64::from(f32::MAX) && largest.is_finite() {
+            let problem =
+                format!("column {number} holds {largest:e}, more than f32 can hold: scale it");
+            return Err(file_error(path, problem));
+        }
+        let sd = column.std(0.0);
+        if sd > 0.0 && largest * f64::from(f32::EPSILON) > MOST * sd {
+            let problem = format!(
+                "column {number} varies by {sd:e} about values up to {largest:e}, which f32 rounds away: subtract its mean first"
+            );
+            return Err(file_error(path, problem));
+        }
+    }
+    Ok(())
 }
 
 /// The array if its elements are `T`, `None` if they are something else.
@@ -180,4 +207,34 @@ pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
     std::io::copy(&mut source, file.as_file_mut())
         .and_then(|_| file.commit())
         .map_err(io_error("write", to))
+}
+
+#[cfg(test)]
+mod tests {
+    use ndarray::{Array2, array};
+
+    use super::*;
+
+    #[test]
+    fn values_that_f32_would_round_away_are_refused_and_offsets_it_bears_are_not() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x.npy");
+        let read = |values: Array2<f64>| {
+            ndarray_npy::write_npy(&path, &values).expect("it is written");
+            read_matrix(&path)
+        };
+        let small = array![[1.0, 5.0], [2.0, 5.0], [4.0, 5.0]];
+        assert!(read(small.clone()).is_ok());
+        assert!(read(&small + 1e3).is_ok());
+        let error = read(&small + 1e9).expect_err("a large mean").to_string();
+        assert!(
+            error.contains("column 0") && error.contains("subtract"),
+            "{error}"
+        );
+        let error = read(&small * 1e300).expect_err("too large").to_string();
+        assert!(error.contains("more than f32"), "{error}");
+        let whole = array![[1_i64 << 40, 1], [(1 << 40) + 3, 2]];
+        ndarray_npy::write_npy(&path, &whole).expect("it is written");
+        assert!(read_matrix(&path).is_err());
+    }
 }

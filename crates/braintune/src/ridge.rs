@@ -6,7 +6,7 @@ use std::path::Path;
 use braintune_encoding::{
     AlphaSharing, Alphas, CvScore, Delays, DesignMatrix, EncodingError, FirDesign, FitProgress,
     FittedRidge, Folds, GridEdges, NumericalError, Precision, ResponseSource, Ridge, RidgeSolver,
-    RidgeValidParams, Solver, pearson_r, r2_score,
+    RidgeValidParams, Solver,
 };
 use linfa::ParamGuard;
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
@@ -329,9 +329,9 @@ impl Results {
         self.intercept
             .extend(fitted.intercept().into_iter().flatten());
         if let Some((x, y)) = &self.test {
-            let (predicted, y) = (fitted.predict(x.view())?, y.read(voxels)?);
-            self.r.extend(pearson_r(predicted.view(), y.view())?);
-            self.r2.extend(r2_score(y.view(), predicted.view())?);
+            let (r, r2) = fitted.score(x.view(), y.read(voxels)?.view())?;
+            self.r.extend(r);
+            self.r2.extend(r2);
         }
         Ok(())
     }

@@ -31,10 +31,15 @@ impl Delays {
     /// Checks `delays`, in samples; 0 is the sample itself.
     ///
     /// # Errors
-    /// [`EncodingError::NoDelays`] and [`EncodingError::DuplicateDelay`].
+    /// [`EncodingError::NoDelays`], [`EncodingError::DuplicateDelay`] and [`EncodingError::LongDelay`].
     pub fn from_samples(delays: Vec<usize>) -> Result<Self> {
+        /// Longer than any story; sums of delays and rows stay far from overflow.
+        const MOST: usize = 1 << 24;
         if delays.is_empty() {
             return Err(EncodingError::NoDelays);
+        }
+        if let Some(&delay) = delays.iter().find(|delay| **delay > MOST) {
+            return Err(EncodingError::LongDelay { delay, most: MOST });
         }
         for (i, delay) in delays.iter().enumerate() {
             if delays[..i].contains(delay) {

@@ -169,6 +169,19 @@ pub enum EncodingError {
     /// No delays at all.
     #[error("no delays, at least one is needed (0 means none)")]
     NoDelays,
+    /// A delay longer than any story.
+    #[error("delay {delay} is longer than any story: at most {most} samples")]
+    LongDelay {
+        /// The delay, in samples.
+        delay: usize,
+        /// The longest that is taken.
+        most: usize,
+    },
+    /// Folds that a score cannot tell alphas apart by.
+    #[error(
+        "every fold validates on a single row, of which R² and correlations say nothing: group rows into larger folds, or choose alphas by the mean squared error"
+    )]
+    SingleRows,
     /// A delay given twice.
     #[error("delay {delay} is given twice")]
     DuplicateDelay {

@@ -22,6 +22,7 @@ const BACKBONE_MOMENTS: &str = "moments-backbone.bpk";
 const HEAD_MOMENTS: &str = "moments-head.bpk";
 const STATE: &str = "state.json";
 const BEST: &str = "best-";
+const PART: &str = ".part";
 /// Checkpoints that stay.
 const KEPT: usize = 2;
 
@@ -154,7 +155,7 @@ impl Checkpoints {
         progress: &Progress,
         files: impl FnOnce(&Path) -> Result<()>,
     ) -> Result<()> {
-        let (dir, temporary) = (self.dir.join(name), self.dir.join(format!(".{name}.part")));
+        let (dir, temporary) = (self.dir.join(name), self.dir.join(format!(".{name}{PART}")));
         remove_if_there(&temporary)?;
         fs::create_dir_all(&temporary).map_err(io_error("create", &temporary))?;
         if let Err(error) = files(&temporary) {
@@ -279,7 +280,10 @@ impl Checkpoints {
 
     /// Removes what was being written when a run was killed.
     pub(crate) fn sweep(&self) -> Result<()> {
-        self.remove(|name| name.starts_with('.') && name.ends_with(".part"))
+        self.remove(|name| {
+            name.strip_suffix(PART)
+                .is_some_and(|name| name.starts_with('.'))
+        })
     }
 
     fn remove(&self, which: impl Fn(&str) -> bool) -> Result<()> {

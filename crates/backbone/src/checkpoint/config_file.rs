@@ -64,10 +64,15 @@ impl ConfigFile {
     /// # Errors
     /// A key that is missing or of another type, by name.
     pub fn parse<T: DeserializeOwned>(&self) -> Result<T> {
-        serde_json::from_value(Value::Object(self.entries.clone())).map_err(|e| {
+        let entries = Value::Object(self.entries.clone());
+        serde_path_to_error::deserialize(entries).map_err(|e| {
+            let (key, problem) = (e.path().to_string(), e.inner());
             BackboneError::Malformed {
                 path: self.path.clone(),
-                problem: e.to_string(),
+                problem: match key.as_str() {
+                    "." => problem.to_string(), // a missing key, which it names
+                    key => format!("{key}: {problem}"),
+                },
             }
         })
     }

@@ -42,6 +42,12 @@ fn options_and_sizes_that_do_not_fit_are_named() {
         (
             "wavlm-stable",
             "\"num_buckets\": 12",
+            "\"num_buckets\": \"12\"",
+            vec!["config.json", "num_buckets: invalid type: string"],
+        ),
+        (
+            "wavlm-stable",
+            "\"num_buckets\": 12",
             "\"num_buckets\": 16",
             vec!["rel_attn_embed", "[16, 3]", "[12, 3]"],
         ),

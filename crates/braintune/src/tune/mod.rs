@@ -138,12 +138,11 @@ impl Job<'_> {
             .map(|control| ControlDataset::new(self.dataset, control, config.seed));
         let training: &dyn StoryDataset = control.as_ref().map_or(self.dataset, |control| control);
         let train = self.batches(training, &subjects, &stories.train, rate)?;
-        let validation = match stories.validation.is_empty() {
-            true => None,
-            false => Some(
-                self.batches(training, &subjects, &stories.validation, rate)?
-                    .in_order(),
-            ),
+        let validation = if stories.validation.is_empty() {
+            None
+        } else {
+            let batches = self.batches(training, &subjects, &stories.validation, rate)?;
+            Some(batches.in_order())
         };
         if let Some(validation) = &validation
             && validation.n_voxels()? != train.n_voxels()?

@@ -172,7 +172,7 @@ impl Settings<'_> {
         let narrow = (largest / 20.0, largest);
         if combination.is_none() && !whole.primal && self.combination_over(whole, narrow).is_some()
         {
-            basis = Basis::new(gram, whole.rank(whole.x.n_rows()));
+            basis = whole.basis_of(gram);
             let smallest = basis.as_ref().and_then(|basis| basis.values.first());
             if let Some(&smallest) = smallest {
                 combination = self.combination_over(whole, (smallest, largest));
@@ -220,7 +220,7 @@ pub(crate) fn share<T: Real>(
 ) -> Result<Decomposed<T>, Unfit> {
     let folds = settings.folds.ok_or(Unfit::Imprecise)?;
     let basis = basis
-        .or_else(|| Basis::new(gram, whole.rank(whole.x.n_rows())))
+        .or_else(|| whole.basis_of(gram))
         .ok_or(Unfit::Imprecise)?;
     let total = folds.n_folds() + 1;
     let mut shared = Vec::with_capacity(folds.n_folds());

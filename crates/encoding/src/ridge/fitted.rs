@@ -146,6 +146,31 @@ impl FittedRidge {
         self.best.len()
     }
 
+    /// Pearson r and R² of predictions for `x` `[n_samples, n_features]` with `y` `[n_samples, n_voxels]`, per
+    /// voxel: of both less the training means, which are far larger than what they vary by in some data.
+    ///
+    /// # Errors
+    /// As [`predict`](FittedRidge::predict); `y` of another shape.
+    pub fn score(
+        &self,
+        x: ArrayView2<'_, f32>,
+        y: ArrayView2<'_, f32>,
+    ) -> Result<(Array1<f32>, Array1<f32>)> {
+        check::not_empty("x", x)?;
+        check::columns("x", x, self.n_features())?;
+        check::finite("x", x)?;
+        check::columns("y", y, self.n_voxels())?;
+        check::finite("y", y)?;
+        let (predicted, means) = either!(&self.inner, weights => weights.about_means(x));
+        let mut y = y.to_owned();
+        for (mut column, mean) in y.columns_mut().into_iter().zip(means) {
+            #[allow(clippy::cast_possible_truncation)] // what is left is small
+            column.mapv_inplace(|value| (f64::from(value) - mean) as f32);
+        }
+        let r = crate::pearson_r(predicted.view(), y.view())?;
+        Ok((r, crate::r2_score(y.view(), predicted.view())?))
+    }
+
     /// Predictions for `x`, `[n_samples, n_features]`: `[n_samples, n_voxels]`, column-major.
     ///
     /// # Errors
@@ -245,6 +270,26 @@ impl<T: Real> Weights<T> {
     }
 
     fn predict(&self, x: ArrayView2<'_, f32>) -> Array2<f32> {
+        self.predict_with(x, |tile, voxel| {
+            tile.y_means.as_ref().map_or(0.0, |means| means[voxel])
+        })
+    }
+
+    /// Predictions less the means of the training responses, and those means; 0 without an intercept.
+    fn about_means(&self, x: ArrayView2<'_, f32>) -> (Array2<f32>, Vec<f64>) {
+        let means = |tile: &Tile<T>| {
+            let none = || vec![0.0; tile.best.len()];
+            tile.y_means.clone().unwrap_or_else(none)
+        };
+        let means = self.tiles.iter().flat_map(means).collect();
+        (self.predict_with(x, |_, _| 0.0), means)
+    }
+
+    fn predict_with(
+        &self,
+        x: ArrayView2<'_, f32>,
+        offset: impl Fn(&Tile<T>, usize) -> f64 + Sync,
+    ) -> Array2<f32> {
         let whole = &self.whole;
         let mut x: Mat<T> = from_array(x, whole.x_means.as_deref());
         if !whole.primal {
@@ -252,9 +297,7 @@ impl<T: Real> Weights<T> {
             x = cross.transpose().to_owned();
         }
         let projected = par_product(x.as_ref(), whole.basis.vectors.as_ref());
-        self.apply(&Panels::new(projected.as_ref()), |tile, voxel| {
-            tile.y_means.as_ref().map_or(0.0, |means| means[voxel])
-        })
+        self.apply(&Panels::new(projected.as_ref()), offset)
     }
 
     fn intercept(&self) -> Option<Array1<f32>> {

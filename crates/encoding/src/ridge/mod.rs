@@ -146,6 +146,11 @@ impl ParamGuard for RidgeParams {
         if n_alphas > 1 && self.0.folds.is_none() {
             return Err(EncodingError::NeedsFolds { n_alphas });
         }
+        let single = |folds: &Folds| (0..folds.n_folds()).all(|f| folds.validation(f).len() < 2);
+        let relative = self.0.score != CvScore::NegMse;
+        if n_alphas > 1 && relative && self.0.folds.as_ref().is_some_and(single) {
+            return Err(EncodingError::SingleRows);
+        }
         Ok(&self.0)
     }
 

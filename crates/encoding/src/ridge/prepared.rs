@@ -227,6 +227,16 @@ impl<T: Real> Whole<T> {
         free.min(self.x.n_columns())
     }
 
+    /// Of all rows' Gram matrix or kernel.
+    pub(crate) fn basis_of(&self, gram: MatRef<'_, T>) -> Option<Basis<T>> {
+        let basis = Basis::new(gram, self.rank(self.x.n_rows()))?;
+        Some(if self.primal {
+            basis
+        } else {
+            basis.without_noise()
+        })
+    }
+
     /// Weights in the basis, `[n_values, n_voxels]`, from `moment` and a penalty for each voxel.
     pub(crate) fn weights(&self, moment: MatRef<'_, T>, penalties: &[f64]) -> Mat<T> {
         let mut weights = if self.shared {
@@ -282,7 +292,7 @@ fn decompose<T: Real>(
                 Some(rows) if job < rows.n_folds() => {
                     fold(whole, gram, rows, job, settings).map(Job::Fold)
                 }
-                _ => Basis::new(gram, whole.rank(whole.x.n_rows())).map(Job::Whole),
+                _ => whole.basis_of(gram).map(Job::Whole),
             })
             .collect::<Option<_>>()
             .ok_or(match T::PRECISION {
@@ -332,6 +342,20 @@ impl<T: Real> Basis<T> {
             noise: 10.0 * epsilon * largest,
             values,
         })
+    }
+}
+
+impl<T: Real> Basis<T> {
+    /// Of a kernel: directions that are rounding have no part in any prediction, whatever the penalty, but
+    /// what rounding puts into them is divided by it.
+    fn without_noise(mut self) -> Self {
+        for j in 0..self.values.len() {
+            if self.values[j] <= self.noise {
+                self.values[j] = 0.0;
+                self.vectors.col_as_slice_mut(j).fill(T::zero());
+            }
+        }
+        self
     }
 }
 
@@ -432,7 +456,7 @@ fn dual<T: Real>(
         centre(&mut train, &means, &means, mean);
         centre(&mut cross, &cross_means, &means, mean);
     }
-    let basis = Basis::new(train.as_ref(), rank)?;
+    let basis = Basis::new(train.as_ref(), rank)?.without_noise();
     let projected = product(cross.as_ref(), basis.vectors.as_ref());
     Some((basis, projected))
 }

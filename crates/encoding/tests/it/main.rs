@@ -6,6 +6,7 @@ mod bad_input;
 mod banded;
 mod ceiling;
 mod contract;
+mod degenerate;
 mod delays;
 mod dense;
 mod errors;

@@ -1,5 +1,10 @@
 //! Tuning, end to end, on backbones of a few thousand parameters.
-#![allow(clippy::unwrap_used)]
+#![allow(
+    clippy::unwrap_used,
+    clippy::float_cmp,
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss
+)]
 
 mod controls;
 mod resume;
