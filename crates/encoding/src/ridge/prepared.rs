@@ -140,10 +140,16 @@ impl<T: Real> Prepared<T> {
         let largest = largest_eigenvalue(gram.as_ref());
         let rounding = f64::from(f32::EPSILON) * largest;
         // Written so that a largest eigenvalue that overflowed is unsafe too.
-        let safe = rounding <= SAFE_ROUNDING * settings.penalties[0]
-            || settings.precision == Some(Precision::Single);
+        let safe = rounding <= SAFE_ROUNDING * settings.penalties[0];
         if T::PRECISION == Precision::Single && !safe {
-            return Err(Unfit::Imprecise);
+            if settings.precision != Some(Precision::Single) {
+                return Err(Unfit::Imprecise);
+            }
+            tracing::warn!(
+                largest_eigenvalue = largest,
+                smallest_penalty = settings.penalties[0],
+                "single precision was asked for and rounds away more than the smallest penalty bears: weights may be wrong"
+            );
         }
         let mut whole = Whole {
             primal,
