@@ -99,6 +99,9 @@ impl RidgeData {
         let (x, y) = (&self.x, &self.y);
         let (x_shape, y_shape) = (x.values.dim(), y.shape());
         same("rows", (&x.name, x_shape.0), (&y.name, y_shape.0))?;
+        if let Some(groups) = &self.groups {
+            same("rows", (&x.name, x_shape.0), ("the groups", groups.len()))?;
+        }
         if let Some((x_test, y_test)) = &self.test {
             let (x_test_shape, y_test_shape) = (x_test.values.dim(), y_test.shape());
             same(
