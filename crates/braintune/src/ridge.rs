@@ -86,6 +86,12 @@ impl RidgeData {
     /// Labels or rows that make no folds.
     pub fn folds(&self) -> Result<Option<Folds>> {
         let n_rows = self.x.values.nrows();
+        if let Some(groups) = self.groups.as_ref().filter(|groups| groups.len() != n_rows) {
+            return Err(BraintuneError::Input(format!(
+                "X has {n_rows} rows and there are {} group labels: one label per row is needed",
+                groups.len()
+            )));
+        }
         Ok(match (&self.folds, &self.groups) {
             (Some(rows), _) => Some(Folds::from_validation_rows(rows.clone(), n_rows)?),
             (None, Some(groups)) => Some(Folds::leave_one_group_out(groups)?),
@@ -99,9 +105,6 @@ impl RidgeData {
         let (x, y) = (&self.x, &self.y);
         let (x_shape, y_shape) = (x.values.dim(), y.shape());
         same("rows", (&x.name, x_shape.0), (&y.name, y_shape.0))?;
-        if let Some(groups) = &self.groups {
-            same("rows", (&x.name, x_shape.0), ("the groups", groups.len()))?;
-        }
         if let Some((x_test, y_test)) = &self.test {
             let (x_test_shape, y_test_shape) = (x_test.values.dim(), y_test.shape());
             same(
@@ -379,13 +382,6 @@ fn fir(x: ArrayView2<'_, f32>, groups: Option<&[i64]>, delays: Delays) -> Result
     let Some(groups) = groups else {
         return Ok(FirDesign::new(&[x], delays)?);
     };
-    if groups.len() != x.nrows() {
-        return Err(BraintuneError::Input(format!(
-            "X has {} rows and there are {} group labels: one label per row is needed",
-            x.nrows(),
-            groups.len()
-        )));
-    }
     let mut runs = Vec::new();
     let mut seen = std::collections::HashSet::new();
     let mut start = 0;
