@@ -7,6 +7,7 @@
 use std::hint::black_box;
 
 use anyhow::{Context, bail};
+use benches::cpu_s;
 use braintune_encoding::{
     BandedRidge, DesignMatrix, EncodingModel, FeatureSpace, Folds, Ridge, SpaceWeights,
 };
@@ -46,13 +47,4 @@ fn main() -> anyhow::Result<()> {
 fn normal(n_rows: usize, n_columns: usize, seed: u64) -> Array2<f32> {
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     Array2::from_shape_simple_fn((n_rows, n_columns), || rng.sample(StandardNormal))
-}
-
-/// User and system time of this process, all threads, from /proc (Linux).
-fn cpu_s() -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit(')').next().context("a process name")?;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-    Ok(ticks / 100.0) // clock ticks per second of every Linux
 }

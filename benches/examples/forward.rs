@@ -6,6 +6,7 @@
 use std::path::Path;
 
 use anyhow::{Context, bail};
+use benches::cpu_s;
 use braintune_backbone::{Checkpoint, SpeechBackbone, Wav2Vec2Model, WhisperEncoder};
 use burn::tensor::{Tensor, TensorData};
 
@@ -50,13 +51,4 @@ fn time<B: SpeechBackbone>(model: &B, samples: &Tensor<2>, runs: usize) -> anyho
         println!("{:.3}", cpu_s()? - before);
     }
     Ok(())
-}
-
-/// User and system time of this process, all threads, from /proc (Linux).
-fn cpu_s() -> anyhow::Result<f64> {
-    let stat = std::fs::read_to_string("/proc/self/stat")?;
-    let after_name = stat.rsplit(')').next().context("a process name")?;
-    let fields: Vec<&str> = after_name.split_whitespace().collect();
-    let ticks: f64 = fields[11].parse::<f64>()? + fields[12].parse::<f64>()?;
-    Ok(ticks / 100.0) // clock ticks per second of every Linux
 }

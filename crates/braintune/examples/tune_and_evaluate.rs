@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let rate = backbone.spec().sample_rate;
     let stories = participant.train_stories();
     let train = StoryBatches::new(&dataset, vec![subject], stories, rate, &config)?;
-    let model = TuningModel::new(backbone, &train.n_voxels()?, &config, &device)?;
+    let model = TuningModel::new(backbone, train.n_voxels(), &config, &device)?;
     let before = model.backbone().valid();
     let tuner = BrainTuner::new(config, MeanSquaredError)?;
     let result = tuner.fit(model, &train, None, &device, &mut |_| Continue(()))?;

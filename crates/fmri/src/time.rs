@@ -174,6 +174,18 @@ impl Trim {
     }
 }
 
+impl StoryTiming {
+    /// The rows of the grid that remain under `trim` and are stored.
+    ///
+    /// # Errors
+    ///
+    /// [`FmriError::TrimTooLong`] if none remains.
+    pub fn kept(&self, trim: Trim) -> Result<Range<usize>> {
+        let rows = trim.rows(self.n_trs)?;
+        Ok(rows.start.max(self.stored.start)..rows.end.min(self.stored.end))
+    }
+}
+
 impl fmt::Display for Trim {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{},{}", self.start, self.end)

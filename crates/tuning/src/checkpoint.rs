@@ -27,7 +27,7 @@ const PART: &str = ".part";
 const KEPT: usize = 2;
 
 /// What besides weights and moments a run needs to go on.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Progress {
     /// Optimiser steps made.
     pub(crate) step: usize,
@@ -41,19 +41,6 @@ pub(crate) struct Progress {
     pub(crate) n_worse: usize,
     /// Whether the run is over.
     pub(crate) done: bool,
-}
-
-impl Progress {
-    pub(crate) fn new() -> Self {
-        Self {
-            step: 0,
-            losses: (0.0, 0),
-            first_loss: None,
-            best: None,
-            n_worse: 0,
-            done: false,
-        }
-    }
 }
 
 #[derive(Serialize, Deserialize)]
@@ -274,8 +261,7 @@ impl Checkpoints {
 
     /// Removes what an earlier run left, and nothing else.
     pub(crate) fn clear(&self) -> Result<()> {
-        self.remove(|name| name.starts_with("step-") || name.starts_with(BEST))?;
-        self.sweep()
+        self.remove(|name| name.starts_with("step-") || name.starts_with(BEST))
     }
 
     /// Removes what was being written when a run was killed.

@@ -47,6 +47,8 @@ pub struct StoryBatches<'a> {
     clip_len: usize,
     shuffle: Option<u64>,
     nan_to_zero: bool,
+    /// Outputs of each head.
+    n_voxels: Vec<usize>,
     /// Of the story that was read last.
     current: Mutex<Option<Current>>,
 }
@@ -108,8 +110,12 @@ impl<'a> StoryBatches<'a> {
             clip_len,
             shuffle: config.shuffle_stories.then_some(config.seed),
             nan_to_zero: config.nan_to_zero,
+            n_voxels: Vec::new(),
             current: Mutex::new(None),
         };
+        for subject in &batches.subjects {
+            dataset.check_subject(&subject.name)?;
+        }
         for story in stories {
             let plan = batches.plan(story, config.batch_size)?;
             batches.stories.push(plan);
@@ -120,7 +126,7 @@ impl<'a> StoryBatches<'a> {
                 reason: format!("no subject has responses to any of {stories:?}"),
             });
         }
-        batches.n_voxels()?;
+        batches.n_voxels = batches.check_voxels()?;
         Ok(batches)
     }
 
@@ -132,10 +138,13 @@ impl<'a> StoryBatches<'a> {
     }
 
     /// Outputs that each head needs.
-    ///
-    /// # Errors
-    /// A shared head for subjects of different numbers of voxels; a subject without responses.
-    pub fn n_voxels(&self) -> Result<Vec<usize>> {
+    #[must_use]
+    pub fn n_voxels(&self) -> &[usize] {
+        &self.n_voxels
+    }
+
+    /// What [`n_voxels`](Self::n_voxels) gives, from the headers of all responses.
+    fn check_voxels(&self) -> Result<Vec<usize>> {
         let n_voxels: Result<Vec<usize>> =
             (0..self.subjects.len()).map(|s| self.n_kept(s)).collect();
         let n_voxels = n_voxels?;
@@ -224,9 +233,7 @@ impl<'a> StoryBatches<'a> {
         }
         let timing = self.dataset.timing(name)?;
         let (trim, _) = self.dataset.default_trims();
-        let rows = trim.rows(timing.n_trs())?;
-        let stored = timing.stored();
-        let rows = rows.start.max(stored.start)..rows.end.min(stored.end);
+        let rows = timing.kept(trim)?;
         let rate = f64::from(self.rate.as_hz());
         let end = |time: f64| ((time + timing.tr_s() / 2.0) * rate).round() as i64;
         let times = timing.tr_times();
@@ -234,7 +241,6 @@ impl<'a> StoryBatches<'a> {
         for start in (0..rows.len()).step_by(batch_size) {
             let part = start..rows.len().min(start + batch_size);
             for (subject, TunedSubject { name: who, .. }) in self.subjects.iter().enumerate() {
-                self.dataset.check_subject(who)?;
                 if self.dataset.has_responses(who, name) {
                     batches.push((subject, part.clone()));
                 }
@@ -308,20 +314,17 @@ impl<'a> StoryBatches<'a> {
     fn bold(&self, story: usize, subject: usize) -> Result<Array2<f32>> {
         let Plan { name, rows, .. } = &self.stories[story];
         let TunedSubject { name: who, mask } = &self.subjects[subject];
-        let bold = self
-            .dataset
-            .responses(who, name)?
-            .rows(rows.clone())?
-            .into_bold();
+        let mut bold = self.dataset.responses(who, name)?.rows(rows.clone())?;
+        if self.nan_to_zero {
+            bold = bold.nan_to_zero();
+        }
+        let bold = bold.into_bold();
         let n_voxels = bold.ncols();
         let kept: Vec<usize> = match mask {
             Some(mask) => (0..n_voxels).filter(|&voxel| mask[voxel]).collect(),
             None => (0..n_voxels).collect(),
         };
-        let mut bold = bold.select(Axis(1), &kept);
-        if self.nan_to_zero {
-            bold.mapv_inplace(|value| if value.is_nan() { 0.0 } else { value });
-        }
+        let bold = bold.select(Axis(1), &kept);
         let mut bad = bold.indexed_iter().filter(|(_, value)| !value.is_finite());
         match bad.next() {
             Some(((row, column), _)) => Err(TuningError::NotFinite {

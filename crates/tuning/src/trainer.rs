@@ -202,7 +202,7 @@ impl<O: TuningObjective> BrainTuner<O> {
             model,
             best_model: None,
             optimisers: Optimisers::new(&self.config),
-            progress: Progress::new(),
+            progress: Progress::default(),
             checkpoints,
             validation,
             device,

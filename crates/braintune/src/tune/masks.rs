@@ -1,9 +1,9 @@
 //! Which voxels of each subject are learnt.
 
-use braintune_encoding::{NoiseCeiling, TotalPower};
-use braintune_fmri::{FmriError, StoryDataset};
+use braintune_encoding::{NoiseCeiling, TotalPower, stack_repeats};
+use braintune_fmri::{FmriError, Responses, StoryDataset};
 use braintune_tuning::TunedSubject;
-use ndarray::{Array1, Array3, Axis};
+use ndarray::Array1;
 
 use crate::error::{BraintuneError, Result};
 
@@ -107,19 +107,20 @@ fn from_repeats(
             continue;
         }
         let timing = dataset.timing(story)?;
-        let (rows, stored) = (trim.rows(timing.n_trs())?, timing.stored());
-        let rows = rows.start.max(stored.start)..rows.end.min(stored.end);
+        let rows = timing.kept(trim)?;
         let (_, n_voxels) = dataset.response_shape(subject, story)?;
         let step = (VALUES / (rows.len() * n_repeats).max(1)).max(1);
         let mut ceiling = Vec::with_capacity(n_voxels);
         for start in (0..n_voxels).step_by(step) {
             let voxels = start..n_voxels.min(start + step);
-            let mut all = Array3::zeros((n_repeats, rows.len(), voxels.len()));
             let repeats = dataset.repeats_columns(subject, story, voxels)?;
-            for (mut into, repeat) in all.axis_iter_mut(Axis(0)).zip(repeats) {
-                into.assign(&repeat.rows(rows.clone())?.nan_to_zero().bold());
-            }
-            let part = NoiseCeiling::from_repeats(all.view(), TotalPower::default())?;
+            let repeats: Vec<Responses> = repeats
+                .into_iter()
+                .map(|repeat| Ok(repeat.rows(rows.clone())?.nan_to_zero()))
+                .collect::<Result<_>>()?;
+            let views: Vec<_> = repeats.iter().map(Responses::bold).collect();
+            let stacked = stack_repeats(&views)?;
+            let part = NoiseCeiling::from_repeats(stacked.view(), TotalPower::default())?;
             #[expect(clippy::cast_possible_truncation, reason = "correlations")]
             ceiling.extend(part.cc_max().iter().map(|&c| c as f32));
         }

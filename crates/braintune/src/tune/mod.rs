@@ -145,15 +145,15 @@ impl Job<'_> {
             Some(batches.in_order())
         };
         if let Some(validation) = &validation
-            && validation.n_voxels()? != train.n_voxels()?
+            && validation.n_voxels() != train.n_voxels()
         {
             return Err(BraintuneError::Input(format!(
                 "validation stories have {:?} voxels to learn, training stories {:?}: they must be the same",
-                validation.n_voxels()?,
-                train.n_voxels()?
+                validation.n_voxels(),
+                train.n_voxels()
             )));
         }
-        let model = TuningModel::new(backbone, &train.n_voxels()?, config, self.device)?;
+        let model = TuningModel::new(backbone, train.n_voxels(), config, self.device)?;
         let state = self.out.join("state");
         std::fs::create_dir_all(self.out).map_err(crate::error::io_error("create", self.out))?;
         let mut log = TrainingLog::new(self.out, self.settings.resume);

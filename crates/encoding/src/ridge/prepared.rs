@@ -349,9 +349,7 @@ impl<T: Real> Basis<T> {
             values,
         })
     }
-}
 
-impl<T: Real> Basis<T> {
     /// Of a kernel: directions that are rounding have no part in any prediction, whatever the penalty, but
     /// what rounding puts into them is divided by it.
     fn without_noise(mut self) -> Self {

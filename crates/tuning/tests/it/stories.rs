@@ -90,7 +90,7 @@ fn a_clip_ends_with_its_tr_and_subjects_take_turns() {
         &config(),
     )
     .unwrap();
-    assert_eq!(data.n_voxels().unwrap(), [2, 3]);
+    assert_eq!(data.n_voxels(), [2, 3]);
     assert_eq!(data.n_batches(), 6);
     let all: Vec<_> = (0..6).map(|i| data.batch(0, i).unwrap()).collect();
     let recordings: Vec<&str> = all.iter().map(|batch| batch.recording.as_str()).collect();
