@@ -13,7 +13,10 @@ use faer::{
 use ndarray::{Array2, ArrayView2, ShapeBuilder};
 use rayon::prelude::*;
 
-use super::real::Real;
+use super::{
+    panels::{self, Panels},
+    real::Real,
+};
 
 /// Width of the blocks of columns that threads share out.
 const BLOCK: usize = 256;
@@ -67,27 +70,32 @@ pub(crate) fn product_of(lhs: ArrayView2<'_, f32>, rhs: ArrayView2<'_, f32>) -> 
     })
 }
 
-/// `x' * x`, blocks of columns in parallel; both triangles.
+/// `x' * x`, blocks of rows in parallel; both triangles.
 pub(crate) fn par_gram<T: Real>(x: MatRef<'_, T>) -> Mat<T> {
-    let n = x.ncols();
-    let blocks: Vec<Mat<T>> = blocks(n)
-        .into_par_iter()
-        .map(|(start, len)| {
-            let below = x.subcols(start, n - start);
-            product(below.transpose(), x.subcols(start, len))
-        })
-        .collect();
-    let mut gram = Mat::zeros(n, n);
-    for (block, (start, len)) in blocks.iter().zip(self::blocks(n)) {
-        let mut below = gram.as_mut().submatrix_mut(start, start, n - start, len);
-        below.copy_from(block);
+    par_symmetric(x.transpose(), x)
+}
+
+/// `lhs * rhs` that is symmetric, blocks of rows in parallel; both triangles.
+pub(crate) fn par_symmetric<T: Real>(lhs: MatRef<'_, T>, rhs: MatRef<'_, T>) -> Mat<T> {
+    /// Rows of a block: whole kernels, few enough that little is computed twice.
+    const ROWS: usize = 4 * panels::ROWS;
+    let n = rhs.ncols();
+    let starts: Vec<usize> = (0..n).step_by(ROWS).collect();
+    let block = |&start: &usize| {
+        let end = n.min(start + ROWS);
+        let rows = Panels::new(lhs.subrows(start, end - start));
+        rows.times(rhs.subcols(0, end))
+    };
+    let blocks: Vec<Mat<T>> = starts.par_iter().map(block).collect();
+    let mut whole = Mat::zeros(n, n);
+    for (block, start) in blocks.iter().zip(starts) {
+        let (len, end) = block.shape();
+        let mut above = whole.as_mut().submatrix_mut(0, start, end, len);
+        above.copy_from(block.transpose());
+        let mut left = whole.as_mut().submatrix_mut(start, 0, len, end);
+        left.copy_from(block);
     }
-    for j in 0..n {
-        for i in 0..j {
-            gram[(i, j)] = gram[(j, i)];
-        }
-    }
-    gram
+    whole
 }
 
 fn blocks(n: usize) -> Vec<(usize, usize)> {

@@ -9,12 +9,14 @@
 //! normal equations) and `tests/it/reference.rs` (himalaya, scikit-learn, `ridge_corr`).
 
 mod accuracy;
+mod combination;
 mod downdate;
 mod edges;
 mod estimate;
 mod features;
 mod filter;
 mod fitted;
+mod holdout;
 mod matrix;
 mod panels;
 mod prepared;

@@ -49,7 +49,7 @@ pub(crate) struct Whole<T> {
     pub(crate) basis: Basis<T>,
     /// The basis' vectors in rows; empty where moments are made in the basis.
     pub(crate) to_basis: Panels<T>,
-    /// Whether folds use this basis, and moments are made in it.
+    /// Whether moments are made in this basis (primal folds that share it).
     pub(crate) shared: bool,
     /// The basis in terms of the features, `[n_features, n_values]`, once weights are asked for.
     pub(crate) loadings: OnceLock<Panels<T>>,
@@ -60,13 +60,13 @@ pub(crate) struct Fold<T> {
     pub(crate) validation: Vec<usize>,
     pub(crate) training: Vec<usize>,
     /// `[n_validation, n_features]`, not centred on the training rows; `[n_validation, n_values]` where
-    /// moments are made in the basis. None in dual form without that.
+    /// moments are made in the basis. None in dual form.
     pub(crate) x: Option<Transposed<T>>,
     /// Whether its rows are centred on the mean of its training rows.
     pub(crate) intercept: bool,
     /// That mean, of [`Whole::x`]; empty without intercept or in dual form.
     pub(crate) shift: Vec<T>,
-    /// Eigenvectors, in rows; none where moments are made in the basis.
+    /// Eigenvectors, in rows; none where folds have no basis of their own.
     pub(crate) to_basis: Option<Panels<T>>,
     /// Validation rows in the basis, a part of the rows after another.
     pub(crate) parts: Vec<Part<T>>,
@@ -165,7 +165,7 @@ impl<T: Real> Prepared<T> {
             loadings: OnceLock::new(),
         };
         let (combination, basis) = settings.combination(&whole, gram.as_ref(), largest);
-        whole.shared = combination.is_some();
+        whole.shared = primal && combination.is_some();
         let (folds, basis) = match &combination {
             Some(combination) => share(&whole, gram.as_ref(), basis, combination, settings, on)?,
             None => decompose(&whole, gram.as_ref(), basis, settings, on)?,

@@ -6,14 +6,14 @@
 use std::ops::Range;
 
 use faer::{
-    Accum, Mat, MatMut, MatRef,
+    Mat, MatMut, MatRef,
     traits::pulp::{Arch, Simd, WithSimd},
 };
 use ndarray::ArrayView2;
 
 use super::{
     filter::FilterBank,
-    matrix::{gather_rows, gemm},
+    matrix::gather_rows,
     panels::Panels,
     prepared::{Fold, Part, Prepared, subtract_means, training_means},
     real::Real,
@@ -32,8 +32,8 @@ const CHUNK: usize = 64;
 
 /// What a tile's fit leaves: enough to make weights of, not the weights.
 pub(crate) struct Tile<T> {
-    /// Primal: `X'Y`, `[n_features, n_voxels]`. Dual: `Y`, `[n_samples, n_voxels]`. In all rows' basis
-    /// already, `[n_values, n_voxels]`, where folds share it.
+    /// Primal: `X'Y`, `[n_features, n_voxels]`, or in all rows' basis where folds share it, `[n_values,
+    /// n_voxels]`. Dual: `Y`, `[n_samples, n_voxels]`.
     pub(crate) moment: Mat<T>,
     /// With an intercept only.
     pub(crate) y_means: Option<Vec<f64>>,
@@ -48,7 +48,6 @@ pub(crate) struct Tile<T> {
 pub(crate) struct Workspace<T> {
     scaled: Vec<T>,
     products: Vec<T>,
-    combined: Vec<T>,
 }
 
 /// What a tile is fitted for.
@@ -118,25 +117,21 @@ pub(crate) fn fit<T: Real>(
     }
     Ok(Tile {
         best: argmax(&scores, n_voxels),
-        moment: if whole.primal || whole.shared {
-            moment
-        } else {
-            y
-        },
+        moment: if whole.primal { moment } else { y },
         y_means,
         scores,
     })
 }
 
-/// Primal: `X'Y` of all rows and of each fold's validation rows; where folds share a basis, that of
-/// either form in the basis. Where each row validates once, the first is the sum of the others.
+/// Primal: `X'Y` of all rows and of each fold's validation rows, in the basis where folds share it.
+/// Where each row validates once, the first is the sum of the others.
 fn moments<T: Real>(
     prepared: &Prepared<T>,
     y: &Mat<T>,
     targets: &[Mat<T>],
 ) -> (Mat<T>, Vec<Option<Mat<T>>>) {
     let whole = &prepared.whole;
-    if !whole.primal && !whole.shared {
+    if !whole.primal {
         return (Mat::zeros(0, 0), targets.iter().map(|_| None).collect());
     }
     let held_out: Vec<Option<Mat<T>>> = prepared
@@ -217,10 +212,10 @@ fn validate<T: Real>(
         scale(&fold.bank, of_voxels, &mut work.scaled);
         for part in &fold.parts {
             multiply(&fold.bank, part, of_voxels, work);
-            let predictions = predict(&fold.bank, part.rows.len() * voxels.len(), n_alphas, work);
             Arch::new().dispatch(Add {
                 sums: &mut sums,
-                predictions,
+                products: &work.products,
+                combine: fold.bank.combine.as_ref(),
                 target,
                 about,
                 rows: part.rows.clone(),
@@ -235,7 +230,10 @@ fn validate<T: Real>(
 /// Adds the predictions of some rows and voxels to the sums.
 struct Add<'a, T> {
     sums: &'a mut [Sums],
-    predictions: &'a [T],
+    /// `[rows, voxels]`, column-major, one after the other.
+    products: &'a [T],
+    /// `[n_products, n_alphas]`; none if the products are the alphas' predictions.
+    combine: Option<&'a Mat<T>>,
     target: &'a Mat<T>,
     about: &'a [Target],
     rows: Range<usize>,
@@ -250,19 +248,51 @@ impl<T: Real> WithSimd for Add<'_, T> {
     #[inline(always)]
     #[allow(clippy::inline_always)]
     fn with_simd<S: Simd>(self, _: S) {
-        let n_voxels = self.about.len();
-        let len = self.rows.len() * self.voxels.len();
-        for (sums, predictions) in self
-            .sums
-            .chunks_exact_mut(n_voxels)
-            .zip(self.predictions.chunks_exact(len))
-        {
-            let columns = predictions.chunks_exact(self.rows.len());
-            for (voxel, p) in self.voxels.clone().zip(columns) {
-                let y = &self.target.col_as_slice(voxel)[self.rows.clone()];
-                let mean = self.about[voxel].mean;
-                self.score.accumulate(&mut sums[voxel], y, p, mean);
+        let (n_rows, n_voxels) = (self.rows.len(), self.about.len());
+        let len = n_rows * self.voxels.len();
+        let n_products = self.products.len() / len;
+        let n_alphas = self.combine.map_or(n_products, Mat::ncols);
+        let mut combined = vec![T::zero(); n_rows];
+        for (i, voxel) in self.voxels.clone().enumerate() {
+            let y = &self.target.col_as_slice(voxel)[self.rows.clone()];
+            let mean = self.about[voxel].mean;
+            let column = |product: usize| &self.products[product * len + i * n_rows..][..n_rows];
+            for alpha in 0..n_alphas {
+                let p = match self.combine {
+                    None => column(alpha),
+                    Some(combine) => {
+                        weigh(combine.col_as_slice(alpha), &column, &mut combined);
+                        &combined
+                    }
+                };
+                let sums = &mut self.sums[alpha * n_voxels + voxel];
+                self.score.accumulate(sums, y, p, mean);
             }
+        }
+    }
+}
+
+/// The sum of columns, each times its weight; some rows at a time, so that sums stay in registers.
+#[inline(always)]
+#[allow(clippy::inline_always)]
+fn weigh<'a, T: Real>(weights: &[T], column: &impl Fn(usize) -> &'a [T], into: &mut [T]) {
+    const LANES: usize = 64;
+    let (chunks, rest) = into.as_chunks_mut::<LANES>();
+    let first_left = chunks.len() * LANES;
+    for (chunk, into) in chunks.iter_mut().enumerate() {
+        let mut sums = [T::zero(); LANES];
+        for (product, &weight) in weights.iter().enumerate() {
+            let values = &column(product)[chunk * LANES..][..LANES];
+            for (sum, &value) in sums.iter_mut().zip(values) {
+                *sum += value * weight;
+            }
+        }
+        *into = sums;
+    }
+    rest.fill(T::zero());
+    for (product, &weight) in weights.iter().enumerate() {
+        for (sum, &value) in rest.iter_mut().zip(&column(product)[first_left..]) {
+            *sum += value * weight;
         }
     }
 }
@@ -307,27 +337,6 @@ fn multiply<T: Real>(
             MatRef::from_column_major_slice(scaled, n_values, n_columns),
         );
     }
-}
-
-/// Predictions from products of `len` entries each: those of one alpha after those of another.
-fn predict<'a, T: Real>(
-    bank: &FilterBank<T>,
-    len: usize,
-    n_alphas: usize,
-    work: &'a mut Workspace<T>,
-) -> &'a [T] {
-    let Some(combine) = &bank.combine else {
-        return &work.products;
-    };
-    work.combined.resize(len * n_alphas, T::zero());
-    gemm(
-        MatMut::from_column_major_slice_mut(&mut work.combined, len, n_alphas),
-        Accum::Replace,
-        MatRef::from_column_major_slice(&work.products, len, bank.n_products),
-        combine.as_ref(),
-        T::one(),
-    );
-    &work.combined
 }
 
 /// Per voxel the first alpha of the highest score; 0 where there are no scores.

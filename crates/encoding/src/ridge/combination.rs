@@ -1,0 +1,232 @@
+//! Filters of all alphas as combinations of a few, where folds have no decomposition of their own
+//! (`downdate.rs`, `holdout.rs`): which penalties stand for the grid, and whether that pays.
+//!
+//! It takes more products than runs of eigenvalues do (`filter.rs`), but no decomposition and no
+//! projection per fold: it pays where eigenvalues lie close together and folds are few.
+
+use std::ops::Range;
+
+use faer::{Col, Mat, MatRef, linalg::solvers::SolveLstsq};
+
+use super::{
+    features::Transposed,
+    filter::FilterBank,
+    panels::Panels,
+    prepared::{Basis, Fold, Part, Settings, Whole, part_rows},
+    real::Real,
+};
+use crate::Folds;
+
+/// Eigenvalues at which filters are compared; they are smooth in between.
+const N_GRID: usize = 96;
+/// Folds share a basis while that stays below this part of it: what is taken off loses digits.
+const SAFE_UPDATE: f64 = 1e-4;
+
+/// Bytes that the left factors of all folds may take.
+const MAX_BYTES: usize = 1 << 30;
+
+/// Filters of all alphas as combinations of those of a few penalties.
+pub(crate) struct Combination {
+    /// The penalties, the last infinite: its filter is 1, times its penalty.
+    pub(crate) nodes: Vec<f64>,
+    /// `[n_nodes, n_alphas]`.
+    per_alpha: Mat<f64>,
+}
+
+impl Combination {
+    /// For eigenvalues in a range; none if the tolerance is not reached by fewer nodes than penalties.
+    ///
+    /// Nodes are spaced evenly on a logarithmic scale from the smallest penalty to the largest
+    /// eigenvalue, both about: there filters differ. The best such rational approximation needs as
+    /// many nodes as a truncated singular value decomposition needs terms.
+    pub(crate) fn new(range: (f64, f64), penalties: &[f64], tolerance: f64) -> Option<Self> {
+        /// Of the smallest penalty, where nodes begin; of the largest eigenvalue, where they end.
+        const FIRST: [f64; 4] = [1.0, 1.15, 1.3, 1.5];
+        const LAST: [f64; 5] = [2.0, 1.26, 0.8, 0.5, 2.5];
+        let (least, largest) = range;
+        let smallest = least.max(penalties[0] * 1e-3);
+        if !(largest > smallest && smallest > 0.0) {
+            return None;
+        }
+        let grid = spaced(smallest, largest, N_GRID);
+        let values: Vec<f64> = std::iter::once(least).chain(grid).collect();
+        (2..penalties.len()).find_map(|n_nodes| {
+            let ends = LAST
+                .iter()
+                .flat_map(|last| FIRST.map(|first| (first, last)));
+            let mut nodes = ends.map(|(first, last)| {
+                let nodes = spaced(penalties[0] * first, largest * last, n_nodes - 1);
+                nodes.chain([f64::INFINITY]).collect::<Vec<f64>>()
+            });
+            nodes.find_map(|nodes| Self::at(nodes, &values, penalties, 0.9 * tolerance))
+        })
+    }
+
+    /// With these nodes; none if the tolerance is not reached.
+    fn at(nodes: Vec<f64>, values: &[f64], penalties: &[f64], tolerance: f64) -> Option<Self> {
+        let filters = Mat::from_fn(values.len(), nodes.len(), |i, j| gain(values[i], nodes[j]));
+        let mut per_alpha = Mat::zeros(nodes.len(), penalties.len());
+        for (a, &penalty) in penalties.iter().enumerate() {
+            let relative = Mat::from_fn(values.len(), nodes.len(), |i, j| {
+                filters[(i, j)] * (values[i] + penalty)
+            });
+            per_alpha
+                .col_mut(a)
+                .copy_from(one_by(&relative, tolerance)?);
+        }
+        Some(Self { nodes, per_alpha })
+    }
+
+    /// Whether it takes about as little work per voxel as bases of the folds' own, `own` of so many
+    /// columns each, and little enough memory. `left`: entries of one left factor, over all folds.
+    pub(crate) fn pays<T>(&self, left: usize, own: &[usize]) -> bool {
+        /// Products that runs of eigenvalues come down to where these lie close together.
+        const OF_RUNS: usize = 4;
+        /// What it may take beyond the count: its products are larger, nothing is decomposed.
+        const MARGIN: f64 = 1.15;
+        let projections: usize = own.iter().map(|n| n * n).sum();
+        let own = (projections + OF_RUNS * left) as f64;
+        (self.nodes.len() * left) as f64 <= MARGIN * own
+            && self.nodes.len() * left * size_of::<T>() <= MAX_BYTES
+    }
+
+    /// The bank whose products need no scaling of their right factor.
+    fn bank<T: Real>(&self) -> FilterBank<T> {
+        FilterBank {
+            runs: Vec::new(),
+            n_products: self.nodes.len(),
+            combine: Some(Mat::from_fn(
+                self.per_alpha.nrows(),
+                self.per_alpha.ncols(),
+                |i, j| T::rounded(self.per_alpha[(i, j)]),
+            )),
+        }
+    }
+
+    /// A fold of a left factor for each node, `[n_validation, n_columns]`.
+    pub(crate) fn fold<T: Real>(
+        &self,
+        folds: &Folds,
+        fold: usize,
+        factors: &[Mat<T>],
+        x: Option<Transposed<T>>,
+    ) -> Fold<T> {
+        let validation = folds.validation(fold).to_vec();
+        let part = |rows: Range<usize>| {
+            let of_rows =
+                |factor: &Mat<T>| Panels::new(factor.as_ref().subrows(rows.start, rows.len()));
+            Part {
+                runs: factors.iter().map(of_rows).collect(),
+                rows,
+            }
+        };
+        Fold {
+            training: folds.training(fold),
+            parts: part_rows(validation.len()).map(part).collect(),
+            validation,
+            bank: self.bank(),
+            intercept: false,
+            shift: Vec::new(),
+            to_basis: None,
+            x,
+        }
+    }
+}
+
+/// `1 / (value + penalty)`, and 1 for an infinite penalty.
+pub(crate) fn gain(value: f64, penalty: f64) -> f64 {
+    if penalty.is_infinite() {
+        1.0
+    } else {
+        (value + penalty).recip()
+    }
+}
+
+/// `n` values from `first` to `last`, evenly on a logarithmic scale.
+fn spaced(first: f64, last: f64, n: usize) -> impl Iterator<Item = f64> {
+    let step = (last / first).ln() / n.saturating_sub(1).max(1) as f64;
+    (0..n).map(move |i| first * (step * i as f64).exp())
+}
+
+/// Weights of the columns whose sum is within the tolerance of 1 in every row: least squares, rows weighted
+/// towards the largest error. None if they are not found.
+fn one_by(columns: &Mat<f64>, tolerance: f64) -> Option<Col<f64>> {
+    /// More seldom help, and where the first errs by far more, none does.
+    const ATTEMPTS: usize = 4;
+    const HOPELESS: f64 = 8.0;
+    /// What places without an error keep of their weight.
+    const LEAST: f64 = 1e-2;
+    let mut weights = Col::<f64>::ones(columns.nrows());
+    for _ in 0..ATTEMPTS {
+        let weighted = Mat::from_fn(columns.nrows(), columns.ncols(), |i, j| {
+            columns[(i, j)] * weights[i]
+        });
+        let found = weighted.qr().solve_lstsq(&weights);
+        let sums = columns * &found;
+        let most = sums
+            .iter()
+            .fold(0.0, |most: f64, sum| most.max((sum - 1.0).abs()));
+        if most <= tolerance {
+            return Some(found);
+        }
+        if most.is_nan() || most > HOPELESS * tolerance {
+            return None;
+        }
+        for (weight, sum) in weights.iter_mut().zip(sums.iter()) {
+            *weight *= ((sum - 1.0).abs() / most + LEAST).sqrt();
+        }
+    }
+    None
+}
+
+impl Settings<'_> {
+    /// What folds share instead of having a decomposition each, where that pays. Each row must validate
+    /// once, so that the folds' moments sum up to that of all rows.
+    ///
+    /// Eigenvalues of a fold lie between 0 and the largest of all rows; in dual form none is below the
+    /// smallest of all rows either (interlacing), which is found with the basis.
+    pub(crate) fn combination<T: Real>(
+        &self,
+        whole: &Whole<T>,
+        gram: MatRef<'_, T>,
+        largest: f64,
+    ) -> (Option<Combination>, Option<Basis<T>>) {
+        // Power iteration stays a few per cent below.
+        let largest = 1.1 * largest;
+        let widest = self.combination_over(whole, (0.0, largest));
+        let narrow = (largest / 20.0, largest);
+        if whole.primal || (widest.is_none() && self.combination_over(whole, narrow).is_none()) {
+            return (widest, None);
+        }
+        let basis = whole.basis_of(gram);
+        let smallest = basis.as_ref().and_then(|basis| basis.values.first());
+        let least = smallest.copied().unwrap_or(0.0);
+        (self.combination_over(whole, (least, largest)), basis)
+    }
+
+    fn combination_over<T: Real>(
+        &self,
+        whole: &Whole<T>,
+        range: (f64, f64),
+    ) -> Option<Combination> {
+        let tolerance = T::FILTER_TOLERANCE?;
+        let folds = self.folds.filter(|folds| folds.is_partition())?;
+        let rounding = f64::from(f32::EPSILON) * range.1;
+        if self.intercept || rounding > SAFE_UPDATE * self.penalties[0] {
+            return None;
+        }
+        let (n_samples, n_features) = (whole.x.n_rows(), whole.x.n_columns());
+        let own = |fold| {
+            if whole.primal {
+                n_features
+            } else {
+                n_samples - folds.validation(fold).len()
+            }
+        };
+        let own: Vec<usize> = (0..folds.n_folds()).map(own).collect();
+        let left = |fold| folds.validation(fold).len() * own[fold];
+        let left = (0..folds.n_folds()).map(left).sum();
+        let combination = Combination::new(range, self.penalties, tolerance)?;
+        combination.pays::<T>(left, &own).then_some(combination)
+    }
+}
