@@ -14,6 +14,8 @@ use burn::tensor::{Device, Tensor};
 
 use crate::backbone::pick_frames;
 use crate::kernels::{attention, has_own_attention, is_host, softmax};
+#[cfg(feature = "flex")]
+use crate::kernels::{attention_gradients, is_recorded};
 use crate::lora::{LoraTarget, LoraUpdates};
 
 /// Queries whose attention weights, `[batch, n_heads, QUERIES_AT_ONCE, n_frames]`, are in memory
@@ -175,6 +177,11 @@ impl MultiHeadAttention {
         // `WavLM`'s gate comes with a bias.
         if is_host(&query.device()) && self.gru_rel_pos_linear.is_none() {
             let attended = attention::attend(query, key, value, mask, n_heads);
+            return self.project(LoraTarget::OutProj, attended);
+        }
+        #[cfg(feature = "flex")]
+        if is_recorded(&query) && self.gru_rel_pos_linear.is_none() {
+            let attended = attention_gradients::with_gradient(query, key, value, mask, n_heads);
             return self.project(LoraTarget::OutProj, attended);
         }
         let split = |y: Tensor<3>| {

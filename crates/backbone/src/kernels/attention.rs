@@ -16,7 +16,7 @@ use rayon::prelude::*;
 use super::{LANES, exp, to_values};
 
 /// Queries at once: six vectors, the height of faer's kernel; 0.6 MB of scores for 1,500 keys.
-const QUERIES: usize = 96;
+pub(crate) const QUERIES: usize = 96;
 
 /// Keys whose weights are summed before the sum joins the others: a thousand equal ones, one after
 /// another, round the same way each time.
@@ -80,7 +80,7 @@ struct Scratch {
 }
 
 /// Whole vectors for `n` queries; what is added is zero and not used.
-fn height(n: usize) -> usize {
+pub(crate) fn height(n: usize) -> usize {
     n.next_multiple_of(LANES)
 }
 
@@ -143,17 +143,17 @@ impl Clip<'_> {
 }
 
 /// `dst = lhs rhs` for `dst` and `lhs` of `height` rows, column by column.
-fn product(dst: &mut [f32], lhs: &[f32], height: usize, rhs: MatRef<'_, f32>) {
+pub(crate) fn product(dst: &mut [f32], lhs: &[f32], height: usize, rhs: MatRef<'_, f32>) {
     let lhs = MatRef::from_column_major_slice(lhs, height, rhs.nrows());
     let dst = MatMut::from_column_major_slice_mut(dst, height, rhs.ncols());
     matmul(dst, Accum::Replace, lhs, rhs, 1.0, Par::Seq);
 }
 
 /// Scores, a column for each key, become `exp(score + mask - largest)`, and `sums` their sums.
-struct Weights<'a> {
-    scores: &'a mut [f32],
-    mask: &'a [f32],
-    sums: &'a mut [[f32; LANES]],
+pub(crate) struct Weights<'a> {
+    pub(crate) scores: &'a mut [f32],
+    pub(crate) mask: &'a [f32],
+    pub(crate) sums: &'a mut [[f32; LANES]],
 }
 
 impl pulp::WithSimd for Weights<'_> {

@@ -1,7 +1,7 @@
-//! GELU and softmax in one pass over memory where tensors are plain host memory (flex).
+//! GELU, softmax, norms and attention in one pass over memory where tensors are host memory (flex).
 //!
-//! burn's own kernels there call the C library once per value. On other devices, and where
-//! gradients are wanted, burn's operations are used. Results do not depend on the instruction set:
+//! burn's own kernels there call the C library once per value; with gradients, they keep a tensor for
+//! each operation (`recorded.rs`). On other devices burn's operations are used. Results do not depend on the instruction set:
 //! nothing is contracted or reordered. Held by the tests below.
 
 #![expect(
@@ -10,8 +10,15 @@
 )]
 
 pub(crate) mod attention;
+#[cfg(feature = "flex")]
+pub(crate) mod attention_gradients;
+#[cfg(feature = "flex")]
+mod layer_norm;
+#[cfg(feature = "flex")]
+mod recorded;
 pub(crate) mod time_norm;
 
+use burn::nn::LayerNorm;
 use burn::tensor::{Device, Tensor, TensorData};
 use rayon::prelude::*;
 
@@ -57,20 +64,66 @@ pub(crate) fn has_own_attention(device: &Device) -> bool {
 pub(crate) fn gelu<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     if is_host(&x.device()) {
         in_place(x, BLOCK, &Gelu)
-    } else if is_flex(&x.device()) {
-        gelu_with_gradient(x)
     } else {
+        #[cfg(feature = "flex")]
+        if is_flex(&x.device()) {
+            return gelu_with_gradient(x);
+        }
         burn::tensor::activation::gelu(x)
     }
 }
 
-/// GELU whose slope is made with it: `x d + c` with `d = Φ(x) + x φ(x)`, its derivative, and `c = -x² φ(x)`,
-/// both constants to the gradient, is `x Φ(x)`; its gradient is `d`.
+/// A layer norm, whose ε is `epsilon`.
+pub(crate) fn layer_norm<const D: usize>(
+    norm: &LayerNorm,
+    epsilon: f64,
+    x: Tensor<D>,
+) -> Tensor<D> {
+    #[cfg(feature = "flex")]
+    if is_recorded(&x) {
+        return layer_norm::with_gradient(norm, epsilon, x);
+    }
+    #[cfg(not(feature = "flex"))]
+    let _ = epsilon;
+    norm.forward(x)
+}
+
+/// Whether a tensor takes part in a graph on burn's own backend for CPUs.
+#[cfg(feature = "flex")]
+pub(crate) fn is_recorded<const D: usize>(x: &Tensor<D>) -> bool {
+    x.device().is_autodiff() && is_flex(&x.device())
+}
+
+#[cfg(feature = "flex")]
 fn gelu_with_gradient<const D: usize>(x: Tensor<D>) -> Tensor<D> {
     let plain = x.clone().inner();
-    let slope = Tensor::from_inner(in_place(plain.clone(), BLOCK, &GeluSlope));
-    let rest = Tensor::from_inner(in_place(plain, BLOCK, &GeluRest));
-    x * slope + rest
+    let saved = GeluInput(recorded::plain(plain.clone()));
+    let out = in_place(plain, BLOCK, &Gelu);
+    recorded::record([&recorded::recorded(x)], out, saved)
+}
+
+/// The input of a recorded GELU.
+#[cfg(feature = "flex")]
+#[derive(Clone, Debug)]
+struct GeluInput(recorded::Plain);
+
+#[cfg(feature = "flex")]
+impl recorded::Operation<1> for GeluInput {
+    fn backward(
+        self,
+        gradient: recorded::Plain,
+        _wanted: [bool; 1],
+    ) -> [Option<recorded::Plain>; 1] {
+        let shape = gradient.layout().shape().clone();
+        let mut values = recorded::into_values(gradient);
+        let blocks = values.par_chunks_mut(BLOCK);
+        let blocks = blocks.zip(recorded::slice(&self.0).par_chunks(BLOCK));
+        let arch = pulp::Arch::new();
+        blocks.for_each(|(gradient, x)| arch.dispatch(GeluSlope { gradient, x }));
+        let n = values.len();
+        let gradient = recorded::plain(recorded::of_values(values, [n]));
+        [Some(gradient.reshape(shape))]
+    }
 }
 
 /// Softmax over the last dimension.
@@ -123,26 +176,26 @@ impl Kernel for Gelu {
     }
 }
 
-struct GeluSlope;
-
-impl Kernel for GeluSlope {
-    #[inline(always)]
-    fn change(&self, values: &mut [f32]) {
-        for x in values {
-            let tail = tail_of(*x);
-            let below = if *x > 0.0 { 1.0 - tail } else { tail };
-            *x = below + *x * density_of(*x);
-        }
-    }
+/// `gradient` times `Φ(x) + x φ(x)`, the slope of GELU.
+#[cfg(feature = "flex")]
+struct GeluSlope<'a> {
+    gradient: &'a mut [f32],
+    x: &'a [f32],
 }
 
-struct GeluRest;
+#[cfg(feature = "flex")]
+impl pulp::WithSimd for GeluSlope<'_> {
+    type Output = ();
 
-impl Kernel for GeluRest {
     #[inline(always)]
-    fn change(&self, values: &mut [f32]) {
-        for x in values {
-            *x *= -*x * density_of(*x);
+    fn with_simd<S: pulp::Simd>(self, _simd: S) {
+        const TWO_FRAC_1_SQRT_TAU: f32 = 0.797_884_6;
+        for (gradient, &x) in self.gradient.iter_mut().zip(self.x) {
+            // The tail is half of a polynomial times e^(-x²/2), the density that times 1 / √τ.
+            let (polynomial, half_density) = tail_parts(x);
+            let tail = polynomial * half_density;
+            let below = if x > 0.0 { 1.0 - tail } else { tail };
+            *gradient *= below + x * (half_density * TWO_FRAC_1_SQRT_TAU);
         }
     }
 }
@@ -180,26 +233,26 @@ impl<K: Kernel> pulp::WithSimd for Change<'_, K> {
 /// 1 - Φ(|x|) through erfc by Abramowitz & Stegun (1964), eq. 7.1.26: within 1.5e-7.
 #[inline(always)]
 fn tail_of(x: f32) -> f32 {
+    let (polynomial, half_density) = tail_parts(x);
+    polynomial * half_density
+}
+
+/// The polynomial of [`tail_of`], and `e^(-x²/2) / 2`.
+#[inline(always)]
+fn tail_parts(x: f32) -> (f32, f32) {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
     let t = 1.0 / (1.0 + 0.327_591_1 * z);
     let polynomial = 1.061_405_4 * t - 1.453_152;
     let polynomial = polynomial * t + 1.421_413_7;
     let polynomial = polynomial * t - 0.284_496_74;
     let polynomial = (polynomial * t + 0.254_829_6) * t;
-    0.5 * (polynomial * exp(-z * z))
+    (polynomial, 0.5 * exp(-z * z))
 }
 
 #[inline(always)]
 pub(crate) fn gelu_of(x: f32) -> f32 {
     let tail = x * tail_of(x); // x times the smaller of Φ and 1 - Φ, signed
     if x > 0.0 { x - tail } else { tail }
-}
-
-/// φ(x), the normal density.
-#[inline(always)]
-fn density_of(x: f32) -> f32 {
-    const FRAC_1_SQRT_TAU: f32 = 0.398_942_3;
-    FRAC_1_SQRT_TAU * exp(-0.5 * x * x)
 }
 
 /// eˣ for x ≤ 0, within 3e-7 of itself; below -87 it is e⁻⁸⁷, about 1e-38.

@@ -7,7 +7,7 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::{Wav2Vec2Config, Wav2Vec2Family};
 use crate::attention::MultiHeadAttention;
-use crate::kernels::gelu;
+use crate::kernels::{gelu, layer_norm};
 use crate::transformer::TransformerLayer;
 
 #[derive(Module, Debug)]
@@ -17,6 +17,7 @@ pub(super) struct EncoderLayer {
     feed_forward: FeedForward,
     final_layer_norm: LayerNorm,
     pre_norm: bool,
+    epsilon: f64,
 }
 
 #[derive(Module, Debug)]
@@ -43,6 +44,7 @@ impl EncoderLayer {
             },
             final_layer_norm: norm.init(device),
             pre_norm: config.do_stable_layer_norm,
+            epsilon: config.layer_norm_eps,
         }
     }
 }
@@ -54,7 +56,7 @@ impl TransformerLayer for EncoderLayer {
 
     fn attention_input(&self, x: &Tensor<3>) -> Tensor<3> {
         if self.pre_norm {
-            self.layer_norm.forward(x.clone())
+            layer_norm(&self.layer_norm, self.epsilon, x.clone())
         } else {
             x.clone()
         }
@@ -63,14 +65,12 @@ impl TransformerLayer for EncoderLayer {
     fn finish(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
         let x = x + attended;
         if self.pre_norm {
-            let hidden = self
-                .feed_forward
-                .forward(self.final_layer_norm.forward(x.clone()));
-            return x + hidden;
+            let normed = layer_norm(&self.final_layer_norm, self.epsilon, x.clone());
+            return x + self.feed_forward.forward(normed);
         }
-        let x = self.layer_norm.forward(x);
+        let x = layer_norm(&self.layer_norm, self.epsilon, x);
         let hidden = self.feed_forward.forward(x.clone());
-        self.final_layer_norm.forward(x + hidden)
+        layer_norm(&self.final_layer_norm, self.epsilon, x + hidden)
     }
 }
 

@@ -22,6 +22,7 @@ use crate::attention::AttentionContext;
 use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone};
 use crate::checkpoint::{Checkpoint, KeyLayout, random_weights, save_checkpoint};
 use crate::error::Result;
+use crate::kernels::layer_norm;
 use crate::lora::Attentions;
 use crate::parts::{BackbonePart, Family, layer_in};
 use crate::transformer::{all_states, states_at};
@@ -195,7 +196,8 @@ impl Wav2Vec2Model {
         frames: Tensor<3>,
         valid: Option<&Tensor<3>>,
     ) -> (Tensor<3>, AttentionContext) {
-        let mut x = self.feature_projection.forward(frames);
+        let epsilon = self.config.layer_norm_eps;
+        let mut x = self.feature_projection.forward(frames, epsilon);
         let mut context = AttentionContext::default();
         let [batch, n_frames, _] = x.dims();
         if let Some(valid) = valid {
@@ -210,7 +212,7 @@ impl Wav2Vec2Model {
         let x = if self.config.do_stable_layer_norm {
             x
         } else {
-            self.encoder.layer_norm.forward(x)
+            layer_norm(&self.encoder.layer_norm, self.config.layer_norm_eps, x)
         };
         (x, context)
     }
@@ -272,9 +274,9 @@ impl Wav2Vec2Model {
 }
 
 impl FeatureProjection {
-    fn forward(&self, frames: Tensor<3>) -> Tensor<3> {
+    fn forward(&self, frames: Tensor<3>, epsilon: f64) -> Tensor<3> {
         match &self.layer_norm {
-            Some(norm) => self.projection.forward(norm.forward(frames)),
+            Some(norm) => self.projection.forward(layer_norm(norm, epsilon, frames)),
             None => self.projection.forward(frames),
         }
     }

@@ -15,13 +15,13 @@ use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
 use super::config::{N_CTX, N_MEL_FRAMES, WhisperConfig};
-use super::layer::WhisperLayer;
+use super::layer::{EPSILON, WhisperLayer};
 use crate::attention::AttentionContext;
 use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, WindowPasses};
 use crate::checkpoint::{Checkpoint, KeyLayout, random_weights, save_checkpoint};
 use crate::conv::conv1d;
 use crate::error::Result;
-use crate::kernels::gelu;
+use crate::kernels::{gelu, layer_norm};
 use crate::lora::Attentions;
 use crate::parts::{BackbonePart, Family, is_frozen, layer_in};
 use crate::transformer::{all_states, states_at};
@@ -122,7 +122,9 @@ impl WhisperEncoder {
             layers: (0..config.encoder_layers)
                 .map(|_| WhisperLayer::new(config, device))
                 .collect(),
-            layer_norm: LayerNormConfig::new(d_model).init(device),
+            layer_norm: LayerNormConfig::new(d_model)
+                .with_epsilon(EPSILON)
+                .init(device),
             spec: spec(config),
             log_mel: WhisperLogMel::new(config.num_mel_bins)?,
             files: (config.to_config_json(), config.to_preprocessor_json()),
@@ -146,7 +148,7 @@ impl WhisperEncoder {
     fn states(&self, x: Tensor<3>) -> HiddenStates {
         let mut states = all_states(&self.layers, x, &AttentionContext::default());
         if let Some(last) = states.pop() {
-            states.push(self.layer_norm.forward(last));
+            states.push(layer_norm(&self.layer_norm, EPSILON, last));
         }
         HiddenStates::new(states)
     }
@@ -155,7 +157,7 @@ impl WhisperEncoder {
     fn states_at(&self, x: Tensor<3>, frames: &[usize]) -> Vec<Tensor<2>> {
         let mut states = states_at(&self.layers, x, &AttentionContext::default(), frames);
         if let Some(last) = states.pop() {
-            states.push(self.layer_norm.forward(last));
+            states.push(layer_norm(&self.layer_norm, EPSILON, last));
         }
         states
     }

@@ -9,8 +9,11 @@ use burn::tensor::{Device, Tensor};
 
 use super::config::WhisperConfig;
 use crate::attention::MultiHeadAttention;
-use crate::kernels::gelu;
+use crate::kernels::{gelu, layer_norm};
 use crate::transformer::TransformerLayer;
+
+/// Of every norm.
+pub(super) const EPSILON: f64 = 1e-5;
 
 #[derive(Module, Debug)]
 pub(super) struct WhisperLayer {
@@ -24,6 +27,10 @@ pub(super) struct WhisperLayer {
 impl WhisperLayer {
     pub(super) fn new(config: &WhisperConfig, device: &Device) -> Self {
         let (d_model, d_ffn) = (config.d_model, config.encoder_ffn_dim);
+        let norm = || {
+            let norm = LayerNormConfig::new(d_model).with_epsilon(EPSILON);
+            norm.init(device)
+        };
         Self {
             self_attn: MultiHeadAttention::new(
                 d_model,
@@ -31,10 +38,10 @@ impl WhisperLayer {
                 false,
                 device,
             ),
-            self_attn_layer_norm: LayerNormConfig::new(d_model).init(device),
+            self_attn_layer_norm: norm(),
             fc1: LinearConfig::new(d_model, d_ffn).init(device),
             fc2: LinearConfig::new(d_ffn, d_model).init(device),
-            final_layer_norm: LayerNormConfig::new(d_model).init(device),
+            final_layer_norm: norm(),
         }
     }
 }
@@ -45,12 +52,13 @@ impl TransformerLayer for WhisperLayer {
     }
 
     fn attention_input(&self, x: &Tensor<3>) -> Tensor<3> {
-        self.self_attn_layer_norm.forward(x.clone())
+        layer_norm(&self.self_attn_layer_norm, EPSILON, x.clone())
     }
 
     fn finish(&self, x: Tensor<3>, attended: Tensor<3>) -> Tensor<3> {
         let x = x + attended;
-        let hidden = gelu(self.fc1.forward(self.final_layer_norm.forward(x.clone())));
+        let normed = layer_norm(&self.final_layer_norm, EPSILON, x.clone());
+        let hidden = gelu(self.fc1.forward(normed));
         x + self.fc2.forward(hidden)
     }
 }

@@ -1,0 +1,112 @@
+//! CPU time of optimiser steps, for `peers/tuning_step_vs_pytorch.py`.
+//!
+//! `tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH` prints the CPU seconds of each step and the loss before
+//! it, a line each, and the largest resident memory in MB on the last line.
+#![allow(clippy::print_stdout, clippy::cast_possible_truncation, missing_docs)]
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use benches::cpu_s;
+use braintune_backbone::{Checkpoint, CheckpointBackbone, Wav2Vec2Model, WhisperEncoder};
+use braintune_tuning::{
+    BrainTuner, MeanSquaredError, TuningBatch, TuningConfig, TuningEvent, TuningModel,
+};
+use burn::tensor::Device;
+use ndarray::Array2;
+
+struct Case {
+    batch: usize,
+    n_samples: usize,
+    n_voxels: usize,
+    runs: usize,
+    micro_batch: usize,
+}
+
+fn main() -> anyhow::Result<()> {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let [model, numbers @ ..] = args.as_slice() else {
+        bail!("usage: tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH");
+    };
+    let numbers: Vec<usize> = numbers
+        .iter()
+        .map(|n| n.parse())
+        .collect::<Result<_, _>>()?;
+    let [batch, seconds, n_voxels, runs, micro_batch] = *numbers.as_slice() else {
+        bail!("usage: tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH");
+    };
+    let case = Case {
+        batch,
+        n_samples: seconds * 16_000,
+        n_voxels,
+        runs,
+        micro_batch,
+    };
+    let device = Device::flex().autodiff();
+    let checkpoint = Checkpoint::open(Path::new(model))?;
+    if checkpoint.model_type()? == "whisper" {
+        time(
+            WhisperEncoder::from_checkpoint(&checkpoint, &device)?,
+            &case,
+            &device,
+        )?;
+    } else {
+        time(
+            Wav2Vec2Model::from_checkpoint(&checkpoint, &device)?,
+            &case,
+            &device,
+        )?;
+    }
+    println!("{:.0}", peak_mb()?);
+    Ok(())
+}
+
+fn time<B: CheckpointBackbone>(backbone: B, case: &Case, device: &Device) -> anyhow::Result<()> {
+    let mut config = TuningConfig::from_toml("optimiser = { kind = \"adamw\" }\nwarmup = 0.0")?;
+    config.epochs = case.runs;
+    config.micro_batch = case.micro_batch;
+    config.keep_last = true;
+    let backbone = backbone.freeze_parts(&config.frozen_parts()?)?;
+    let wave = |rate: f64, (row, column): (usize, usize)| {
+        ((row + 1) as f64 * rate * column as f64).sin() as f32
+    };
+    let batch = TuningBatch {
+        head: 0,
+        recording: "waves".to_owned(),
+        samples: Array2::from_shape_fn((case.batch, case.n_samples), |at| wave(0.37, at)),
+        bold: Array2::from_shape_fn((case.batch, case.n_voxels), |at| wave(0.11, at)),
+    };
+    let model = TuningModel::new(backbone, &[case.n_voxels], &config, device)?;
+    let mut before = cpu_s()?;
+    let mut failed = None;
+    BrainTuner::new(config, MeanSquaredError)?.fit(
+        model,
+        &vec![batch],
+        None,
+        device,
+        &mut |event| {
+            match (cpu_s(), event) {
+                (Ok(now), TuningEvent::Step(step)) => {
+                    println!("{:.3} {:.6}", now - before, step.loss);
+                    before = now;
+                }
+                (Err(error), _) => failed = Some(error),
+                _ => {}
+            }
+            ControlFlow::Continue(())
+        },
+    )?;
+    failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Largest resident set, from /proc (Linux).
+fn peak_mb() -> anyhow::Result<f64> {
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    let kb = line.and_then(|line| line.split_whitespace().next());
+    Ok(kb
+        .context("no VmHWM in /proc/self/status")?
+        .parse::<f64>()?
+        / 1024.0)
+}
