@@ -1,6 +1,6 @@
 //! The log-mel spectrogram that Whisper models take.
 //!
-//! Up to 30 s at 16 kHz → `[n_mels, 3000]`: zero-padded to 30 s, power spectra of 400 samples every
+//! Up to 30 s (or another chunk) at 16 kHz → `[n_mels, 3000]`: zero-padded to 30 s, power spectra of 400 samples every
 //! 160, mel filters, log10 with a floor of 1e-10, everything more than 8 below the maximum raised to
 //! it, then `(x + 4) / 4`. Follows `WhisperFeatureExtractor` (transformers 5.23), and
 //! `log_mel_spectrogram` (openai/whisper `whisper/audio.py`) before it. Differs: frames that lie in
@@ -36,13 +36,12 @@ const BLOCK: usize = 64;
 pub struct WhisperLogMel {
     stft: Stft,
     filters: SparseFilters,
+    n_frames: usize,
 }
 
 impl WhisperLogMel {
-    /// Samples in 30 s at 16 kHz, the most [`compute`](Self::compute) takes.
-    pub const N_SAMPLES: usize = 480_000;
-    /// Frames in the spectrogram, 10 ms each.
-    pub const N_FRAMES: usize = Self::N_SAMPLES / HOP;
+    /// Frames of the published models' 30 s, 10 ms each.
+    pub const N_FRAMES: usize = 3000;
 
     /// Plans spectrograms of `n_mels` bins: 80 or 128 for the published models, any of 1 to 201
     /// besides.
@@ -54,7 +53,25 @@ impl WhisperLogMel {
         Ok(Self {
             stft: Stft::new(N_FFT, HOP)?,
             filters,
+            n_frames: Self::N_FRAMES,
         })
+    }
+
+    /// Spectrograms of `n_frames` frames, 10 ms each, in place of 3000: `chunk_length` of
+    /// `WhisperFeatureExtractor`, for models of fewer positions.
+    ///
+    /// # Panics
+    /// If `n_frames` is below 2: half a frame is reflected at the end.
+    #[must_use]
+    pub fn with_n_frames(self, n_frames: usize) -> Self {
+        assert!(n_frames > 1, "a spectrogram has frames");
+        Self { n_frames, ..self }
+    }
+
+    /// Most samples that [`compute`](Self::compute) takes.
+    #[must_use]
+    pub fn n_samples(&self) -> usize {
+        self.n_frames * HOP
     }
 
     /// Mel bins.
@@ -63,7 +80,8 @@ impl WhisperLogMel {
         self.filters.n_mels()
     }
 
-    /// The log-mel spectrogram `[n_mels, 3000]` of up to 30 s of mono audio at 16 kHz.
+    /// The log-mel spectrogram `[n_mels, n_frames]`, 3000 frames unless said otherwise, of up to as much mono
+    /// audio at 16 kHz.
     ///
     /// # Errors
     /// [`AudioError::TooLongForWhisper`], [`AudioError::EmptyWaveform`] or
@@ -119,20 +137,21 @@ impl<'a> FrameLog<'a> {
     fn window(&mut self, recording: &[f32], window: &Range<usize>) -> Result<Array2<f32>> {
         let samples = &recording[window.clone()];
         check_samples(samples)?;
-        if samples.len() > WhisperLogMel::N_SAMPLES {
-            let (n_samples, max) = (samples.len(), WhisperLogMel::N_SAMPLES);
+        let max = self.log_mel.n_samples();
+        if samples.len() > max {
+            let n_samples = samples.len();
             return Err(AudioError::TooLongForWhisper { n_samples, max });
         }
         // Later frames hold only padding: their log energy is that of the floor.
         let n_live = (samples.len() + N_FFT / 2)
             .div_ceil(HOP)
-            .min(WhisperLogMel::N_FRAMES);
+            .min(self.log_mel.n_frames);
         let places: Vec<usize> = (0..n_live)
             .map(|t| match (t * HOP).checked_sub(N_FFT / 2) {
                 Some(first) if first + N_FFT <= samples.len() => {
                     self.whole(recording, window.start + first)
                 }
-                _ => self.frame(&edge(samples, t)),
+                _ => self.frame(&edge(samples, t, max)),
             })
             .collect();
         Ok(self.spectrogram(&places))
@@ -161,7 +180,7 @@ impl<'a> FrameLog<'a> {
     /// `[n_mels, 3000]` of frames at these places, raised to the window's own floor and scaled.
     fn spectrogram(&self, places: &[usize]) -> Array2<f32> {
         let n_mels = self.log_mel.n_mels();
-        let mut log_mel = Array2::from_elem((n_mels, WhisperLogMel::N_FRAMES), FLOOR_LOG10);
+        let mut log_mel = Array2::from_elem((n_mels, self.log_mel.n_frames), FLOOR_LOG10);
         for (places, mut block) in places
             .chunks(BLOCK)
             .zip(log_mel.axis_chunks_iter_mut(Axis(1), BLOCK))
@@ -178,10 +197,10 @@ impl<'a> FrameLog<'a> {
     }
 }
 
-/// Frame `t` where it reaches beyond the samples: they are zero-padded to 30 s and reflected by half
-/// a frame at both ends.
-fn edge(samples: &[f32], t: usize) -> Vec<f32> {
-    let last = WhisperLogMel::N_SAMPLES - 1;
+/// Frame `t` where it reaches beyond the samples: they are zero-padded to `n_samples` and reflected by
+/// half a frame at both ends.
+fn edge(samples: &[f32], t: usize, n_samples: usize) -> Vec<f32> {
+    let last = n_samples - 1;
     (t * HOP..t * HOP + N_FFT)
         .map(|i| {
             let i = i.abs_diff(N_FFT / 2);

@@ -8,10 +8,10 @@ use crate::activations::Layers;
 use crate::checkpoint::ConfigFile;
 use crate::error::{BackboneError, Result};
 
-/// Mel frames of the 30 s that Whisper looks at.
-pub(super) const N_MEL_FRAMES: usize = 3000;
-/// Outputs of the second convolution for those.
-pub(super) const N_CTX: usize = 1500;
+/// Positions of the published models, 20 ms each.
+const N_CTX: usize = 1500;
+/// Positions of a second.
+const POSITIONS_PER_S: usize = 50;
 
 /// Size of a Whisper encoder, under the names of `config.json`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,7 +26,8 @@ pub struct WhisperConfig {
     pub encoder_ffn_dim: usize,
     /// Mel bins, 80 or 128 in the published models.
     pub num_mel_bins: usize,
-    /// Encoder positions; 1500 in all published models, and the only value supported.
+    /// Encoder positions, 20 ms each: the clip that the model sees, whole seconds. 1500 in all published
+    /// models; see [`WhisperEncoder::shortened`](crate::WhisperEncoder::shortened).
     pub max_source_positions: usize,
     /// Activation; only `gelu` (the exact one) is supported.
     pub activation_function: String,
@@ -58,7 +59,7 @@ impl WhisperConfig {
             ("feature_size", this.num_mel_bins),
             ("hop_length", 160),
             ("n_fft", 400),
-            ("chunk_length", 30),
+            ("chunk_length", this.chunk_length()),
             ("sampling_rate", 16_000),
         ] {
             preprocessor.require(option, expected)?;
@@ -84,9 +85,14 @@ impl WhisperConfig {
             let found = format!("\"{}\"", self.activation_function);
             return Err(unsupported("activation_function", found, "\"gelu\""));
         }
-        if self.max_source_positions != N_CTX {
-            let found = self.max_source_positions.to_string();
-            return Err(unsupported("max_source_positions", found, "1500"));
+        let positions = self.max_source_positions;
+        if positions == 0 || positions > N_CTX || !positions.is_multiple_of(POSITIONS_PER_S) {
+            let supported = format!("a multiple of {POSITIONS_PER_S} up to {N_CTX}");
+            return Err(unsupported(
+                "max_source_positions",
+                positions.to_string(),
+                &supported,
+            ));
         }
         // Bounds far above any published model: a corrupt file must not ask for terabytes.
         for (option, found, most) in [
@@ -115,17 +121,27 @@ impl WhisperConfig {
         Ok(())
     }
 
-    /// See [`crate::SpeechBackbone::activation_bytes`]; all clips are padded to 30 s.
+    /// Mel frames of the clip that the model sees.
+    pub(super) fn n_mel_frames(&self) -> usize {
+        2 * self.max_source_positions
+    }
+
+    /// Its seconds.
+    fn chunk_length(&self) -> usize {
+        self.max_source_positions / POSITIONS_PER_S
+    }
+
+    /// See [`crate::SpeechBackbone::activation_bytes`]; all clips are padded to the longest.
     pub(crate) fn activation_bytes(&self) -> usize {
         let layers = Layers {
-            n_frames: N_CTX,
+            n_frames: self.max_source_positions,
             d_model: self.d_model,
             d_ffn: self.encoder_ffn_dim,
             n_heads: self.encoder_attention_heads,
             has_pairs: false,
         };
         // The spectrogram and its transpose, both convolutions padded.
-        let convolutions = N_MEL_FRAMES * (3 * self.num_mel_bins + 4 * self.d_model);
+        let convolutions = self.n_mel_frames() * (3 * self.num_mel_bins + 4 * self.d_model);
         layers.bytes().max(convolutions * size_of::<f32>())
     }
 
@@ -155,9 +171,9 @@ impl WhisperConfig {
             "feature_size": self.num_mel_bins,
             "hop_length": 160,
             "n_fft": 400,
-            "chunk_length": 30,
-            "n_samples": 480_000,
-            "nb_max_frames": N_MEL_FRAMES,
+            "chunk_length": self.chunk_length(),
+            "n_samples": 160 * self.n_mel_frames(),
+            "nb_max_frames": self.n_mel_frames(),
             "sampling_rate": 16_000,
             "padding_side": "right",
             "padding_value": 0.0,

@@ -1,6 +1,6 @@
 //! The whole encoder: log-mel, convolutions, positions, layers, final norm.
 //!
-//! Samples `[batch, n_samples]` → `n_layers + 1` states `[batch, 1500, d_model]`, as
+//! Samples `[batch, n_samples]` → `n_layers + 1` states `[batch, n_positions, d_model]`, as
 //! `WhisperEncoder` of `transformers` returns them: state 0 is the first layer's input, the last
 //! one comes after the final layer norm. Held by `tests/it/whisper.rs`.
 
@@ -14,13 +14,13 @@ use burn::nn::{Embedding, EmbeddingConfig, LayerNorm, LayerNormConfig, PaddingCo
 use burn::tensor::{Device, Tensor, TensorData};
 use serde_json::Value;
 
-use super::config::{N_CTX, N_MEL_FRAMES, WhisperConfig};
+use super::config::WhisperConfig;
 use super::layer::{EPSILON, WhisperLayer};
 use crate::attention::AttentionContext;
 use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, WindowPasses};
 use crate::checkpoint::{Checkpoint, KeyLayout, random_weights, save_checkpoint};
 use crate::conv::conv1d;
-use crate::error::Result;
+use crate::error::{BackboneError, Result};
 use crate::kernels::{gelu, layer_norm};
 use crate::lora::Attentions;
 use crate::parts::{BackbonePart, Family, is_frozen, layer_in};
@@ -94,8 +94,8 @@ impl WhisperEncoder {
     /// Sizes that do not fit together.
     pub fn random(config: &WhisperConfig, seed: u64, device: &Device) -> Result<Self> {
         let model = random_weights(Self::init(config, device)?, 0.02, seed);
-        let positions = sinusoids(N_CTX, config.d_model);
-        let data = TensorData::new(positions, [N_CTX, config.d_model]);
+        let shape = [config.max_source_positions, config.d_model];
+        let data = TensorData::new(sinusoids(shape[0], shape[1]), shape);
         let embed_positions = Embedding {
             weight: Param::from_tensor(Tensor::from_data(data, device)),
         };
@@ -114,7 +114,8 @@ impl WhisperEncoder {
                 .with_padding(PaddingConfig1d::Explicit(1, 1))
                 .init(device)
         };
-        let zeros = EmbeddingConfig::new(N_CTX, d_model).with_initializer(Initializer::Zeros);
+        let zeros = EmbeddingConfig::new(config.max_source_positions, d_model)
+            .with_initializer(Initializer::Zeros);
         Ok(Self {
             conv1: conv(config.num_mel_bins, 1),
             conv2: conv(d_model, 2),
@@ -126,7 +127,7 @@ impl WhisperEncoder {
                 .with_epsilon(EPSILON)
                 .init(device),
             spec: spec(config),
-            log_mel: WhisperLogMel::new(config.num_mel_bins)?,
+            log_mel: WhisperLogMel::new(config.num_mel_bins)?.with_n_frames(config.n_mel_frames()),
             files: (config.to_config_json(), config.to_preprocessor_json()),
             config: config.clone(),
         })
@@ -138,10 +139,48 @@ impl WhisperEncoder {
         &self.config
     }
 
-    /// Hidden states from log-mel spectrograms `[batch, n_mels, 3000]`.
+    /// The same encoder with its first positions only, which sees clips of up to `seconds`: a third of the
+    /// padding, a seventh of the time for clips of 10 s. Its states differ from those of the whole
+    /// model where these attend to the silence behind a clip.
+    ///
+    /// # Errors
+    /// Seconds that the model does not have, or none.
+    pub fn shortened(self, seconds: usize) -> Result<Self> {
+        let config = WhisperConfig {
+            max_source_positions: 50 * seconds,
+            ..self.config.clone()
+        };
+        config.check(Path::new("config.json"))?;
+        let (n, most) = (
+            config.max_source_positions,
+            self.config.max_source_positions,
+        );
+        if n > most {
+            return Err(BackboneError::UnsupportedOption {
+                path: "config.json".into(),
+                option: "max_source_positions",
+                found: n.to_string(),
+                supported: format!("at most the model's own {most}"),
+            });
+        }
+        let positions = self.embed_positions.weight.val();
+        let positions = positions.slice([0..n, 0..config.d_model]);
+        Ok(Self {
+            embed_positions: Embedding {
+                weight: Param::from_tensor(positions),
+            },
+            spec: spec(&config),
+            log_mel: self.log_mel.with_n_frames(config.n_mel_frames()),
+            files: (config.to_config_json(), config.to_preprocessor_json()),
+            config,
+            ..self
+        })
+    }
+
+    /// Hidden states from log-mel spectrograms `[batch, n_mels, n_frames]`: 3000 frames for 1500 positions.
     #[must_use]
     pub fn encode_log_mel(&self, mel: Tensor<3>) -> HiddenStates {
-        self.states(self.embed(mel, N_MEL_FRAMES))
+        self.states(self.embed(mel, self.config.n_mel_frames()))
     }
 
     /// All states from the input of the first layer.
@@ -162,21 +201,23 @@ impl WhisperEncoder {
         states
     }
 
-    /// The input of the first layer: convolutions plus positions, `[batch, 1500, d_model]`.
+    /// The input of the first layer: convolutions plus positions, `[batch, n_positions, d_model]`.
     ///
     /// From frame `n_frames` on the spectrograms must be constant in time, as behind the end of the
     /// audio: one output stands for all that see nothing else.
     fn embed(&self, mel: Tensor<3>, n_frames: usize) -> Tensor<3> {
         let [batch, n_mels, _] = mel.dims();
         // Both convolutions see 3 frames; the last output also sees their padding.
-        let n_kept = (n_frames + 12).next_multiple_of(2).min(N_MEL_FRAMES);
+        let n_kept = (n_frames + 12)
+            .next_multiple_of(2)
+            .min(self.config.n_mel_frames());
         let x = mel.slice([0..batch, 0..n_mels, 0..n_kept]).swap_dims(1, 2);
         let x = gelu(padded_conv(x, &self.conv1, 1));
         let x = gelu(padded_conv(x, &self.conv2, 2));
         let n_out = n_kept / 2;
         let d_model = self.config.d_model;
         let rows = |rows| x.clone().slice([0..batch, rows, 0..d_model]);
-        let x = match N_CTX - n_out {
+        let x = match self.config.max_source_positions - n_out {
             0 => x,
             more => {
                 let constant = rows(n_out - 2..n_out - 1).repeat_dim(1, more);
@@ -199,7 +240,7 @@ impl WhisperEncoder {
         self.embed(self.log_mel(samples, lengths), n_mel_frames(lengths))
     }
 
-    /// Log-mel spectrograms `[batch, n_mels, 3000]` of clips, on the clips' device.
+    /// Log-mel spectrograms `[batch, n_mels, n_frames]` of clips, on the clips' device.
     fn log_mel(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<3> {
         let [batch, n_samples] = samples.dims();
         assert_eq!(batch, lengths.len(), "one length for each clip");
@@ -208,20 +249,17 @@ impl WhisperEncoder {
             "lengths exceed the batch"
         );
         let device = samples.device();
-        let n_mels = self.config.num_mel_bins;
+        let (n_mels, n_frames) = (self.config.num_mel_bins, self.config.n_mel_frames());
         let data = samples.into_data_as::<f32>();
         let clips = data
             .as_slice::<f32>()
             .unwrap_or_else(|_| unreachable!("just converted"));
-        let mut mels = Vec::with_capacity(batch * n_mels * N_MEL_FRAMES);
+        let mut mels = Vec::with_capacity(batch * n_mels * n_frames);
         for (clip, &n) in clips.chunks_exact(n_samples).zip(lengths) {
             let mel = self.log_mel.compute(&clip[..n]);
             mels.extend(mel.unwrap_or_else(|e| panic!("clip against the spec: {e}")));
         }
-        Tensor::from_data(
-            TensorData::new(mels, [batch, n_mels, N_MEL_FRAMES]),
-            &device,
-        )
+        Tensor::from_data(TensorData::new(mels, [batch, n_mels, n_frames]), &device)
     }
 }
 
@@ -254,7 +292,8 @@ impl SpeechBackbone for WhisperEncoder {
         let mels = mels.unwrap_or_else(|e| panic!("windows against the spec: {e}"));
         Box::new(move |batch| {
             let values: Vec<f32> = mels[batch.clone()].iter().flatten().copied().collect();
-            let shape = [batch.len(), self.config.num_mel_bins, N_MEL_FRAMES];
+            let (n_mels, n_frames) = (self.config.num_mel_bins, self.config.n_mel_frames());
+            let shape = [batch.len(), n_mels, n_frames];
             let mel = Tensor::from_data(TensorData::new(values, shape), device);
             let lengths: Vec<usize> = windows[batch].iter().map(Range::len).collect();
             let x = self.embed(mel, n_mel_frames(&lengths));
@@ -269,7 +308,8 @@ impl SpeechBackbone for WhisperEncoder {
     fn n_audio_frames(&self, n_samples: usize) -> usize {
         // The last output whose receptive field through both convolutions (kernel 3, padding 1,
         // strides 1 and 2) holds a mel frame with audio.
-        n_samples.div_ceil(HOP).div_ceil(2).min(N_CTX - 1) + 1
+        let last = self.config.max_source_positions - 1;
+        n_samples.div_ceil(HOP).div_ceil(2).min(last) + 1
     }
 }
 
@@ -338,7 +378,7 @@ fn spec(config: &WhisperConfig) -> BackboneSpec {
         n_layers: config.encoder_layers,
         d_model: config.d_model,
         min_samples: 1,
-        max_samples: Some(N_MEL_FRAMES * HOP),
+        max_samples: Some(config.n_mel_frames() * HOP),
     }
 }
 
@@ -366,7 +406,6 @@ fn sinusoids(n_positions: usize, d_model: usize) -> Vec<f32> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::BackboneError;
 
     #[test]
     fn last_audio_frame_is_methods_formula() -> Result<()> {

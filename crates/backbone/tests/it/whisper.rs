@@ -1,6 +1,6 @@
 //! Hidden states of Whisper encoders against `transformers`, and gradients through them.
 
-use braintune_audio::load_audio;
+use braintune_audio::{Waveform, load_audio};
 use braintune_backbone::{
     BackboneError, Checkpoint, CheckpointBackbone, FeatureExtractor, PretrainedModel,
     SpeechBackbone, WhisperConfig, WhisperEncoder,
@@ -8,16 +8,16 @@ use braintune_backbone::{
 use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::{Array2, s};
 
-use crate::shared::{clip, max_abs_difference, micro, reference, shared};
+use crate::shared::{clip, family, max_abs_difference, micro, reference, shared, short_clip};
 
 /// f32 sums in another order than PyTorch's, through layers whose states reach about 30.
 const TOLERANCE: f32 = 1e-3;
 
-fn states(model: &WhisperEncoder, device: &Device) -> Vec<Array2<f32>> {
-    let audio = clip();
+fn states(model: &WhisperEncoder, audio: &Waveform) -> Vec<Array2<f32>> {
     let n = audio.samples().len();
     let samples = TensorData::new(audio.samples().to_vec(), [1, n]);
-    let states = model.hidden_states(Tensor::from_data(samples, device), &[n]);
+    let samples = Tensor::from_data(samples, &Device::flex());
+    let states = model.hidden_states(samples, &[n]);
     let to_array = |layer: Tensor<3>| {
         let [_, frames, d] = layer.dims();
         Array2::from_shape_vec((frames, d), layer.into_data().try_into_vec().unwrap()).unwrap()
@@ -31,12 +31,39 @@ fn committed_weights_give_the_hidden_states_of_transformers() {
     let checkpoint = Checkpoint::open(&micro()).unwrap();
     let model = WhisperEncoder::from_checkpoint(&checkpoint, &device).unwrap();
     let expected = reference(&micro().join("reference.safetensors"));
-    let states = states(&model, &device);
+    let states = states(&model, &clip());
     assert_eq!(states.len(), expected.len());
     for (i, (state, expected)) in states.iter().zip(&expected).enumerate() {
         let every_25th = state.slice(s![..;25, ..]).to_owned();
         let difference = max_abs_difference(&every_25th, expected);
         assert!(difference < 1e-4, "state {i}: {difference}"); // states of unit size here
+    }
+}
+
+/// Also after it was written and read again. The reference holds all 50 frames.
+#[test]
+fn a_shortened_encoder_gives_the_states_of_one_made_so() {
+    let device = Device::flex();
+    let folder = family("whisper-128");
+    let expected = reference(&folder.join("reference_1s.safetensors"));
+    let checkpoint = Checkpoint::open(&folder).unwrap();
+    let whole = WhisperEncoder::from_checkpoint(&checkpoint, &device).unwrap();
+    assert!(whole.clone().shortened(31).is_err() && whole.clone().shortened(0).is_err());
+    let short = whole.shortened(1).unwrap();
+    assert_eq!(short.spec().max_samples, Some(16_000));
+    let written = tempfile::tempdir().unwrap();
+    let written = written.path().join("short");
+    short.save(&written).unwrap();
+    let checkpoint = Checkpoint::open(&written).unwrap();
+    let read = WhisperEncoder::from_checkpoint(&checkpoint, &device).unwrap();
+    assert!(short.clone().shortened(2).is_err(), "longer than itself");
+    for model in [short, read] {
+        let states = states(&model, &short_clip());
+        assert_eq!(states.len(), expected.len());
+        for (i, (state, expected)) in states.iter().zip(&expected).enumerate() {
+            let difference = max_abs_difference(state, expected);
+            assert!(difference < 1e-4, "state {i}: {difference}"); // states of unit size here
+        }
     }
 }
 
@@ -110,7 +137,7 @@ fn what_is_saved_loads_again_and_seeds_fix_the_weights() {
     let loaded =
         WhisperEncoder::from_checkpoint(&Checkpoint::open(folder.path()).unwrap(), &device)
             .unwrap();
-    let states = [&one, &loaded, &same, &other].map(|model| states(model, &device));
+    let states = [&one, &loaded, &same, &other].map(|model| states(model, &clip()));
     assert_eq!(states[0], states[1]);
     assert_eq!(states[0], states[2]);
     assert_ne!(states[0], states[3]);
