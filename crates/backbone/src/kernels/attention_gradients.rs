@@ -12,7 +12,7 @@ use rayon::prelude::*;
 
 use super::attention::{self, QUERIES, Weights, height, product};
 use super::recorded::{Operation, Plain, into_values, of_values, plain, record, recorded, slice};
-use super::{LANES, to_values};
+use super::{LANES, flushed, to_values};
 
 /// [`attention::attend`], recorded.
 pub(crate) fn with_gradient(
@@ -241,8 +241,8 @@ impl pulp::WithSimd for Slopes<'_> {
         for (weights, slopes) in columns.zip(self.slopes.chunks_exact_mut(height)) {
             let rows = self.scales.iter().zip(self.along);
             for ((weight, slope), (scale, along)) in weights.iter_mut().zip(slopes).zip(rows) {
-                *weight *= scale;
-                *slope = *weight * (*slope - along);
+                *weight = flushed(*weight * scale);
+                *slope = flushed(*weight * (*slope - along));
             }
         }
     }

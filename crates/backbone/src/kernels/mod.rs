@@ -195,7 +195,8 @@ impl pulp::WithSimd for GeluSlope<'_> {
             let (polynomial, half_density) = tail_parts(x);
             let tail = polynomial * half_density;
             let below = if x > 0.0 { 1.0 - tail } else { tail };
-            *gradient *= below + x * (half_density * TWO_FRAC_1_SQRT_TAU);
+            let slope = below + x * (half_density * TWO_FRAC_1_SQRT_TAU);
+            *gradient = flushed(*gradient * slope);
         }
     }
 }
@@ -237,7 +238,14 @@ fn tail_of(x: f32) -> f32 {
     polynomial * half_density
 }
 
-/// The polynomial of [`tail_of`], and `e^(-x²/2) / 2`.
+/// `x`, or 0 where it is so small that products with it would be subnormal: processors take a hundred
+/// times as long for these, and a hundred of a million values are enough to be felt.
+#[inline(always)]
+pub(crate) fn flushed(x: f32) -> f32 {
+    if x.abs() < 1e-30 { 0.0 } else { x }
+}
+
+/// The polynomial of [`tail_of`], and `e^(-x²/2) / 2`; 0 in place of less than 1e-35.
 #[inline(always)]
 fn tail_parts(x: f32) -> (f32, f32) {
     let z = x.abs() * std::f32::consts::FRAC_1_SQRT_2;
@@ -246,7 +254,8 @@ fn tail_parts(x: f32) -> (f32, f32) {
     let polynomial = polynomial * t + 1.421_413_7;
     let polynomial = polynomial * t - 0.284_496_74;
     let polynomial = (polynomial * t + 0.254_829_6) * t;
-    (polynomial, 0.5 * exp(-z * z))
+    let density = if z * z > 80.0 { 0.0 } else { exp(-z * z) };
+    (polynomial, 0.5 * density)
 }
 
 #[inline(always)]
