@@ -10,7 +10,8 @@ use crate::{DesignMatrix, Result};
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FitProgress {
-    /// Eigendecompositions done: one per fold and one of all rows.
+    /// Parts of the preparation done: eigendecompositions, one per fold and one of all rows, or what folds
+    /// share instead.
     Decomposed {
         /// How many are done.
         done: usize,

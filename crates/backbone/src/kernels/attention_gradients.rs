@@ -2,7 +2,7 @@
 //! kept.
 //!
 //! With weights `P` and output `O = P V`: `dV = P' dO`, `dS = P ∘ (dO V' - rows(dO ∘ O))`, `dQ = dS K`,
-//! `dK = dS' Q` (as Dao et al. 2022, FlashAttention, algorithm 4). A clip's head is the work of one
+//! `dK = dS' Q` (as Dao et al. 2022, algorithm 4). A clip's head is the work of one
 //! thread, so that sums have one order. Held by the test below.
 
 use burn::tensor::Tensor;
@@ -177,7 +177,7 @@ impl Block {
             sums: &mut sums[..height / LANES],
         });
         let scales = sums.map(|sums| sums.map(f32::recip));
-        pulp::Arch::new().dispatch(Slopes {
+        pulp::Arch::new().dispatch(Scores {
             weights: &mut self.weights,
             slopes: &mut self.slopes,
             scales: &scales.as_flattened()[..height],
@@ -224,14 +224,14 @@ fn along_rows(a: &[f32], b: &[f32], height: usize) -> Vec<f32> {
 }
 
 /// Weights are divided by their sums, and `slopes`, those of weights, become those of scores.
-struct Slopes<'a> {
+struct Scores<'a> {
     weights: &'a mut [f32],
     slopes: &'a mut [f32],
     scales: &'a [f32],
     along: &'a [f32],
 }
 
-impl pulp::WithSimd for Slopes<'_> {
+impl pulp::WithSimd for Scores<'_> {
     type Output = ();
 
     #[inline(always)]

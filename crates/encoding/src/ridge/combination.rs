@@ -2,7 +2,7 @@
 //! (`downdate.rs`, `holdout.rs`): which penalties stand for the grid, and whether that pays.
 //!
 //! It takes more products than runs of eigenvalues do (`filter.rs`), but no decomposition and no
-//! projection per fold: it pays where eigenvalues lie close together and folds are few.
+//! projection per fold: it pays where eigenvalues lie close together and folds are more than a few.
 
 use std::ops::Range;
 
@@ -10,7 +10,7 @@ use faer::{Col, Mat, MatRef, linalg::solvers::SolveLstsq};
 
 use super::{
     features::Transposed,
-    filter::FilterBank,
+    filter::{FilterBank, LEAST_ALPHAS},
     panels::Panels,
     prepared::{Basis, Fold, Part, Settings, Whole, part_rows},
     real::Real,
@@ -19,7 +19,8 @@ use crate::Folds;
 
 /// Eigenvalues at which filters are compared; they are smooth in between.
 const N_GRID: usize = 96;
-/// Folds share a basis while that stays below this part of it: what is taken off loses digits.
+/// Largest part of the smallest penalty that the rounding of the largest eigenvalue may be: what
+/// validation rows take off loses digits.
 const SAFE_UPDATE: f64 = 1e-4;
 
 /// Bytes that the left factors of all folds may take.
@@ -43,6 +44,9 @@ impl Combination {
         /// Of the smallest penalty, where nodes begin; of the largest eigenvalue, where they end.
         const FIRST: [f64; 4] = [1.0, 1.15, 1.3, 1.5];
         const LAST: [f64; 5] = [2.0, 1.26, 0.8, 0.5, 2.5];
+        if penalties.len() < LEAST_ALPHAS {
+            return None;
+        }
         let (least, largest) = range;
         let smallest = least.max(penalties[0] * 1e-3);
         if !(largest > smallest && smallest > 0.0) {
@@ -192,16 +196,19 @@ impl Settings<'_> {
         largest: f64,
     ) -> (Option<Combination>, Option<Basis<T>>) {
         // Power iteration stays a few per cent below.
-        let largest = 1.1 * largest;
-        let widest = self.combination_over(whole, (0.0, largest));
-        let narrow = (largest / 20.0, largest);
+        let most = 1.1 * largest;
+        let widest = self.combination_over(whole, (0.0, most));
+        let narrow = (most / 20.0, most);
         if whole.primal || (widest.is_none() && self.combination_over(whole, narrow).is_none()) {
             return (widest, None);
         }
-        let basis = whole.basis_of(gram);
-        let smallest = basis.as_ref().and_then(|basis| basis.values.first());
-        let least = smallest.copied().unwrap_or(0.0);
-        (self.combination_over(whole, (least, largest)), basis)
+        let basis = Basis::complete(gram);
+        let ends = basis.as_ref().and_then(|basis| {
+            let (least, most) = (basis.values.first()?, basis.values.last()?);
+            Some((*least, 1.001 * most)) // its own rounding
+        });
+        let combination = ends.and_then(|ends| self.combination_over(whole, ends));
+        (combination, basis)
     }
 
     fn combination_over<T: Real>(

@@ -24,8 +24,8 @@ pub struct FitEstimate {
     pub decompose_flops: f64,
     /// Operations for all voxels.
     pub fit_flops: f64,
-    /// Bytes held whatever the number of voxels: features and decompositions. Folds that share a basis
-    /// hold up to 1 GiB beyond it.
+    /// Bytes held whatever the number of voxels: features and decompositions. Folds without a
+    /// decomposition of their own hold up to 1 GiB beyond it.
     pub fixed_bytes: f64,
     /// Whether it will solve in the features and not in the samples.
     pub primal: bool,
@@ -57,7 +57,8 @@ pub fn measure_flops_per_s() -> f64 {
 }
 
 impl RidgeValidParams {
-    /// What fitting `[n_samples, n_features]` to `n_voxels` will take. Good to a factor of about two.
+    /// What fitting `[n_samples, n_features]` to `n_voxels` will take. Good to a factor of about two; where folds turn
+    /// out to need no decomposition of their own, the preparation takes a tenth and the fit half.
     #[must_use]
     pub fn estimate(&self, n_samples: usize, n_features: usize, n_voxels: usize) -> FitEstimate {
         let primal = self

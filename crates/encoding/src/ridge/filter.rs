@@ -27,7 +27,7 @@ const COMBINE_COST: usize = 4;
 /// How much smaller a rank weighting may reach.
 const FEWER: usize = 2;
 /// Grids of fewer alphas have little to save, and all of the tolerance to lose: no approximation.
-const LEAST_ALPHAS: usize = 8;
+pub(crate) const LEAST_ALPHAS: usize = 8;
 
 /// Filters over a run of eigenvalues.
 pub(crate) struct Run<T> {
@@ -41,7 +41,7 @@ pub(crate) struct Run<T> {
 
 /// Filters of all alphas over the eigenvalues of one fold.
 pub(crate) struct FilterBank<T> {
-    /// None where the left factors of the products hold the filters (`downdate.rs`).
+    /// None where the left factors of the products hold the filters (`combination.rs`).
     pub(crate) runs: Vec<Run<T>>,
     pub(crate) n_products: usize,
     /// `[n_products, n_alphas]`; none if the products are the alphas' predictions already.

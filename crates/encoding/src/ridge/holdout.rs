@@ -1,16 +1,17 @@
 //! Dual folds without a decomposition of their own, nor a basis for the responses.
 //!
-//! With `Z = K (K + alpha²)^-1 = U D U'`, `D = Λ / (Λ + alpha²)`, of all rows, predictions of a fold's
-//! validation rows are `(I - Z_vv)^-1 Z_vt y_t`: the residual of a row left out is its residual with
-//! it over `1 - Z_ii`, and so for blocks of rows. `[n_validation, n_training]` left factors of a few
-//! penalties stand for those of all (`combination.rs`). Held by the tests of `downdate.rs` and
-//! `tests/it/selection.rs`.
+//! With `M = alpha² (K + alpha²)^-1 = U D U'`, `D = alpha² / (Λ + alpha²)`, of all rows, predictions of a
+//! fold's validation rows are `-M_vv^-1 M_vt y_t`: the residual of a row left out is its residual with
+//! it over `M_ii`, and so for blocks of rows. `M` is made of all directions, those without variance
+//! among them, and not as a difference from 1, which would lose the digits of what is small in it.
+//! `[n_validation, n_training]` left factors of a few penalties stand for those of all
+//! (`combination.rs`). Held by the tests of `downdate.rs` and `tests/it/selection.rs`.
 
-use faer::{Mat, MatRef, Side, linalg::solvers::DenseSolveCore};
+use faer::{Mat, MatRef, Scale, Side, linalg::solvers::DenseSolveCore};
 use rayon::prelude::*;
 
 use super::{
-    combination::{Combination, gain},
+    combination::Combination,
     downdate::scaled,
     matrix::par_symmetric,
     panels::Panels,
@@ -19,7 +20,7 @@ use super::{
 };
 use crate::{Folds, OnProgress, Result};
 
-/// Every fold, from the kernel of all rows and its basis.
+/// Every fold, from the kernel of all rows and its complete basis.
 pub(crate) fn held_out<T: Real>(
     kernel: MatRef<'_, T>,
     basis: &Basis<T>,
@@ -33,13 +34,13 @@ pub(crate) fn held_out<T: Real>(
     let transposed = basis.vectors.transpose().to_owned();
     for (node, &penalty) in combination.nodes.iter().enumerate() {
         tell(on, node + 1, total)?;
-        let smoother = penalty
+        let residuals = penalty
             .is_finite()
-            .then(|| smoother(basis, transposed.as_ref(), penalty));
+            .then(|| residuals(basis, transposed.as_ref(), penalty));
         let factor = |&fold: &usize| {
             let (validation, training) = (folds.validation(fold), folds.training(fold));
-            match &smoother {
-                Some(smoother) => hold_out(smoother.as_ref(), validation, &training),
+            match &residuals {
+                Some(residuals) => hold_out(residuals.as_ref(), validation, &training),
                 None => Some(pick(kernel, validation, &training)),
             }
         };
@@ -56,23 +57,24 @@ pub(crate) fn held_out<T: Real>(
     Ok(folds.collect())
 }
 
-/// `Z` of all rows.
-fn smoother<T: Real>(basis: &Basis<T>, transposed: MatRef<'_, T>, penalty: f64) -> Mat<T> {
-    let vectors = basis.vectors.as_ref();
-    let scaled = scaled(vectors, &basis.values, |value| value * gain(value, penalty));
+/// `M`, which makes residuals of responses.
+fn residuals<T: Real>(basis: &Basis<T>, transposed: MatRef<'_, T>, penalty: f64) -> Mat<T> {
+    let scaled = scaled(basis.vectors.as_ref(), &basis.values, |value| {
+        penalty / (value + penalty)
+    });
     par_symmetric(scaled.as_ref(), transposed)
 }
 
-/// `(I - Z_vv)^-1 Z_vt`.
+/// `-M_vv^-1 M_vt`.
 fn hold_out<T: Real>(
-    smoother: MatRef<'_, T>,
+    residuals: MatRef<'_, T>,
     validation: &[usize],
     training: &[usize],
 ) -> Option<Mat<T>> {
-    let n_rows = validation.len();
-    let rest = Mat::<T>::identity(n_rows, n_rows) - pick(smoother, validation, validation);
-    let inverse = rest.llt(Side::Lower).ok()?.inverse();
-    let cross = pick(smoother, validation, training);
+    let within = pick(residuals, validation, validation);
+    let mut inverse = within.llt(Side::Lower).ok()?.inverse();
+    inverse *= Scale(-T::one());
+    let cross = pick(residuals, validation, training);
     Some(Panels::new(inverse.as_ref()).times(cross.as_ref()))
 }
 

@@ -130,29 +130,31 @@ pub(crate) fn eigh<T: Real>(matrix: MatRef<'_, T>) -> Option<(Mat<T>, Vec<f64>)>
     Some((vectors, values.iter().map(|value| value.max(0.0)).collect()))
 }
 
-/// The largest eigenvalue of a positive semidefinite matrix, to a few per cent: power iteration
-/// from its heaviest column.
+/// The largest eigenvalue of a positive semidefinite matrix, to a few per cent: power iteration from a
+/// vector along all axes, unlike any eigenvector. From one axis it would never leave the rows and
+/// columns that have something to do with it.
 pub(crate) fn largest_eigenvalue<T: Real>(matrix: MatRef<'_, T>) -> f64 {
     const STEPS: usize = 30;
-    let diagonal = |i: usize| -> f64 { matrix[(i, i)].into() };
-    let Some(heaviest) = (0..matrix.nrows()).max_by(|&i, &j| diagonal(i).total_cmp(&diagonal(j)))
-    else {
-        return 0.0;
-    };
-    let mut vector = matrix.subcols(heaviest, 1).to_owned();
-    let mut largest = diagonal(heaviest);
+    let n = matrix.nrows();
+    // Heavier axes more, so that few steps do; signs as the digits of √2 have them.
+    let mut vector = Mat::from_fn(n, 1, |i, _| {
+        let heaviness: f64 = matrix[(i, i)].into();
+        let digits = (std::f64::consts::SQRT_2 * (i + 1) as f64).fract();
+        T::rounded(heaviness.max(0.0).sqrt() * (digits - 0.5))
+    });
+    let diagonal = (0..n).map(|i| -> f64 { matrix[(i, i)].into() });
+    let heaviest = diagonal.fold(0.0, f64::max);
+    let mut largest = 0.0;
     for _ in 0..STEPS {
         let norm: f64 = vector.norm_l2().into();
         if norm == 0.0 || !norm.is_finite() {
             break;
         }
-        let unit = Mat::from_fn(vector.nrows(), 1, |i, _| {
-            T::rounded(vector[(i, 0)].into() / norm)
-        });
+        let unit = Mat::from_fn(n, 1, |i, _| T::rounded(vector[(i, 0)].into() / norm));
         vector = product(matrix, unit.as_ref());
         largest = vector.norm_l2().into();
     }
-    largest
+    heaviest.max(largest) // no entry of the diagonal is above it
 }
 
 /// A column-major copy of `x`, less `means` of its columns if given. Rows of a few columns at a time: a row

@@ -68,7 +68,7 @@ pub(crate) struct Fold<T> {
     pub(crate) shift: Vec<T>,
     /// Eigenvectors, in rows; none where folds have no basis of their own.
     pub(crate) to_basis: Option<Panels<T>>,
-    /// Validation rows in the basis, a part of the rows after another.
+    /// Left factors of predictions, a part of the validation rows after another.
     pub(crate) parts: Vec<Part<T>>,
     pub(crate) bank: FilterBank<T>,
 }
@@ -76,8 +76,8 @@ pub(crate) struct Fold<T> {
 /// Validation rows whose predictions are made together.
 pub(crate) struct Part<T> {
     pub(crate) rows: Range<usize>,
-    /// Those rows in the basis, the eigenvalues of each run of the bank: `[n_rows, n_values]`. One for
-    /// each product where the bank has no runs.
+    /// Those rows in the basis, the eigenvalues of each run of the bank: `[n_rows, n_values]`. Where the bank
+    /// has no runs, one for each product, over the basis or, in dual form, the training rows.
     pub(crate) runs: Vec<Panels<T>>,
 }
 
@@ -171,6 +171,7 @@ impl<T: Real> Prepared<T> {
             None => decompose(&whole, gram.as_ref(), basis, settings, on)?,
         };
         if let Some(basis) = basis.filter(|_| settings.work == Work::All) {
+            let basis = whole.limited(basis);
             if !whole.shared {
                 whole.to_basis = Panels::new(basis.vectors.transpose());
             }
@@ -235,12 +236,17 @@ impl<T: Real> Whole<T> {
 
     /// Of all rows' Gram matrix or kernel.
     pub(crate) fn basis_of(&self, gram: MatRef<'_, T>) -> Option<Basis<T>> {
-        let basis = Basis::new(gram, self.rank(self.x.n_rows()))?;
-        Some(if self.primal {
+        Some(self.limited(Basis::complete(gram)?))
+    }
+
+    /// A complete basis without what is rounding.
+    fn limited(&self, basis: Basis<T>) -> Basis<T> {
+        let basis = basis.limited(self.rank(self.x.n_rows()));
+        if self.primal {
             basis
         } else {
             basis.without_noise()
-        })
+        }
     }
 
     /// Weights in the basis, `[n_values, n_voxels]`, from `moment` and a penalty for each voxel.
@@ -332,15 +338,14 @@ enum Job<T> {
 }
 
 impl<T: Real> Basis<T> {
-    /// `rank`: what the matrix cannot exceed, for its shape. Eigenvalues beyond it are 0 but for rounding,
-    /// which tiny penalties would blow up; so are their vectors' products with data, but for rounding.
+    /// Of a fold: [`complete`](Self::complete), then [`limited`](Self::limited).
     pub(crate) fn new(gram: MatRef<'_, T>, rank: usize) -> Option<Self> {
-        let (mut vectors, mut values) = eigh(gram)?;
-        for (j, value) in values.iter_mut().rev().enumerate().skip(rank) {
-            *value = 0.0;
-            let column = gram.ncols() - 1 - j;
-            vectors.col_as_slice_mut(column).fill(T::zero());
-        }
+        Some(Self::complete(gram)?.limited(rank))
+    }
+
+    /// All directions.
+    pub(crate) fn complete(gram: MatRef<'_, T>) -> Option<Self> {
+        let (vectors, values) = eigh(gram)?;
         let epsilon: f64 = T::epsilon().into();
         let largest = values.last().copied().unwrap_or(0.0);
         Some(Self {
@@ -348,6 +353,17 @@ impl<T: Real> Basis<T> {
             noise: 10.0 * epsilon * largest,
             values,
         })
+    }
+
+    /// `rank`: what the matrix cannot exceed, for its shape. Eigenvalues beyond it are 0 but for rounding,
+    /// which tiny penalties would blow up; so are their vectors' products with data, but for rounding.
+    fn limited(mut self, rank: usize) -> Self {
+        let n = self.values.len();
+        for j in 0..n.saturating_sub(rank) {
+            self.values[j] = 0.0;
+            self.vectors.col_as_slice_mut(j).fill(T::zero());
+        }
+        self
     }
 
     /// Of a kernel: directions that are rounding have no part in any prediction, whatever the penalty, but

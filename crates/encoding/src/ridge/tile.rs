@@ -151,7 +151,8 @@ fn moments<T: Real>(
     (sum, held_out)
 }
 
-/// The training rows' responses in the fold's basis, `[n_values, n_voxels]`. With an intercept,
+/// The training rows' responses in the fold's basis, `[n_values, n_voxels]`; as they are, `[n_training,
+/// n_voxels]`, in dual form without one. With an intercept,
 /// `target` loses the mean of the training rows.
 fn project<T: Real>(
     fold: &Fold<T>,
