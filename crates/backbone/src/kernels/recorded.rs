@@ -78,11 +78,6 @@ pub(crate) fn slice(x: &Plain) -> &[f32] {
 
 /// Values to be changed, without a copy where nothing else holds them.
 pub(crate) fn into_values(x: Plain) -> Vec<f32> {
-    let x = if x.is_contiguous() {
-        x
-    } else {
-        x.to_contiguous()
-    };
     let values = x.into_data().try_into_vec();
     values.unwrap_or_else(|e| unreachable!("models are f32: {e:?}"))
 }
