@@ -5,7 +5,6 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::path::Path;
 
 use braintune_fmri::{FmriError, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
 use ndarray::{Array2, Axis};
@@ -211,46 +210,10 @@ impl<'a> TargetDataset<'a> {
         })
     }
 
-    /// As [`new`](Self::new), from `STORY.npy` files of a folder, for the stories given.
-    ///
-    /// # Errors
-    /// As [`new`](Self::new); a file that is missing or no array of f32 or f64.
-    pub fn from_folder(
-        inner: &'a dyn StoryDataset,
-        dir: &Path,
-        stories: &[String],
-    ) -> Result<Self> {
-        let mut targets = BTreeMap::new();
-        for story in stories {
-            let path = dir.join(format!("{story}.npy"));
-            targets.insert(story.clone(), read_npy(&path)?);
-        }
-        Self::new(inner, targets)
-    }
-
     fn of(&self, subject: &str, story: &str) -> Result<&Array2<f32>> {
         self.check_subject(subject)?;
         let found = self.targets.get(story);
         found.ok_or_else(|| FmriError::Other(format!("there are no targets for {story}").into()))
-    }
-}
-
-fn read_npy(path: &Path) -> Result<Array2<f32>> {
-    let failed = |e: &dyn std::fmt::Display| {
-        let problem = format!(
-            "{}: expected an array [n_trs, n_targets] of f32 or f64: {e}",
-            path.display()
-        );
-        FmriError::Other(problem.into())
-    };
-    match ndarray_npy::read_npy::<_, Array2<f32>>(path) {
-        Ok(array) => Ok(array),
-        Err(ndarray_npy::ReadNpyError::WrongDescriptor(_)) => {
-            let array: Array2<f64> = ndarray_npy::read_npy(path).map_err(|e| failed(&e))?;
-            #[allow(clippy::cast_possible_truncation)] // targets are f32
-            Ok(array.mapv(|value| value as f32))
-        }
-        Err(e) => Err(failed(&e)),
     }
 }
 

@@ -17,8 +17,8 @@ pub struct VoxelChoice {
     pub masks: Vec<Vec<bool>>,
     /// A ceiling (a correlation) for each subject, `[n_voxels]`; otherwise it comes from repeats of a test story.
     pub ceilings: Vec<Array1<f32>>,
-    /// Voxels above it are learnt.
-    pub threshold: f32,
+    /// Voxels above it are learnt; all if there is none.
+    pub threshold: Option<f32>,
 }
 
 impl Default for VoxelChoice {
@@ -27,7 +27,7 @@ impl Default for VoxelChoice {
         Self {
             masks: Vec::new(),
             ceilings: Vec::new(),
-            threshold: 0.4,
+            threshold: Some(0.4),
         }
     }
 }
@@ -52,39 +52,50 @@ impl VoxelChoice {
             }
         }
         let one = |(i, name): (usize, &String)| {
-            let mask = match (self.masks.get(i), self.ceilings.get(i)) {
-                (Some(mask), _) => Some(mask.clone()),
-                (None, Some(ceiling)) => Some(self.above(name, ceiling)?),
-                (None, None) => match from_repeats(dataset, name, test_stories)? {
-                    Some(ceiling) => Some(self.above(name, &ceiling)?),
-                    None => None,
-                },
-            };
-            if mask.is_none() {
-                tracing::warn!(
-                    "{name}: no noise ceiling to be had (no test story was repeated): all voxels are learnt; choose with --mask or --noise-ceiling"
-                );
-            }
             Ok(TunedSubject {
                 name: name.clone(),
-                mask,
+                mask: self.mask(dataset, (i, name), test_stories)?,
             })
         };
         subjects.iter().enumerate().map(one).collect()
     }
 
-    fn above(&self, subject: &str, ceiling: &Array1<f32>) -> Result<Vec<bool>> {
-        let mask: Vec<bool> = ceiling.iter().map(|c| *c > self.threshold).collect();
-        if mask.contains(&true) {
-            return Ok(mask);
+    fn mask(
+        &self,
+        dataset: &dyn StoryDataset,
+        (i, subject): (usize, &str),
+        test_stories: &[String],
+    ) -> Result<Option<Vec<bool>>> {
+        if let Some(mask) = self.masks.get(i) {
+            return Ok(Some(mask.clone()));
         }
-        let highest = ceiling.iter().fold(f32::NAN, |a: f32, b| a.max(*b));
-        Err(BraintuneError::Input(format!(
-            "{subject}: no voxel has a noise ceiling above {}, the highest of {} is {highest:.3}; lower --ceiling-threshold or give a --mask",
-            self.threshold,
-            ceiling.len()
-        )))
+        let Some(threshold) = self.threshold else {
+            return Ok(None);
+        };
+        let ceiling = match self.ceilings.get(i) {
+            Some(ceiling) => Some(ceiling.clone()),
+            None => from_repeats(dataset, subject, test_stories)?,
+        };
+        let Some(ceiling) = ceiling else {
+            tracing::warn!(
+                "{subject}: no noise ceiling to be had (no test story was repeated): all voxels are learnt; choose with --mask or --noise-ceiling"
+            );
+            return Ok(None);
+        };
+        above(threshold, subject, &ceiling).map(Some)
     }
+}
+
+fn above(threshold: f32, subject: &str, ceiling: &Array1<f32>) -> Result<Vec<bool>> {
+    let mask: Vec<bool> = ceiling.iter().map(|c| *c > threshold).collect();
+    if mask.contains(&true) {
+        return Ok(mask);
+    }
+    let highest = ceiling.iter().fold(f32::NAN, |a: f32, b| a.max(*b));
+    Err(BraintuneError::Input(format!(
+        "{subject}: no voxel has a noise ceiling above {threshold}, the highest of {} is {highest:.3}; lower --ceiling-threshold or give a --mask",
+        ceiling.len()
+    )))
 }
 
 /// `CCmax` of each voxel from the repeats of the first test story that has some.

@@ -7,6 +7,7 @@
 mod log;
 mod masks;
 mod stories;
+mod targets;
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -27,6 +28,7 @@ use serde_json::json;
 
 pub use masks::VoxelChoice;
 pub use stories::StoryRoles;
+pub use targets::targets_from_folder;
 
 use crate::error::{BraintuneError, Result};
 use crate::provenance::Provenance;

@@ -1,6 +1,7 @@
 //! Which stories are tuned on, which choose among the states of a run, and which are left alone.
 
 use braintune_fmri::StoryDataset;
+use braintune_tuning::TargetDataset;
 
 use crate::error::{BraintuneError, Result};
 
@@ -33,61 +34,25 @@ impl StoryRoles {
         validation: Option<Vec<String>>,
         test: Option<Vec<String>>,
     ) -> Result<Self> {
-        if subjects.is_empty() {
-            let known = dataset.subjects().join(", ");
-            return Err(input(format!(
-                "no subject is given; the dataset has {known}"
-            )));
-        }
-        for subject in subjects {
-            dataset.check_subject(subject)?;
-        }
-        for story in [&train, &validation, &test].into_iter().flatten().flatten() {
-            dataset.story(story)?;
-        }
-        let heard: Vec<String> = dataset
-            .stories()
-            .iter()
-            .map(|story| story.name().to_owned())
-            .filter(|story| subjects.iter().any(|who| dataset.has_responses(who, story)))
-            .collect();
-        let named = |names: &[&str]| -> Vec<String> {
-            let names = names.iter().map(|name| (*name).to_owned());
-            names.filter(|name| heard.contains(name)).collect()
-        };
-        let taken = |roles: &[&Option<Vec<String>>], story: &String| {
-            roles
-                .iter()
-                .any(|role| role.as_ref().is_some_and(|r| r.contains(story)))
-        };
-        let last = |but: &dyn Fn(&String) -> bool| -> Vec<String> {
-            heard
-                .iter()
-                .rev()
-                .find(|story| !but(story))
-                .cloned()
-                .into_iter()
-                .collect()
-        };
-        let test = test.unwrap_or_else(|| match named(&[TEST]) {
-            preset if preset.is_empty() => last(&|story| taken(&[&train, &validation], story)),
-            preset => preset,
+        let stories = [&train, &validation, &test];
+        let heard = heard(dataset, subjects, stories.into_iter().flatten().flatten())?;
+        let trained = |story: &str| is_in(train.as_ref(), story);
+        let validated = |story: &str| is_in(validation.as_ref(), story);
+        let test = test.unwrap_or_else(|| {
+            let preset = heard.named(&[TEST]);
+            heard.or_last(preset, |story| trained(story) || validated(story))
         });
-        let validation = validation.unwrap_or_else(|| {
-            let preset: Vec<String> = named(&VALIDATION)
-                .into_iter()
-                .filter(|s| !test.contains(s) && !taken(&[&train], s))
-                .collect();
-            if preset.is_empty() {
-                last(&|story| test.contains(story) || taken(&[&train], story))
-            } else {
-                preset
-            }
+        let validation = validation.clone().unwrap_or_else(|| {
+            let is_taken = |story: &String| test.contains(story) || trained(story);
+            let mut preset = heard.named(&VALIDATION);
+            preset.retain(|story| !is_taken(story));
+            heard.or_last(preset, is_taken)
         });
-        let others = heard
-            .iter()
-            .filter(|s| !validation.contains(s) && !test.contains(s));
-        let train = train.unwrap_or_else(|| others.cloned().collect());
+        let train = train.clone().unwrap_or_else(|| {
+            let others = heard.0.iter();
+            let others = others.filter(|s| !validation.contains(s) && !test.contains(s));
+            others.cloned().collect()
+        });
         let roles = Self {
             train,
             validation,
@@ -95,6 +60,32 @@ impl StoryRoles {
         };
         roles.check(dataset.name())?;
         Ok(roles)
+    }
+
+    /// Roles of the stories that have targets, by the rules of [`choose`](Self::choose). `wheretheressmoke`
+    /// is kept for the test where the dataset has it, with targets or without.
+    ///
+    /// # Errors
+    /// As [`choose`](Self::choose).
+    pub fn choose_for_targets(
+        targets: &TargetDataset<'_>,
+        train: Option<Vec<String>>,
+        validation: Option<Vec<String>>,
+        test: Option<Vec<String>>,
+    ) -> Result<Self> {
+        let named = [&train, &validation].into_iter().flatten().flatten();
+        for story in named {
+            targets.story(story)?;
+            if !targets.has_responses(TargetDataset::SUBJECT, story) {
+                return Err(input(format!(
+                    "there are no targets for story {story}: expected {story}.npy in the folder of targets"
+                )));
+            }
+        }
+        let keeps_preset = targets.story(TEST).is_ok();
+        let test = test.or_else(|| keeps_preset.then(|| vec![TEST.to_owned()]));
+        let subjects = [TargetDataset::SUBJECT.to_owned()];
+        Self::choose(targets, &subjects, train, validation, test)
     }
 
     fn check(&self, dataset: &str) -> Result<()> {
@@ -118,6 +109,54 @@ impl StoryRoles {
         }
         Ok(())
     }
+}
+
+/// Stories that a subject heard, in the dataset's order.
+struct Heard(Vec<String>);
+
+/// Stories that one of `subjects` heard; all of them, and the stories that are `named`, are known.
+fn heard<'s>(
+    dataset: &dyn StoryDataset,
+    subjects: &[String],
+    mut named: impl Iterator<Item = &'s String>,
+) -> Result<Heard> {
+    if subjects.is_empty() {
+        let known = dataset.subjects().join(", ");
+        return Err(input(format!(
+            "no subject is given; the dataset has {known}"
+        )));
+    }
+    for subject in subjects {
+        dataset.check_subject(subject)?;
+    }
+    named.try_for_each(|story| dataset.story(story).map(|_| ()))?;
+    let all = dataset
+        .stories()
+        .iter()
+        .map(|story| story.name().to_owned());
+    let is_heard = |story: &String| subjects.iter().any(|who| dataset.has_responses(who, story));
+    Ok(Heard(all.filter(is_heard).collect()))
+}
+
+impl Heard {
+    /// Those of `names` that were heard, in the order of `names`.
+    fn named(&self, names: &[&str]) -> Vec<String> {
+        let names = names.iter().map(|name| (*name).to_owned());
+        names.filter(|name| self.0.contains(name)).collect()
+    }
+
+    /// `preset`, or if there is none of it the last story that is not taken.
+    fn or_last(&self, preset: Vec<String>, is_taken: impl Fn(&String) -> bool) -> Vec<String> {
+        if !preset.is_empty() {
+            return preset;
+        }
+        let last = self.0.iter().rev().find(|story| !is_taken(story));
+        last.cloned().into_iter().collect()
+    }
+}
+
+fn is_in(role: Option<&Vec<String>>, story: &str) -> bool {
+    role.is_some_and(|stories| stories.iter().any(|other| other == story))
 }
 
 fn input(problem: String) -> BraintuneError {

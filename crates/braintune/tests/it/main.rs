@@ -12,4 +12,5 @@ mod devices;
 mod encode;
 mod npy_responses;
 mod simulated;
+mod targets;
 mod tune;

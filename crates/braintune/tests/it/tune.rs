@@ -12,14 +12,14 @@ use braintune::tuning::{Control, Lora, TuningEnd, TuningEvent};
 use burn::tensor::Device;
 use ndarray::Array1;
 
-struct Setup {
+pub(crate) struct Setup {
     folder: tempfile::TempDir,
-    dataset: Ds003020,
+    pub(crate) dataset: Ds003020,
     subject: String,
     model: PathBuf,
 }
 
-fn setup() -> Setup {
+pub(crate) fn setup() -> Setup {
     let folder = tempfile::tempdir().unwrap();
     let config = SimulationConfig::default()
         .with_n_train_stories(3)
@@ -52,18 +52,27 @@ fn setup() -> Setup {
 }
 
 impl Setup {
-    fn settings(&self) -> TuneSettings {
+    pub(crate) fn settings(&self) -> TuneSettings {
         let subjects = vec![self.subject.clone()];
         let stories = StoryRoles::choose(&self.dataset, &subjects, None, None, None).unwrap();
         let mut settings = TuneSettings::new(subjects, stories);
         settings.config.epochs = 2;
         settings.config.batch_size = 8;
-        settings.voxels.threshold = 0.1;
+        settings.voxels.threshold = Some(0.1);
         settings
     }
 
     fn run(&self, settings: &TuneSettings, out: &str) -> Result<TuneOutcome, BraintuneError> {
         self.run_until(settings, out, usize::MAX)
+    }
+
+    pub(crate) fn run_on(
+        &self,
+        dataset: &dyn StoryDataset,
+        settings: &TuneSettings,
+        out: &str,
+    ) -> Result<TuneOutcome, BraintuneError> {
+        self.run_with(dataset, settings, out, &mut |_| ControlFlow::Continue(()))
     }
 
     fn run_until(
@@ -76,18 +85,29 @@ impl Setup {
             TuningEvent::Step(step) if step.step == last => ControlFlow::Break(()),
             _ => ControlFlow::Continue(()),
         };
+        self.run_with(&self.dataset, settings, out, on)
+    }
+
+    fn run_with(
+        &self,
+        dataset: &dyn StoryDataset,
+        settings: &TuneSettings,
+        out: &str,
+        on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
+    ) -> Result<TuneOutcome, BraintuneError> {
+        let (device, out) = (Device::flex(), self.out(out));
         run(
-            &self.dataset,
+            dataset,
             &self.model,
             settings,
-            &Device::flex(),
-            &self.out(out),
+            &device,
+            &out,
             Vec::new(),
             on,
         )
     }
 
-    fn out(&self, name: &str) -> PathBuf {
+    pub(crate) fn out(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 }
@@ -231,14 +251,14 @@ fn stories_have_one_role_each() {
 fn voxels_that_cannot_be_are_refused_before_anything_is_made() {
     let setup = setup();
     let mut settings = setup.settings();
-    settings.voxels.threshold = 2.0;
+    settings.voxels.threshold = Some(2.0);
     let error = setup.run(&settings, "a").unwrap_err().to_string();
     assert!(
         error.contains("no voxel") && error.contains("above 2"),
         "{error}"
     );
     settings.voxels.ceilings = vec![Array1::ones(5)];
-    settings.voxels.threshold = 0.4;
+    settings.voxels.threshold = Some(0.4);
     let error = setup.run(&settings, "a").unwrap_err().to_string();
     assert!(
         error.contains("12 voxels") && error.contains("mask has 5"),

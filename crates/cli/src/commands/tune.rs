@@ -7,8 +7,8 @@ use anyhow::bail;
 use braintune::arrays::read_vector;
 use braintune::backbone::FrozenPart;
 use braintune::fmri::Ds003020;
-use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice};
-use braintune::tuning::{BLOCK_TRS, Control, TuningConfig, TuningEnd, TuningEvent};
+use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, targets_from_folder};
+use braintune::tuning::{BLOCK_TRS, Control, TargetDataset, TuningConfig, TuningEnd, TuningEvent};
 use clap::ValueEnum;
 
 use super::command_line;
@@ -34,9 +34,17 @@ pub(crate) struct Args {
         alias = "subject",
         value_name = "A,B,…",
         value_delimiter = ',',
-        required = true
+        required_unless_present = "targets"
     )]
     subjects: Vec<String>,
+    /// Learn these arrays in place of responses, features of another model, say: a folder with STORY.npy,
+    /// [n_trs, n_targets], for each story to be tuned on or validated
+    #[arg(
+        long,
+        value_name = "DIR",
+        conflicts_with_all = ["subjects", "mask", "noise_ceiling", "ceiling_threshold"]
+    )]
+    targets: Option<PathBuf>,
     /// Model: a HuggingFace checkpoint folder, or the id of one in the local hub cache (HF_HOME)
     #[arg(long, value_name = "DIR|ID")]
     model: String,
@@ -106,7 +114,10 @@ enum ControlKind {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let dataset = Ds003020::open(&args.dataset)?;
-    let settings = settings(args, &dataset)?;
+    let folder = args.targets.as_deref();
+    let targets = folder.map(|folder| targets_from_folder(&dataset, folder));
+    let targets = targets.transpose()?;
+    let settings = settings(args, &dataset, targets.as_ref())?;
     let Some(device) = braintune::device::by_name(&args.device) else {
         bail!(
             "no device for --device {}: this machine lacks the hardware or its driver",
@@ -136,7 +147,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     }
     let mut progress = Progress::new();
     let outcome = braintune::tune::run(
-        &dataset,
+        targets.as_ref().map_or(&dataset, |targets| targets as _),
         &model,
         &settings,
         &device,
@@ -152,15 +163,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn settings(args: &Args, dataset: &Ds003020) -> anyhow::Result<TuneSettings> {
-    let stories = StoryRoles::choose(
-        dataset,
-        &args.subjects,
-        args.train_stories.clone(),
-        args.val_stories.clone(),
-        args.test_stories.clone(),
-    )?;
-    let mut settings = TuneSettings::new(args.subjects.clone(), stories);
+fn settings(
+    args: &Args,
+    dataset: &Ds003020,
+    targets: Option<&TargetDataset<'_>>,
+) -> anyhow::Result<TuneSettings> {
+    let (train, validation) = (args.train_stories.clone(), args.val_stories.clone());
+    let test = args.test_stories.clone();
+    let mut settings = if let Some(targets) = targets {
+        let stories = StoryRoles::choose_for_targets(targets, train, validation, test)?;
+        TuneSettings::new(vec![TargetDataset::SUBJECT.to_owned()], stories)
+    } else {
+        let stories = StoryRoles::choose(dataset, &args.subjects, train, validation, test)?;
+        TuneSettings::new(args.subjects.clone(), stories)
+    };
     settings.config = match &args.config {
         Some(file) => TuningConfig::from_file(file)?,
         None => TuningConfig::default(),
@@ -188,7 +204,8 @@ fn settings(args: &Args, dataset: &Ds003020) -> anyhow::Result<TuneSettings> {
 
 fn voxels(args: &Args) -> anyhow::Result<VoxelChoice> {
     let mut voxels = VoxelChoice {
-        threshold: args.ceiling_threshold,
+        // Targets have no noise ceiling.
+        threshold: args.targets.is_none().then_some(args.ceiling_threshold),
         ..VoxelChoice::default()
     };
     for file in &args.mask {

@@ -11,4 +11,5 @@ mod encode;
 mod extract;
 mod ridge;
 mod ridge_memory;
+mod tune;
 mod workplace;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use braintune_fmri::{InMemoryDataset, Story, StoryDataset, StoryTiming, check_story_dataset};
 use braintune_tuning::{BLOCK_TRS, Control, ControlDataset, TargetDataset};
-use ndarray::{Array2, array};
+use ndarray::Array2;
 
 const N_TRS: [(&str, usize); 3] = [("a", 50), ("b", 35), ("c", 62)];
 
@@ -115,31 +115,4 @@ fn targets_take_the_place_of_responses() {
         .unwrap_err()
         .to_string();
     assert!(error.contains("50 rows") && error.contains("49"), "{error}");
-}
-
-#[test]
-fn targets_come_from_a_folder_of_arrays() {
-    let inner = dataset();
-    let dir = tempfile::tempdir().unwrap();
-    let stories = ["a".to_owned()];
-    let read = || TargetDataset::from_folder(&inner, dir.path(), &stories);
-    let error = read().unwrap_err().to_string();
-    assert!(error.contains("a.npy"), "{error}");
-    let path = dir.path().join("a.npy");
-    ndarray_npy::write_npy(&path, &array![1_i32, 2]).unwrap();
-    let error = read().unwrap_err().to_string();
-    assert!(
-        error.contains("a.npy") && error.contains("f32 or f64"),
-        "{error}"
-    );
-    ndarray_npy::write_npy(&path, &Array2::<f64>::ones((50, 3))).unwrap();
-    let dataset = read().unwrap();
-    assert_eq!(
-        dataset
-            .responses(TargetDataset::SUBJECT, "a")
-            .unwrap()
-            .bold()
-            .sum(),
-        150.0
-    );
 }
