@@ -45,7 +45,7 @@ mod windows;
 
 pub use backbone::{BackboneSpec, HiddenStates, SpeechBackbone, WindowPasses};
 pub use cache::CachedExtractor;
-pub use checkpoint::{Checkpoint, ConfigFile};
+pub use checkpoint::{Checkpoint, ConfigFile, save_parameters};
 pub use contract::check_speech_backbone;
 pub use error::{BackboneError, Result};
 pub use extractor::{ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction};

@@ -2,7 +2,9 @@
 
 use std::error::Error;
 
-use ndarray::Array2;
+use ndarray::{Array2, ArrayView2, Axis};
+
+use crate::digests::{self, Digests};
 
 /// Clips and the responses to them, of one subject and story.
 #[derive(Debug, Clone, PartialEq)]
@@ -15,6 +17,17 @@ pub struct TuningBatch {
     pub samples: Array2<f32>,
     /// `[batch, n_voxels]`.
     pub bold: Array2<f32>,
+}
+
+impl TuningBatch {
+    /// Samples and responses of at most `n_clips` clips at a time.
+    pub(crate) fn parts(
+        &self,
+        n_clips: usize,
+    ) -> impl Iterator<Item = (ArrayView2<'_, f32>, ArrayView2<'_, f32>)> {
+        let samples = self.samples.axis_chunks_iter(Axis(0), n_clips);
+        samples.zip(self.bold.axis_chunks_iter(Axis(0), n_clips))
+    }
 }
 
 /// Batches of an epoch, each to be had by its number.
@@ -36,6 +49,21 @@ pub trait TuningData: Sync {
 
     /// What else than the settings the batches are made of, for a run that goes on: it must be the same then.
     fn fingerprint(&self) -> serde_json::Value;
+
+    /// Digests of the contents that were read so far, for a run that goes on: they must be the same then.
+    /// None unless overridden, for data whose [`fingerprint`](Self::fingerprint) says all.
+    fn digests(&self) -> Digests {
+        Digests::new()
+    }
+
+    /// What of `recorded` (by [`digests`](Self::digests), of an earlier process) is not what it was, read again.
+    ///
+    /// # Errors
+    /// What reading can cause.
+    fn changed(&self, recorded: &Digests) -> Result<Vec<String>, Box<dyn Error + Send + Sync>> {
+        let _ = recorded;
+        Ok(Vec::new())
+    }
 }
 
 impl TuningData for Vec<TuningBatch> {
@@ -52,9 +80,10 @@ impl TuningData for Vec<TuningBatch> {
     }
 
     fn fingerprint(&self) -> serde_json::Value {
-        let shapes = self
-            .iter()
-            .map(|b| (b.head, &b.recording, b.samples.dim(), b.bold.dim()));
-        serde_json::json!(shapes.collect::<Vec<_>>())
+        let batches = self.iter().map(|b| {
+            let values = digests::of_values(b.samples.iter().chain(&b.bold));
+            (b.head, &b.recording, b.samples.dim(), b.bold.dim(), values)
+        });
+        serde_json::json!(batches.collect::<Vec<_>>())
     }
 }

@@ -4,15 +4,16 @@
 //! are kept, and in `state/best-N/` the weights of the best evaluation. Held by `tests/it/resume.rs`.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
 use braintune_backbone::SpeechBackbone;
 use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sha2::{Digest, Sha256};
 
+use crate::batch::TuningData;
+use crate::digests::{Digests, of_file};
 use crate::error::{Result, TuningError, io_error};
 use crate::model::TuningModel;
 use crate::step::Optimisers;
@@ -50,13 +51,15 @@ struct State {
     run: Value,
     /// SHA-256 of the files beside it.
     files: Vec<(String, String)>,
+    /// Of what was read of training and validation data.
+    read: Vec<Digests>,
 }
 
-/// A folder of checkpoints.
-#[derive(Debug, Clone)]
-pub(crate) struct Checkpoints {
+/// A folder of checkpoints of a run on these data.
+pub(crate) struct Checkpoints<'a> {
     dir: PathBuf,
     run: Value,
+    data: Vec<&'a dyn TuningData>,
 }
 
 /// What [`Checkpoints::resume`] found.
@@ -68,11 +71,17 @@ pub(crate) struct Resumed<B: SpeechBackbone> {
     pub(crate) skipped: Vec<(PathBuf, String)>,
 }
 
-impl Checkpoints {
-    pub(crate) fn new(dir: &Path, run: Value) -> Self {
+impl<'a> Checkpoints<'a> {
+    /// `run` says what besides the contents of `data` a run that goes on must have the same.
+    pub(crate) fn new(
+        dir: &Path,
+        run: Value,
+        data: impl IntoIterator<Item = &'a dyn TuningData>,
+    ) -> Self {
         Self {
             dir: dir.to_path_buf(),
             run,
+            data: data.into_iter().collect(),
         }
     }
 
@@ -83,8 +92,7 @@ impl Checkpoints {
         optimisers: &Optimisers,
         progress: &Progress,
     ) -> Result<()> {
-        let name = format!("step-{:08}", progress.step);
-        self.write(&name, progress, |dir| {
+        self.write(&step_name(progress.step), progress, |dir| {
             save_weights(model, &dir.join(WEIGHTS))?;
             let path = dir.join(BACKBONE_MOMENTS);
             optimisers
@@ -145,13 +153,21 @@ impl Checkpoints {
         let (dir, temporary) = (self.dir.join(name), self.dir.join(format!(".{name}{PART}")));
         remove_if_there(&temporary)?;
         fs::create_dir_all(&temporary).map_err(io_error("create", &temporary))?;
-        if let Err(error) = files(&temporary) {
+        if let Err(error) = files(&temporary).and_then(|()| self.seal(&temporary, progress)) {
             let _ = fs::remove_dir_all(&temporary); // a full disk gets its room back
             return Err(error);
         }
+        remove_if_there(&dir)?;
+        fs::rename(&temporary, &dir).map_err(io_error("rename", &temporary))?;
+        // The new name is on disk before anything older is removed.
+        sync_folder(&self.dir).map_err(io_error("write", &self.dir))
+    }
+
+    /// Puts all files of a folder on disk, and their digests beside them.
+    fn seal(&self, dir: &Path, progress: &Progress) -> Result<()> {
         let mut digests = Vec::new();
-        for (file, path) in entries(&temporary)? {
-            digests.push((file, sha256(&path).map_err(io_error("read", &path))?));
+        for (file, path) in entries(dir)? {
+            digests.push((file, of_file(&path).map_err(io_error("read", &path))?));
             let sync = fs::File::open(&path).and_then(|file| file.sync_all());
             sync.map_err(io_error("write", &path))?;
         }
@@ -160,11 +176,11 @@ impl Checkpoints {
             progress: progress.clone(),
             run: self.run.clone(),
             files: digests,
+            read: self.data.iter().map(|data| data.digests()).collect(),
         };
-        let text = serde_json::to_vec_pretty(&state).map_err(|e| failed("write", &temporary)(e))?;
-        write_atomically(&temporary.join(STATE), &text)?;
-        remove_if_there(&dir)?;
-        fs::rename(&temporary, &dir).map_err(io_error("rename", &temporary))
+        let text = serde_json::to_vec_pretty(&state).map_err(|e| failed("write", dir)(e))?;
+        // Syncs the folder too.
+        write_atomically(&dir.join(STATE), &text)
     }
 
     /// Folders of checkpoints, oldest first.
@@ -179,6 +195,15 @@ impl Checkpoints {
             .collect();
         steps.sort();
         Ok(steps)
+    }
+
+    /// Whether this very state is on disk: a step may have been written before its evaluation was made.
+    pub(crate) fn holds(&self, progress: &Progress) -> bool {
+        let dir = self.dir.join(step_name(progress.step));
+        fs::read(dir.join(STATE)).is_ok_and(|text| {
+            let state = serde_json::from_slice::<State>(&text);
+            state.is_ok_and(|state| state.progress == *progress)
+        })
     }
 
     /// The last step that is on disk, 0 if none.
@@ -244,6 +269,13 @@ impl Checkpoints {
                 differences: differences(&state.run, &self.run),
             }));
         }
+        let changed = self.changed(&state.read).map_err(Broken::Other)?;
+        if !changed.is_empty() {
+            return Err(Broken::Other(TuningError::OtherRun {
+                path: self.dir.clone(),
+                differences: changed.join("; "),
+            }));
+        }
         let model = load_weights(model.clone(), &dir.join(WEIGHTS)).map_err(Broken::Damaged)?;
         let damaged = |e: &dyn std::fmt::Display| Broken::Damaged(e.to_string());
         let optimisers = Optimisers {
@@ -257,6 +289,15 @@ impl Checkpoints {
                 .map_err(|e| damaged(&e))?,
         };
         Ok((model, optimisers, state.progress))
+    }
+
+    /// What of the data that were read before is not what it was.
+    fn changed(&self, read: &[Digests]) -> Result<Vec<String>> {
+        let mut changed = Vec::new();
+        for (data, recorded) in self.data.iter().zip(read) {
+            changed.extend(data.changed(recorded).map_err(TuningError::Batch)?);
+        }
+        Ok(changed)
     }
 
     /// Removes what an earlier run left, and nothing else.
@@ -291,6 +332,10 @@ enum Broken {
     Other(TuningError),
 }
 
+fn step_name(step: usize) -> String {
+    format!("step-{step:08}")
+}
+
 fn best_name(step: usize) -> String {
     format!("{BEST}{step:08}")
 }
@@ -303,7 +348,7 @@ fn verify(dir: &Path) -> Result<State, String> {
     let state: State = serde_json::from_slice(&text).map_err(|e| at(&path, &e))?;
     for (file, digest) in &state.files {
         let path = dir.join(file);
-        if sha256(&path).map_err(|e| at(&path, &e))? != *digest {
+        if of_file(&path).map_err(|e| at(&path, &e))? != *digest {
             return Err(at(&path, &"its content is not what was written"));
         }
     }
@@ -382,15 +427,12 @@ fn remove_if_there(dir: &Path) -> Result<()> {
     Ok(())
 }
 
-fn sha256(path: &Path) -> std::io::Result<String> {
-    let mut file = fs::File::open(path)?;
-    let (mut digest, mut buffer) = (Sha256::new(), vec![0; 1 << 20]);
-    loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hex::encode(digest.finalize())),
-            n => digest.update(&buffer[..n]),
-        }
+/// Puts the names in a folder on disk; where folders cannot be opened, the file system does it in its time.
+fn sync_folder(dir: &Path) -> std::io::Result<()> {
+    if cfg!(unix) {
+        fs::File::open(dir)?.sync_all()?;
     }
+    Ok(())
 }
 
 /// Writes `bytes` under a temporary name beside `path` and renames.

@@ -43,6 +43,8 @@ pub struct TuningConfig {
     pub heads: HeadSharing,
     /// What is made small.
     pub objective: Objective,
+    /// How much each voxel counts in the objective.
+    pub voxel_weights: VoxelWeights,
     /// Adam or `AdamW`, with `PyTorch`'s definitions.
     pub optimiser: Optimiser,
     /// Learning rate of the backbone.
@@ -86,6 +88,7 @@ impl Default for TuningConfig {
             bottleneck: None,
             heads: HeadSharing::PerSubject,
             objective: Objective::Mse {},
+            voxel_weights: VoxelWeights::Equal,
             optimiser: Optimiser::Adam {},
             lr_backbone: 5e-5,
             lr_head: 1e-4,
@@ -124,6 +127,17 @@ pub enum HeadSharing {
     PerSubject,
     /// One for all subjects, for responses in a shared space.
     Shared,
+}
+
+/// How much each voxel counts in the objective; their mean is 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum VoxelWeights {
+    /// All alike.
+    Equal,
+    /// In proportion to the noise ceiling (a correlation); whoever calls
+    /// [`BrainTuner::with_voxel_weights`](crate::BrainTuner::with_voxel_weights) has it.
+    Ceiling,
 }
 
 /// The optimiser.
@@ -341,6 +355,7 @@ mod tests {
             ("[lora]\ntargets = [\"fc1\"]", "fc1"),
             ("[lora]\nrank = 4", "rank"),
             ("objective = { kind = \"mae\" }", "mae"),
+            ("voxel_weights = \"snr\"", "snr"),
             ("objective = { kind = \"mse\", delta = 1.0 }", "delta"),
             ("epochs = \"many\"", "epochs"),
         ] {

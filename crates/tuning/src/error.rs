@@ -122,12 +122,20 @@ pub enum TuningError {
         kept: usize,
     },
     /// A checkpoint of another run.
-    #[error("{path} is of another run, which cannot go on with these settings: {differences}")]
+    #[error(
+        "{path} is of another run, which cannot go on with these settings and data: {differences}"
+    )]
     OtherRun {
         /// The folder of checkpoints.
         path: PathBuf,
         /// What differs, with both values.
         differences: String,
+    },
+    /// Audio or responses that changed while a run went on.
+    #[error("{difference}: something wrote them while the run went on; restore them and go on")]
+    DataChanged {
+        /// What differs, with both digests.
+        difference: String,
     },
     /// No checkpoint can be read.
     #[error("no checkpoint in {path} can be read ({problem}): remove the folder to start anew")]

@@ -4,10 +4,11 @@
 //! then over recordings. Held by `tests/it/training.rs`.
 
 use std::collections::BTreeMap;
+use std::ops::ControlFlow;
 
 use braintune_backbone::SpeechBackbone;
 use burn::tensor::{Device, Tensor};
-use ndarray::{Array2, Axis};
+use ndarray::{Array2, ArrayView2};
 
 use crate::batch::TuningData;
 use crate::error::{Result, TuningError};
@@ -33,7 +34,7 @@ struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, predicted: &Array2<f32>, bold: &Array2<f32>) {
+    fn add(&mut self, predicted: &Array2<f32>, bold: &ArrayView2<'_, f32>) {
         for sums in &mut self.of {
             sums.resize(bold.ncols(), 0.0);
         }
@@ -79,42 +80,57 @@ pub fn evaluate<B: SpeechBackbone>(
     micro_batch: usize,
     device: &Device,
 ) -> Result<Evaluation> {
+    let mut go_on = |_| ControlFlow::Continue(());
+    let model = (model, objective);
+    match evaluate_until(model, data, weights, micro_batch, device, &mut go_on)? {
+        ControlFlow::Continue(found) => Ok(found),
+        ControlFlow::Break(()) => unreachable!("nobody stops it"),
+    }
+}
+
+/// As [`evaluate`]; before each part of a batch but the first, `on` is told how many batches are done, and stops it.
+pub(crate) fn evaluate_until<B: SpeechBackbone>(
+    (model, objective): (&TuningModel<B>, &impl TuningObjective),
+    data: &dyn TuningData,
+    weights: &[Option<Vec<f32>>],
+    micro_batch: usize,
+    device: &Device,
+    on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> Result<ControlFlow<(), Evaluation>> {
     let (mut loss, mut n_clips) = (0.0, 0.0);
     let mut recordings: BTreeMap<String, Sums> = BTreeMap::new();
     for index in 0..data.n_batches() {
         let batch = data.batch(0, index).map_err(TuningError::Batch)?;
         let weights = weights.get(batch.head).and_then(Option::as_ref);
         let weights = weights.map(|weights| row(weights, device));
-        for rows in (0..batch.samples.nrows())
-            .collect::<Vec<_>>()
-            .chunks(micro_batch)
-        {
-            let samples = batch.samples.select(Axis(0), rows);
-            let bold = batch.bold.select(Axis(0), rows);
-            let lengths = vec![samples.ncols(); rows.len()];
-            let predicted = model.forward(tensor(samples.view(), device), &lengths, batch.head);
-            let of_rows = objective.loss(
-                predicted.clone(),
-                tensor(bold.view(), device),
-                weights.clone(),
-            );
-            loss += f64::from(of_rows.into_scalar::<f32>()) * rows.len() as f64;
-            n_clips += rows.len() as f64;
-            let values = predicted.into_data().convert::<f32>().try_into_vec();
-            let values = values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"));
-            let predicted = Array2::from_shape_vec(bold.dim(), values)
-                .unwrap_or_else(|e| unreachable!("the loss was of the same shape: {e}"));
-            recordings
-                .entry(batch.recording.clone())
-                .or_default()
-                .add(&predicted, &bold);
+        for (samples, bold) in batch.parts(micro_batch) {
+            if n_clips > 0.0 && on(index).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let n = samples.nrows();
+            let lengths = vec![samples.ncols(); n];
+            let predicted = model.forward(tensor(samples, device), &lengths, batch.head);
+            let measured = tensor(bold, device);
+            let of_part = objective.loss(predicted.clone(), measured, weights.clone());
+            loss += f64::from(of_part.into_scalar::<f32>()) * n as f64;
+            n_clips += n as f64;
+            let sums = recordings.entry(batch.recording.clone()).or_default();
+            sums.add(&array(predicted, bold.dim()), &bold);
         }
     }
     let n = recordings.len().max(1) as f64;
-    Ok(Evaluation {
+    Ok(ControlFlow::Continue(Evaluation {
         loss: loss / f64::max(n_clips, 1.0),
         mean_r: recordings.values().map(Sums::mean_r).sum::<f64>() / n,
-    })
+    }))
+}
+
+/// The values of a tensor of this shape.
+fn array(x: Tensor<2>, shape: (usize, usize)) -> Array2<f32> {
+    let values = x.into_data().convert::<f32>().try_into_vec();
+    let values = values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"));
+    Array2::from_shape_vec(shape, values)
+        .unwrap_or_else(|e| unreachable!("the loss was of the same shape: {e}"))
 }
 
 /// Weights of voxels, `[1, n_voxels]`.
@@ -134,7 +150,7 @@ mod tests {
         let mut sums = Sums::default();
         for rows in [0..3, 3..4] {
             let part = |x: &Array2<f32>| x.slice(ndarray::s![rows.clone(), ..]).to_owned();
-            sums.add(&part(&predicted), &part(&bold));
+            sums.add(&part(&predicted), &part(&bold).view());
         }
         // np.corrcoef of the first columns; the second prediction is constant.
         assert!(

@@ -40,25 +40,28 @@ mod batch;
 mod checkpoint;
 mod config;
 mod controls;
+mod digests;
 mod error;
 mod evaluate;
+mod event;
 mod model;
 mod objective;
 mod schedule;
 mod step;
 mod stories;
 mod trainer;
-mod weights;
 
 pub use batch::{TuningBatch, TuningData};
-pub use config::{HeadSharing, Lora, Optimiser, Pooling, TuningConfig};
+pub use config::{HeadSharing, Lora, Optimiser, Pooling, TuningConfig, VoxelWeights};
 pub use controls::{BLOCK_TRS, Control, ControlDataset, TargetDataset};
+pub use digests::Digests;
 pub use error::{Result, TuningError};
 pub use evaluate::{Evaluation, evaluate};
+pub use event::{TuningEvent, TuningStep};
 pub use model::{TuningHead, TuningModel};
 pub use objective::{
     CosineHuber, MeanSquaredError, Objective, SpatialCorrelation, TuningObjective,
 };
 pub use schedule::learning_rate_factor;
 pub use stories::{StoryBatches, TunedSubject};
-pub use trainer::{BrainTuner, Tuned, TuningEnd, TuningEvent, TuningStep};
+pub use trainer::{BrainTuner, Tuned, TuningEnd};

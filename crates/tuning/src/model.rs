@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use braintune_backbone::SpeechBackbone;
+use braintune_backbone::{SpeechBackbone, save_parameters};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
@@ -147,7 +147,7 @@ impl<B: Module> TuningModel<B> {
     /// # Errors
     /// What the file system says.
     pub fn save_head(&self, path: &Path) -> Result<()> {
-        crate::weights::write_torch(path, &self.head)
+        Ok(save_parameters(path, &self.head)?)
     }
 }
 

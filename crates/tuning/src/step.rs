@@ -3,13 +3,15 @@
 //!
 //! Held by `step/tests.rs` against `PyTorch`.
 
+use std::ops::ControlFlow;
+
 use braintune_backbone::SpeechBackbone;
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::optim::{
     AdamConfig, AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer,
 };
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::{Array2, ArrayView2, Axis, Slice};
+use ndarray::ArrayView2;
 
 use crate::batch::TuningBatch;
 use crate::config::{Optimiser, TuningConfig};
@@ -25,7 +27,8 @@ pub(crate) struct Gradients {
     pub(crate) head: GradientsParams,
 }
 
-/// Loss of a batch and its gradients, `micro_batch` clips at a time.
+/// Loss of a batch and its gradients, `micro_batch` clips at a time; between them `on` is told how many
+/// clips went through, and stops it.
 pub(crate) fn loss_and_gradients<B: SpeechBackbone>(
     model: &TuningModel<B>,
     objective: &impl TuningObjective,
@@ -33,15 +36,18 @@ pub(crate) fn loss_and_gradients<B: SpeechBackbone>(
     weights: Option<&Tensor<2>>,
     micro_batch: usize,
     device: &Device,
-) -> (f64, Gradients) {
+    on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+) -> ControlFlow<(), (f64, Gradients)> {
     let n = batch.samples.nrows();
-    let mut loss = 0.0;
+    let (mut loss, mut n_done) = (0.0, 0);
     let mut backbone = GradientsAccumulator::<B>::new();
     let mut head = GradientsAccumulator::<TuningHead>::new();
-    for start in (0..n).step_by(micro_batch) {
-        let rows = start..n.min(start + micro_batch);
-        let part = rows.len() as f64 / n as f64;
-        let (samples, bold) = (rows_of(&batch.samples, &rows), rows_of(&batch.bold, &rows));
+    for (samples, bold) in batch.parts(micro_batch) {
+        if n_done > 0 {
+            on(n_done)?;
+        }
+        n_done += samples.nrows();
+        let part = samples.nrows() as f64 / n as f64;
         let lengths = vec![samples.ncols(); samples.nrows()];
         let predicted = model.forward(tensor(samples, device), &lengths, batch.head);
         let of_part = objective.loss(predicted, tensor(bold, device), weights.cloned()) * part;
@@ -56,11 +62,7 @@ pub(crate) fn loss_and_gradients<B: SpeechBackbone>(
         backbone: backbone.grads(),
         head: head.grads(),
     };
-    (loss, gradients)
-}
-
-fn rows_of<'a>(x: &'a Array2<f32>, rows: &std::ops::Range<usize>) -> ArrayView2<'a, f32> {
-    x.slice_axis(Axis(0), Slice::from(rows.clone()))
+    ControlFlow::Continue((loss, gradients))
 }
 
 /// A tensor of the array's values.

@@ -14,6 +14,7 @@
 use std::collections::BTreeMap;
 use std::error::Error;
 use std::ops::Range;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use braintune_audio::{SampleRate, load_audio, probe_audio};
@@ -26,6 +27,7 @@ use serde_json::json;
 
 use crate::batch::{TuningBatch, TuningData};
 use crate::config::{HeadSharing, TuningConfig};
+use crate::digests::{self, Digests};
 use crate::error::{Result, TuningError};
 
 /// A subject and the voxels that are learnt.
@@ -51,6 +53,8 @@ pub struct StoryBatches<'a> {
     n_voxels: Vec<usize>,
     /// Of the story that was read last.
     current: Mutex<Option<Current>>,
+    /// Of all that was read so far.
+    digests: Mutex<Digests>,
 }
 
 /// What of a story goes into batches.
@@ -112,6 +116,7 @@ impl<'a> StoryBatches<'a> {
             nan_to_zero: config.nan_to_zero,
             n_voxels: Vec::new(),
             current: Mutex::new(None),
+            digests: Mutex::new(Digests::new()),
         };
         for subject in &batches.subjects {
             dataset.check_subject(&subject.name)?;
@@ -282,16 +287,20 @@ impl<'a> StoryBatches<'a> {
         let mut held = self.current.lock().unwrap_or_else(PoisonError::into_inner);
         let mut current = match held.take().filter(|current| current.story == story) {
             Some(current) => current,
-            None => Current {
-                story,
-                samples: Arc::new(self.audio(story)?),
-                bold: BTreeMap::new(),
-            },
+            None => {
+                self.same_as_before(&self.audio_digest(story)?)?;
+                Current {
+                    story,
+                    samples: Arc::new(self.audio(story)?),
+                    bold: BTreeMap::new(),
+                }
+            }
         };
         let bold = if let Some(bold) = current.bold.get(&subject) {
             Arc::clone(bold)
         } else {
             let bold = Arc::new(self.bold(story, subject)?);
+            self.same_as_before(&self.bold_digest(story, subject, &bold))?;
             current.bold.insert(subject, Arc::clone(&bold));
             bold
         };
@@ -300,13 +309,17 @@ impl<'a> StoryBatches<'a> {
         Ok((samples, bold))
     }
 
-    fn audio(&self, story: usize) -> Result<Vec<f32>> {
+    fn audio_path(&self, story: usize) -> Result<&Path> {
         let name = &self.stories[story].name;
         let path = self.dataset.story(name)?.audio();
-        let path = path.ok_or_else(|| TuningError::NoAudio {
+        path.ok_or_else(|| TuningError::NoAudio {
             story: name.clone(),
-        })?;
-        let audio = load_audio(path)?.resampled(self.rate)?;
+        })
+    }
+
+    fn audio(&self, story: usize) -> Result<Vec<f32>> {
+        let Plan { name, .. } = &self.stories[story];
+        let audio = load_audio(self.audio_path(story)?)?.resampled(self.rate)?;
         self.check_length(name, audio.duration_s())?;
         Ok(audio.samples().to_vec())
     }
@@ -379,6 +392,15 @@ impl TuningData for StoryBatches<'_> {
         Ok(self.load(epoch, index)?)
     }
 
+    fn digests(&self) -> Digests {
+        let digests = self.digests.lock();
+        digests.unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn changed(&self, recorded: &Digests) -> Result<Vec<String>, Box<dyn Error + Send + Sync>> {
+        Ok(self.differences(recorded)?)
+    }
+
     fn fingerprint(&self) -> serde_json::Value {
         let stories = self.stories.iter().map(|plan| {
             let audio = self.dataset.story(&plan.name).ok().and_then(Story::audio);
@@ -386,7 +408,7 @@ impl TuningData for StoryBatches<'_> {
             json!({ "story": plan.name, "rows": plan.rows, "n_batches": plan.batches.len(), "audio_bytes": bytes })
         });
         let subjects = self.subjects.iter().map(|subject| {
-            json!({ "subject": subject.name, "mask": subject.mask.as_ref().map(|m| mask_digest(m)) })
+            json!({ "subject": subject.name, "mask": subject.mask.as_ref().map(|m| digests::of_mask(m)) })
         });
         json!({
             "dataset": self.dataset.name(),
@@ -395,6 +417,8 @@ impl TuningData for StoryBatches<'_> {
         })
     }
 }
+
+mod contents;
 
 /// The samples up to `end` into `clip`, zeros where there are none.
 fn copy_clip(samples: &[f32], end: i64, clip: &mut [f32]) {
@@ -406,12 +430,6 @@ fn copy_clip(samples: &[f32], end: i64, clip: &mut [f32]) {
     if from < to {
         clip[offset..offset + to - from].copy_from_slice(&samples[from..to]);
     }
-}
-
-fn mask_digest(mask: &[bool]) -> String {
-    use sha2::{Digest, Sha256};
-    let bytes: Vec<u8> = mask.iter().map(|&kept| u8::from(kept)).collect();
-    hex::encode(Sha256::digest(bytes))
 }
 
 #[cfg(test)]

@@ -16,8 +16,10 @@ use tracing::instrument;
 use crate::batch::{TuningBatch, TuningData};
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::config::TuningConfig;
+use crate::digests::of_values;
 use crate::error::{Result, TuningError};
-use crate::evaluate::{Evaluation, evaluate, row};
+use crate::evaluate::{evaluate_until, row};
+use crate::event::{TuningEvent, TuningStep};
 use crate::model::TuningModel;
 use crate::objective::TuningObjective;
 use crate::schedule::learning_rate_factor;
@@ -27,53 +29,6 @@ use crate::step::{Gradients, Optimisers, loss_and_gradients};
 const DIVERGED: f64 = 100.0;
 /// Batches in memory beside the one in work.
 const READ_AHEAD: usize = 2;
-
-/// What a run tells while it goes.
-#[derive(Debug, Clone, PartialEq)]
-#[non_exhaustive]
-pub enum TuningEvent {
-    /// It goes on from a checkpoint.
-    Resumed {
-        /// Steps made before.
-        step: usize,
-        /// Checkpoints that were damaged, and how.
-        skipped: Vec<(PathBuf, String)>,
-    },
-    /// A step was made.
-    Step(TuningStep),
-    /// Validation stories were predicted.
-    Evaluated {
-        /// Steps made.
-        step: usize,
-        /// Epoch, from 0.
-        epoch: usize,
-        /// Mean training loss since the last evaluation.
-        train_loss: f64,
-        /// On the validation stories.
-        validation: Evaluation,
-        /// Whether no evaluation had a lower loss.
-        is_best: bool,
-    },
-}
-
-/// One optimiser step.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct TuningStep {
-    /// From 1.
-    pub step: usize,
-    /// Of the whole run.
-    pub n_steps: usize,
-    /// Epoch, from 0.
-    pub epoch: usize,
-    /// Loss before the step.
-    pub loss: f64,
-    /// Norm of all gradients, before it was bounded.
-    pub gradient_norm: f64,
-    /// Learning rates of backbone and heads.
-    pub rates: (f64, f64),
-    /// Clips per second of this step, reading included.
-    pub clips_per_s: f64,
-}
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -187,16 +142,15 @@ impl<O: TuningObjective> BrainTuner<O> {
         let run = json!({
             "config": self.config,
             "objective": self.objective.name(),
-            "voxel_weights": self.weights,
+            "voxel_weights": self.weights.iter().map(|w| w.as_ref().map(of_values)).collect::<Vec<_>>(),
             "origin": self.origin,
             "train": train.fingerprint(),
             "validation": validation.map(TuningData::fingerprint),
             "model": { "n_voxels": model.n_voxels(), "n_parameters": model.num_params() },
         });
-        let checkpoints = self
-            .state
-            .as_ref()
-            .map(|(dir, _)| Checkpoints::new(dir, run));
+        let checkpoints = self.state.as_ref().map(|(dir, _)| {
+            Checkpoints::new(dir, run, [Some(train), validation].into_iter().flatten())
+        });
         let mut run = Run {
             tuner: self,
             model,
@@ -224,7 +178,7 @@ struct Run<'a, B: Module, O> {
     best_model: Option<TuningModel<B>>,
     optimisers: Optimisers,
     progress: Progress,
-    checkpoints: Option<Checkpoints>,
+    checkpoints: Option<Checkpoints<'a>>,
     validation: Option<&'a dyn TuningData>,
     device: &'a Device,
     n_batches: usize,
@@ -254,10 +208,15 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
         self.model = resumed.model;
         self.optimisers = resumed.optimisers;
         self.progress = resumed.progress;
-        Ok(on(TuningEvent::Resumed {
+        let flow = on(TuningEvent::Resumed {
             step: self.progress.step,
             skipped: resumed.skipped,
-        }))
+        });
+        if flow.is_break() || self.progress.done {
+            return Ok(flow);
+        }
+        // An evaluation that the run was stopped before is made now.
+        self.after_step(on)
     }
 
     /// Steps from where the run stands, batches read ahead in a thread.
@@ -287,7 +246,10 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
                         return Err(TuningError::Batch(error));
                     }
                 };
-                let mut step = self.step(&batch)?;
+                let ControlFlow::Continue(mut step) = self.step(&batch, on)? else {
+                    self.save()?;
+                    return Ok(ControlFlow::Break(()));
+                };
                 step.clips_per_s = batch.samples.nrows() as f64 / began.elapsed().as_secs_f64();
                 let flow = on(TuningEvent::Step(step));
                 let flow = if flow.is_continue() {
@@ -309,20 +271,36 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
         })
     }
 
-    fn step(&mut self, batch: &TuningBatch) -> Result<TuningStep> {
+    /// One step; nothing is changed if it is stopped.
+    fn step(
+        &mut self,
+        batch: &TuningBatch,
+        on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<(), TuningStep>> {
         let config = &self.tuner.config;
         let step = self.progress.step;
         let _alone = self.seed_dropout();
         let weights = self.tuner.weights.get(batch.head).and_then(Option::as_ref);
         let weights: Option<Tensor<2>> = weights.map(|weights| row(weights, self.device));
-        let (loss, gradients) = loss_and_gradients(
+        let n_clips = batch.samples.nrows();
+        let found = loss_and_gradients(
             &self.model,
             &self.tuner.objective,
             batch,
             weights.as_ref(),
             config.micro_batch,
             self.device,
+            &mut |n_done| {
+                on(TuningEvent::Working {
+                    step: step + 1,
+                    n_done,
+                    n_clips,
+                })
+            },
         );
+        let ControlFlow::Continue((loss, gradients)) = found else {
+            return Ok(ControlFlow::Break(()));
+        };
         let gradient_norm = gradients.norm(&self.model);
         self.check(loss, gradient_norm)?;
         let gradients = self.bounded(gradients, gradient_norm);
@@ -334,7 +312,7 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
         self.progress.step += 1;
         self.progress.losses.0 += loss;
         self.progress.losses.1 += 1;
-        Ok(TuningStep {
+        Ok(ControlFlow::Continue(TuningStep {
             step: step + 1,
             n_steps: self.n_steps(),
             epoch: step / self.n_batches,
@@ -342,7 +320,7 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
             gradient_norm,
             rates,
             clips_per_s: 0.0,
-        })
+        }))
     }
 
     /// Dropout draws from the device's generator, which all threads of the process share: what it draws
@@ -396,8 +374,13 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
         let last = step == self.n_steps();
         let mut flow = ControlFlow::Continue(());
         let evaluates = step.is_multiple_of(every) || last;
-        if let Some(validation) = self.validation.filter(|_| evaluates) {
+        // Losses since the last evaluation: none if the one that is due was made before a run went on.
+        let is_open = |run: &Self| run.progress.losses.1 > 0;
+        if let Some(validation) = self.validation.filter(|_| evaluates && is_open(self)) {
             flow = self.evaluate(validation, on)?;
+            if is_open(self) {
+                return Ok(flow); // stopped before its end
+            }
         }
         if last {
             self.progress.done = true;
@@ -415,14 +398,24 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
     ) -> Result<ControlFlow<()>> {
         let config = &self.tuner.config;
         let plain = self.model.valid();
-        let found = evaluate(
-            &plain,
-            &self.tuner.objective,
+        let (step, n_batches) = (self.progress.step, validation.n_batches());
+        let found = evaluate_until(
+            (&plain, &self.tuner.objective),
             validation,
             &self.tuner.weights,
             config.micro_batch,
             &self.device.clone().inner(),
+            &mut |n_done| {
+                on(TuningEvent::Evaluating {
+                    step,
+                    n_done,
+                    n_batches,
+                })
+            },
         )?;
+        let ControlFlow::Continue(found) = found else {
+            return Ok(ControlFlow::Break(()));
+        };
         if !found.loss.is_finite() {
             return Err(TuningError::Diverged {
                 step: self.progress.step,
@@ -431,7 +424,6 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
             });
         }
         let is_best = self.progress.best.is_none_or(|(_, loss)| found.loss < loss);
-        let step = self.progress.step;
         if is_best {
             self.progress.best = Some((step, found.loss));
             self.progress.n_worse = 0;
@@ -459,7 +451,7 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
             return Ok(());
         };
         let kept = checkpoints.last_step();
-        if kept == self.progress.step {
+        if self.progress.step == 0 || checkpoints.holds(&self.progress) {
             return Ok(());
         }
         if !self.model.is_finite() {

@@ -10,5 +10,6 @@ mod weights;
 pub use config_file::ConfigFile;
 pub use folder::Checkpoint;
 pub(crate) use folder::KeyLayout;
+pub use save::save_parameters;
 pub(crate) use save::{random_weights, save_checkpoint, write_tensors};
 pub(crate) use weights::WeightsFile;

@@ -45,6 +45,15 @@ pub(crate) fn save_checkpoint<M: Module>(
     write_tensors(&path, &tensors_of(module, prefix, &path)?)
 }
 
+/// Writes all parameters of any module as a safetensors file, names and layouts as `PyTorch` has them, under
+/// a temporary name first.
+///
+/// # Errors
+/// What the file system says; a parameter that cannot be read from its device.
+pub fn save_parameters<M: Module>(path: &Path, module: &M) -> Result<()> {
+    write_tensors(path, &tensors_of(module, "", path)?)
+}
+
 /// A tensor to be written: key, type, shape, bytes.
 pub(crate) type RawTensor = (String, Dtype, Vec<usize>, Bytes);
 

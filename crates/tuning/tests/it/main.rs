@@ -6,6 +6,7 @@
     clippy::cast_sign_loss
 )]
 
+mod changed;
 mod controls;
 mod resume;
 mod shared;

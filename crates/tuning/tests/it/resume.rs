@@ -20,6 +20,7 @@ fn config() -> TuningConfig {
         ..Default::default()
     });
     config.evaluate_every = Some(4);
+    config.micro_batch = 2;
     config
 }
 
@@ -124,6 +125,89 @@ fn a_stopped_run_keeps_its_last_step() {
     })
     .unwrap();
     assert_eq!(from, 5);
+}
+
+/// Stops at the `nth` event that `is` wanted.
+fn stop_at(
+    nth: usize,
+    is: impl Fn(&TuningEvent) -> bool,
+) -> impl FnMut(TuningEvent) -> ControlFlow<()> {
+    let mut n_seen = 0;
+    move |event| {
+        n_seen += usize::from(is(&event));
+        if is(&event) && n_seen == nth {
+            return ControlFlow::Break(());
+        }
+        ControlFlow::Continue(())
+    }
+}
+
+#[test]
+fn stopped_within_a_step_or_an_evaluation_nothing_is_lost() {
+    use TuningEvent::{Evaluated, Evaluating, Step, Working};
+    let train = batches(4, 1);
+    let whole = tempfile::tempdir().unwrap();
+    let expected = fit(&config(), (whole.path(), false), &train, &mut go_on).unwrap();
+    // Evaluations are due at steps 4, 8 and 12; each has four parts, and can be stopped before three.
+    let stops: [(&str, &dyn Fn(&TuningEvent) -> bool, usize, usize); 9] = [
+        ("step", &|e| matches!(e, Working { .. }), 1, 0),
+        ("step", &|e| matches!(e, Working { .. }), 4, 3),
+        ("made", &|e| matches!(e, Step(_)), 4, 4),
+        ("evaluation", &|e| matches!(e, Evaluating { .. }), 1, 4),
+        ("evaluation", &|e| matches!(e, Evaluating { .. }), 6, 8),
+        ("evaluated", &|e| matches!(e, Evaluated { .. }), 2, 8),
+        ("made", &|e| matches!(e, Step(_)), 12, 12),
+        ("evaluation", &|e| matches!(e, Evaluating { .. }), 9, 12),
+        ("evaluated", &|e| matches!(e, Evaluated { .. }), 3, 12),
+    ];
+    for (what, is, nth, n_steps) in stops {
+        let dir = tempfile::tempdir().unwrap();
+        let on = &mut stop_at(nth, is);
+        let stopped = fit(&config(), (dir.path(), true), &train, on).unwrap();
+        assert_eq!(stopped.n_steps, n_steps, "{what} {nth}");
+        let mut made = Vec::new();
+        let found = fit(&config(), (dir.path(), true), &train, &mut |event| {
+            if let Step(step) = event {
+                made.push(step.step);
+            }
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert_eq!(made, (n_steps + 1..=12).collect::<Vec<_>>(), "{what} {nth}");
+        assert_eq!(found.best, expected.best, "{what} {nth}");
+        assert_eq!(found.end, TuningEnd::Finished);
+        let changed = changed(&found, &expected);
+        assert_eq!(changed, Vec::<String>::new(), "{what} {nth}");
+        // The evaluation that was made since is in the state: nothing at all is left to do.
+        let mut told = Vec::new();
+        fit(&config(), (dir.path(), true), &train, &mut |event| {
+            told.push(event);
+            ControlFlow::Continue(())
+        })
+        .unwrap();
+        assert!(
+            matches!(told[..], [TuningEvent::Resumed { .. }]),
+            "{told:?}"
+        );
+    }
+}
+
+#[test]
+fn stopped_at_the_last_step_a_run_without_validation_finishes() {
+    let (config, train) = (config(), batches(4, 1));
+    let dir = tempfile::tempdir().unwrap();
+    let fit = |last: usize| {
+        let tuner = BrainTuner::new(config.clone(), MeanSquaredError).unwrap();
+        let tuner = tuner.with_state(dir.path(), true);
+        let is_last = |e: &TuningEvent| matches!(e, TuningEvent::Step(s) if s.step == last);
+        let on = &mut stop_at(1, is_last);
+        tuner
+            .fit(model(&config), &train, None, &device(), on)
+            .unwrap()
+    };
+    assert_eq!(fit(12).end, TuningEnd::Cancelled);
+    let found = fit(99);
+    assert_eq!((found.end, found.n_steps), (TuningEnd::Finished, 12));
 }
 
 fn checkpoints(dir: &Path) -> Vec<std::path::PathBuf> {

@@ -13,7 +13,7 @@ use ndarray::Array2;
 const N_STORED: usize = 15;
 const N_SAMPLES: usize = 16_000 * 48;
 
-fn wav(path: &Path, n_samples: usize) {
+pub(crate) fn wav(path: &Path, n_samples: usize) {
     let mut bytes = Vec::new();
     let n_data = u32::try_from(2 * n_samples).unwrap();
     bytes.extend(b"RIFF");
