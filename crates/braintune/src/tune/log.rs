@@ -12,6 +12,8 @@ use crate::arrays::write_atomically;
 use crate::error::{Result, file_error, io_error};
 
 const HEADER: &str = "step,epoch,lr_backbone,lr_head,train_loss,gradient_norm,clips_per_s,validation_loss,validation_mean_r";
+/// Cells of a row before those of the evaluation.
+const N_STEP_CELLS: usize = 7;
 const WIDTH: f64 = 640.0;
 const HEIGHT: f64 = 360.0;
 const MARGIN: f64 = 48.0;
@@ -86,6 +88,9 @@ impl TrainingLog {
             TuningEvent::Evaluated { validation, .. } => {
                 if let Some(row) = self.rows.last_mut() {
                     row.validation_loss = Some(validation.loss);
+                    // An evaluation that is made again after a kill takes the place of the one before.
+                    let cells: Vec<&str> = row.text.split(',').take(N_STEP_CELLS).collect();
+                    row.text = cells.join(",") + ",";
                     let _ = write!(row.text, "{},{}", validation.loss, validation.mean_r);
                 }
                 self.write()
@@ -206,5 +211,49 @@ impl TrainingLog {
         svg += &text(right, top - 20.0, "end", "#678", "training loss");
         svg += &text(right, top - 4.0, "end", "#c33", "validation loss");
         svg + "</svg>\n"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use braintune_tuning::{Evaluation, TuningStep};
+
+    use super::*;
+
+    #[test]
+    fn an_evaluation_that_is_made_again_takes_the_place_of_the_first() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let step = TuningEvent::Step(TuningStep {
+            step: 1,
+            n_steps: 1,
+            epoch: 0,
+            loss: 2.0,
+            gradient_norm: 1.0,
+            rates: (1e-4, 1e-3),
+            clips_per_s: 3.0,
+        });
+        let evaluated = TuningEvent::Evaluated {
+            step: 1,
+            epoch: 0,
+            train_loss: 2.0,
+            validation: Evaluation {
+                loss: 1.5,
+                mean_r: 0.25,
+            },
+            is_best: true,
+        };
+        let read = || std::fs::read_to_string(dir.path().join("training.csv")).expect("the log");
+        let mut log = TrainingLog::new(dir.path(), true);
+        log.add(&step).expect("it is written");
+        log.add(&evaluated).expect("it is written");
+        let once = read();
+        assert!(once.ends_with(",3.00,1.5,0.25\n"), "{once}");
+        // As after a kill between the row and the checkpoint.
+        let mut log = TrainingLog::new(dir.path(), true);
+        let skipped = Vec::new();
+        log.add(&TuningEvent::Resumed { step: 1, skipped })
+            .expect("it reads");
+        log.add(&evaluated).expect("it is written");
+        assert_eq!(read(), once);
     }
 }

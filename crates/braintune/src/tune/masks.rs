@@ -1,8 +1,10 @@
-//! Which voxels of each subject are learnt.
+//! Which voxels of each subject are learnt, and how much each counts.
+//!
+//! Held by `tests/it/tune.rs` and `tests/it/targets.rs`.
 
 use braintune_encoding::{NoiseCeiling, TotalPower, stack_repeats};
 use braintune_fmri::{FmriError, Responses, StoryDataset};
-use braintune_tuning::TunedSubject;
+use braintune_tuning::{HeadSharing, TunedSubject, TuningConfig, VoxelWeights};
 use ndarray::Array1;
 
 use crate::error::{BraintuneError, Result};
@@ -13,7 +15,7 @@ const VALUES: usize = 1 << 24;
 /// Which voxels are learnt: a mask, or those above a noise ceiling.
 #[derive(Debug, Clone, PartialEq)]
 pub struct VoxelChoice {
-    /// One mask for each subject, `[n_voxels]`; goes before ceilings.
+    /// One mask for each subject, `[n_voxels]`; goes before ceilings, which then weight voxels at most.
     pub masks: Vec<Vec<bool>>,
     /// A ceiling (a correlation) for each subject, `[n_voxels]`; otherwise it comes from repeats of a test story.
     pub ceilings: Vec<Array1<f32>>,
@@ -32,14 +34,22 @@ impl Default for VoxelChoice {
     }
 }
 
+/// What is learnt of each subject.
+pub(super) struct ChosenVoxels {
+    pub(super) subjects: Vec<TunedSubject>,
+    /// How much each voxel of each head counts, `[n_kept_voxels]` with mean 1; none if all alike.
+    pub(super) weights: Vec<Option<Vec<f32>>>,
+}
+
 impl VoxelChoice {
-    /// The mask of each subject; none, with a warning, where there is no ceiling to be had.
-    pub(super) fn masks(
+    /// Voxels of each subject; all, with a warning, where there is no ceiling to be had.
+    pub(super) fn choose(
         &self,
         dataset: &dyn StoryDataset,
         subjects: &[String],
         test_stories: &[String],
-    ) -> Result<Vec<TunedSubject>> {
+        config: &TuningConfig,
+    ) -> Result<ChosenVoxels> {
         for (what, n) in [
             ("masks", self.masks.len()),
             ("noise ceilings", self.ceilings.len()),
@@ -51,20 +61,34 @@ impl VoxelChoice {
                 )));
             }
         }
-        let one = |(i, name): (usize, &String)| {
-            Ok(TunedSubject {
-                name: name.clone(),
-                mask: self.mask(dataset, (i, name), test_stories)?,
-            })
+        let mut chosen = ChosenVoxels {
+            subjects: Vec::with_capacity(subjects.len()),
+            weights: Vec::with_capacity(subjects.len()),
         };
-        subjects.iter().enumerate().map(one).collect()
+        let is_weighted = config.voxel_weights == VoxelWeights::Ceiling;
+        for (i, name) in subjects.iter().enumerate() {
+            let has_mask = self.masks.get(i).is_some() || self.threshold.is_none();
+            let ceiling = match self.ceilings.get(i) {
+                Some(ceiling) => Some(ceiling.clone()),
+                None if has_mask && !is_weighted => None,
+                None => from_repeats(dataset, name, test_stories)?,
+            };
+            let mask = self.mask((i, name), ceiling.as_ref())?;
+            let weights = is_weighted.then(|| weights(name, ceiling.as_ref(), mask.as_deref()));
+            chosen.weights.push(weights.transpose()?);
+            let name = name.clone();
+            chosen.subjects.push(TunedSubject { name, mask });
+        }
+        if config.heads == HeadSharing::Shared {
+            chosen.weights = vec![mean_of(&chosen.weights)];
+        }
+        Ok(chosen)
     }
 
     fn mask(
         &self,
-        dataset: &dyn StoryDataset,
         (i, subject): (usize, &str),
-        test_stories: &[String],
+        ceiling: Option<&Array1<f32>>,
     ) -> Result<Option<Vec<bool>>> {
         if let Some(mask) = self.masks.get(i) {
             return Ok(Some(mask.clone()));
@@ -72,18 +96,58 @@ impl VoxelChoice {
         let Some(threshold) = self.threshold else {
             return Ok(None);
         };
-        let ceiling = match self.ceilings.get(i) {
-            Some(ceiling) => Some(ceiling.clone()),
-            None => from_repeats(dataset, subject, test_stories)?,
-        };
         let Some(ceiling) = ceiling else {
             tracing::warn!(
                 "{subject}: no noise ceiling to be had (no test story was repeated): all voxels are learnt; choose with --mask or --noise-ceiling"
             );
             return Ok(None);
         };
-        above(threshold, subject, &ceiling).map(Some)
+        above(threshold, subject, ceiling).map(Some)
     }
+}
+
+/// Ceilings of the voxels that are learnt over their mean; below 0, or NaN, they are 0.
+fn weights(
+    subject: &str,
+    ceiling: Option<&Array1<f32>>,
+    mask: Option<&[bool]>,
+) -> Result<Vec<f32>> {
+    let refused =
+        |problem: String| BraintuneError::Input(format!("voxel_weights = \"ceiling\": {problem}"));
+    let ceiling = ceiling.ok_or_else(|| {
+        refused(format!(
+            "{subject} has no noise ceiling (no test story was repeated); give --noise-ceiling"
+        ))
+    })?;
+    if let Some(mask) = mask.filter(|mask| mask.len() != ceiling.len()) {
+        return Err(refused(format!(
+            "the mask of {subject} has {} voxels, its noise ceiling {}: they must be of the same",
+            mask.len(),
+            ceiling.len()
+        )));
+    }
+    let is_kept = |voxel: usize| mask.is_none_or(|mask| mask[voxel]);
+    let kept = ceiling
+        .iter()
+        .enumerate()
+        .filter(|(voxel, _)| is_kept(*voxel));
+    let kept: Vec<f64> = kept.map(|(_, c)| f64::from(c.max(0.0))).collect();
+    let mean = kept.iter().sum::<f64>() / kept.len() as f64;
+    if !(mean > 0.0 && mean.is_finite()) {
+        return Err(refused(format!(
+            "no voxel of {subject} that is learnt has a ceiling above 0, or one is infinite"
+        )));
+    }
+    #[expect(clippy::cast_possible_truncation, reason = "weights are about 1")]
+    Ok(kept.into_iter().map(|c| (c / mean) as f32).collect())
+}
+
+/// Mean over subjects; those that differ in voxels are refused when their batches are made.
+fn mean_of(weights: &[Option<Vec<f32>>]) -> Option<Vec<f32>> {
+    let all: Vec<&Vec<f32>> = weights.iter().flatten().collect();
+    let (first, n) = (all.first()?, all.len() as f32);
+    let mean = |voxel: usize| all.iter().filter_map(|of| of.get(voxel)).sum::<f32>() / n;
+    Some((0..first.len()).map(mean).collect())
 }
 
 fn above(threshold: f32, subject: &str, ceiling: &Array1<f32>) -> Result<Vec<bool>> {
@@ -138,4 +202,40 @@ fn from_repeats(
         return Ok(Some(ceiling.into()));
     }
     Ok(None)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn weights_are_ceilings_over_the_mean_of_those_that_are_learnt() {
+        let ceiling = Array1::from(vec![0.9, 0.2, f32::NAN, -0.5, 0.6]);
+        let mask = [false, true, true, true, true];
+        let found = weights("S", Some(&ceiling), Some(&mask)).expect("they fit");
+        assert_eq!(found, [1.0, 0.0, 0.0, 3.0]);
+        let all = weights("S", Some(&Array1::from(vec![0.4, 1.2])), None).expect("they fit");
+        assert_eq!(
+            mean_of(&[Some(all), Some(vec![1.5, 0.5])]),
+            Some(vec![1.0, 1.0])
+        );
+    }
+
+    #[test]
+    fn weights_that_cannot_be_are_refused() {
+        let refused = |ceiling: Option<Vec<f32>>, mask: &[bool]| {
+            let ceiling = ceiling.map(Array1::from);
+            let found = weights("S", ceiling.as_ref(), Some(mask));
+            found.expect_err("they do not fit").to_string()
+        };
+        assert!(refused(None, &[true]).contains("give --noise-ceiling"));
+        let error = refused(Some(vec![0.5; 3]), &[true; 2]);
+        assert!(
+            error.contains("has 2 voxels") && error.contains("ceiling 3"),
+            "{error}"
+        );
+        for value in [0.0, f32::NAN, f32::INFINITY] {
+            assert!(refused(Some(vec![value; 2]), &[true; 2]).contains("above 0"));
+        }
+    }
 }

@@ -18,8 +18,8 @@ use braintune_backbone::{
 };
 use braintune_fmri::StoryDataset;
 use braintune_tuning::{
-    BrainTuner, Control, ControlDataset, StoryBatches, TunedSubject, TuningConfig, TuningEnd,
-    TuningEvent, TuningModel,
+    BrainTuner, Control, ControlDataset, StoryBatches, Tuned, TunedSubject, TuningConfig,
+    TuningEnd, TuningEvent, TuningModel,
 };
 use burn::tensor::Device;
 use ndarray::Array1;
@@ -129,81 +129,112 @@ impl Job<'_> {
         let rate = backbone.spec().sample_rate;
         check_clips(backbone.spec(), config)?;
         let backbone = prepared(backbone, config)?;
-        let subjects =
-            self.settings
-                .voxels
-                .masks(self.dataset, &self.settings.subjects, &stories.test)?;
-        let control = self
-            .settings
-            .control
-            .clone()
-            .map(|control| ControlDataset::new(self.dataset, control, config.seed));
+        let names = &self.settings.subjects;
+        let voxels = &self.settings.voxels;
+        let chosen = voxels.choose(self.dataset, names, &stories.test, config)?;
+        let control = self.settings.control.clone();
+        let control =
+            control.map(|control| ControlDataset::new(self.dataset, control, config.seed));
         let training: &dyn StoryDataset = control.as_ref().map_or(self.dataset, |control| control);
-        let train = self.batches(training, &subjects, &stories.train, rate)?;
-        let validation = if stories.validation.is_empty() {
-            None
-        } else {
-            let batches = self.batches(training, &subjects, &stories.validation, rate)?;
-            Some(batches.in_order())
+        let train = self.batches(training, &chosen.subjects, &stories.train, rate)?;
+        let validation = self.validation(training, &chosen.subjects, &train, rate)?;
+        let model = TuningModel::new(backbone, train.n_voxels(), config, self.device)?;
+        let mut log = TrainingLog::new(self.out, self.settings.resume);
+        let result = self.fit(
+            model,
+            &train,
+            validation.as_ref(),
+            chosen.weights,
+            &mut log,
+            on,
+        )?;
+        if result.end == TuningEnd::Cancelled {
+            return Err(BraintuneError::Cancelled);
+        }
+        log.finish()?;
+        self.write(&result, &chosen.subjects)
+    }
+
+    /// Steps and evaluations, every event into the log first.
+    fn fit<B: CheckpointBackbone>(
+        &self,
+        model: TuningModel<B>,
+        train: &StoryBatches<'_>,
+        validation: Option<&StoryBatches<'_>>,
+        weights: Vec<Option<Vec<f32>>>,
+        log: &mut TrainingLog,
+        on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
+    ) -> Result<Tuned<B>> {
+        let config = &self.settings.config;
+        std::fs::create_dir_all(self.out).map_err(crate::error::io_error("create", self.out))?;
+        let tuner = BrainTuner::new(config.clone(), config.objective)?
+            .with_voxel_weights(weights)
+            .with_origin(json!({ "weights_sha256": self.weights }))
+            .with_state(&self.out.join("state"), self.settings.resume);
+        let mut failure = None;
+        let mut told = |event| {
+            if let Err(error) = log.add(&event) {
+                failure = Some(error);
+                return ControlFlow::Break(());
+            }
+            on(&event)
         };
-        if let Some(validation) = &validation
-            && validation.n_voxels() != train.n_voxels()
-        {
+        let validation = validation.map(|data| data as _);
+        let result = tuner.fit(model, train, validation, self.device, &mut told)?;
+        match failure {
+            Some(error) => Err(error),
+            None => Ok(result),
+        }
+    }
+
+    /// Batches that choose among the states of the run, if there are such stories.
+    fn validation<'d>(
+        &self,
+        dataset: &'d dyn StoryDataset,
+        subjects: &[TunedSubject],
+        train: &StoryBatches<'_>,
+        rate: SampleRate,
+    ) -> Result<Option<StoryBatches<'d>>> {
+        let stories = &self.settings.stories.validation;
+        if stories.is_empty() {
+            return Ok(None);
+        }
+        let validation = self.batches(dataset, subjects, stories, rate)?.in_order();
+        if validation.n_voxels() != train.n_voxels() {
             return Err(BraintuneError::Input(format!(
                 "validation stories have {:?} voxels to learn, training stories {:?}: they must be the same",
                 validation.n_voxels(),
                 train.n_voxels()
             )));
         }
-        let model = TuningModel::new(backbone, train.n_voxels(), config, self.device)?;
-        let state = self.out.join("state");
-        std::fs::create_dir_all(self.out).map_err(crate::error::io_error("create", self.out))?;
-        let mut log = TrainingLog::new(self.out, self.settings.resume);
-        let mut failure = None;
-        let tuner = BrainTuner::new(config.clone(), config.objective)?
-            .with_origin(json!({ "weights_sha256": self.weights }))
-            .with_state(&state, self.settings.resume);
-        let result = tuner.fit(
-            model,
-            &train,
-            validation.as_ref().map(|data| data as _),
-            self.device,
-            &mut |event| {
-                if let Err(error) = log.add(&event) {
-                    failure = Some(error);
-                    return ControlFlow::Break(());
-                }
-                on(&event)
-            },
-        )?;
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        if result.end == TuningEnd::Cancelled {
-            return Err(BraintuneError::Cancelled);
-        }
-        log.finish()?;
+        Ok(Some(validation))
+    }
+
+    /// The tuned checkpoint and what belongs to it.
+    fn write<B: CheckpointBackbone>(
+        &self,
+        result: &Tuned<B>,
+        subjects: &[TunedSubject],
+    ) -> Result<TuneOutcome> {
         let outcome = TuneOutcome {
             end: result.end,
             n_steps: result.n_steps,
             best: result.best,
         };
         result.model.save_head(&self.out.join("head.safetensors"))?;
-        if config.lora.is_some() {
-            result
-                .model
-                .backbone()
-                .save_adapter(&self.out.join("adapter"))?;
+        let backbone = result.model.backbone();
+        if self.settings.config.lora.is_some() {
+            backbone.save_adapter(&self.out.join("adapter"))?;
         }
-        result.model.backbone().save(self.out)?;
-        for TunedSubject { name, mask } in &subjects {
+        backbone.save(self.out)?;
+        for TunedSubject { name, mask } in subjects {
             // Which voxel each output of the head is.
             if let Some(mask) = mask {
                 let path = self.out.join(format!("mask-{name}.npy"));
                 write_npy(&path, &Array1::from(mask.clone()))?;
             }
         }
-        self.provenance(&subjects, &outcome)
+        self.provenance(subjects, &outcome)
             .write(&self.out.join("provenance.json"))?;
         Ok(outcome)
     }

@@ -8,7 +8,7 @@ use braintune::backbone::{CheckpointBackbone, PretrainedModel, Wav2Vec2Config, W
 use braintune::fmri::{Ds003020, StoryDataset};
 use braintune::simulation::{SimulationConfig, simulate};
 use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, run};
-use braintune::tuning::{Control, Lora, TuningEnd, TuningEvent};
+use braintune::tuning::{Control, Lora, TuningEnd, TuningEvent, VoxelWeights};
 use burn::tensor::Device;
 use ndarray::Array1;
 
@@ -281,4 +281,34 @@ fn a_control_takes_the_same_steps_to_other_weights() {
     assert_eq!(own.n_steps, control.n_steps);
     let weights = |name| std::fs::read(setup.out(name).join("model.safetensors")).unwrap();
     assert!(weights("own") != weights("control"));
+}
+
+#[test]
+fn ceilings_weight_the_voxels_and_the_state_holds_a_digest_of_them() {
+    let setup = setup();
+    let mut settings = setup.settings();
+    settings.config.epochs = 1;
+    settings.voxels.masks = vec![vec![true; 12]];
+    setup.run(&settings, "equal").unwrap();
+    settings.config.voxel_weights = VoxelWeights::Ceiling;
+    settings.voxels.ceilings = vec![Array1::from_elem(12, 0.5)];
+    setup.run(&settings, "even").unwrap();
+    settings.voxels.ceilings[0][3] = 0.9;
+    setup.run(&settings, "weighted").unwrap();
+    let weights = |name| std::fs::read(setup.out(name).join("model.safetensors")).unwrap();
+    assert!(weights("equal") == weights("even"));
+    assert!(weights("equal") != weights("weighted"));
+
+    let state = std::fs::read_dir(setup.out("weighted/state")).unwrap();
+    for step in state.map(|entry| entry.unwrap().path().join("state.json")) {
+        let text = std::fs::read_to_string(&step).unwrap();
+        let state: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let recorded = state["run"]["voxel_weights"].as_array().unwrap();
+        assert_eq!(recorded.len(), 1);
+        assert_eq!(recorded[0].as_str().unwrap().len(), 64, "{recorded:?}");
+    }
+    settings.voxels.ceilings[0][3] = 0.8;
+    settings.resume = true;
+    let error = setup.run(&settings, "weighted").unwrap_err().to_string();
+    assert!(error.contains("voxel_weights"), "{error}");
 }

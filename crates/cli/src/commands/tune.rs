@@ -8,7 +8,9 @@ use braintune::arrays::read_vector;
 use braintune::backbone::FrozenPart;
 use braintune::fmri::Ds003020;
 use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, targets_from_folder};
-use braintune::tuning::{BLOCK_TRS, Control, TargetDataset, TuningConfig, TuningEnd, TuningEvent};
+use braintune::tuning::{
+    BLOCK_TRS, Control, TargetDataset, TuningConfig, TuningEnd, TuningEvent, VoxelWeights,
+};
 use clap::ValueEnum;
 
 use super::command_line;
@@ -42,7 +44,7 @@ pub(crate) struct Args {
     #[arg(
         long,
         value_name = "DIR",
-        conflicts_with_all = ["subjects", "mask", "noise_ceiling", "ceiling_threshold"]
+        conflicts_with_all = ["subjects", "mask", "noise_ceiling", "ceiling_threshold", "voxel_weights"]
     )]
     targets: Option<PathBuf>,
     /// Model: a HuggingFace checkpoint folder, or the id of one in the local hub cache (HF_HOME)
@@ -73,12 +75,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "PARTS", value_delimiter = ',')]
     freeze: Option<Vec<FrozenPart>>,
     /// Voxels to learn, one file for each participant: anything but 0 is learnt, [n_voxels]
-    #[arg(
-        long,
-        value_name = "M.npy,…",
-        value_delimiter = ',',
-        conflicts_with = "noise_ceiling"
-    )]
+    #[arg(long, value_name = "M.npy,…", value_delimiter = ',')]
     mask: Vec<PathBuf>,
     /// Noise ceiling (a correlation) of each voxel, one file for each participant [default: CCmax from the repeats of a test story, where there are any]
     #[arg(long, value_name = "F.npy,…", value_delimiter = ',')]
@@ -86,6 +83,9 @@ pub(crate) struct Args {
     /// Voxels above this ceiling are learnt
     #[arg(long, value_name = "R", default_value_t = 0.4)]
     ceiling_threshold: f32,
+    /// How much each voxel counts in the loss; goes before voxel_weights of --config
+    #[arg(long)]
+    voxel_weights: Option<WeightsKind>,
     /// A control in place of the real pairing of audio and responses
     #[arg(long)]
     control: Option<ControlKind>,
@@ -110,6 +110,14 @@ enum ControlKind {
     BlockPermuted,
     /// Responses to another training story
     OtherStory,
+}
+
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum WeightsKind {
+    /// All alike
+    Equal,
+    /// In proportion to the noise ceiling of the voxel
+    Ceiling,
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
@@ -190,8 +198,14 @@ fn settings(
     if let Some(freeze) = &args.freeze {
         settings.config.freeze = freeze.iter().map(ToString::to_string).collect();
     }
+    if let Some(weights) = args.voxel_weights {
+        settings.config.voxel_weights = match weights {
+            WeightsKind::Equal => VoxelWeights::Equal,
+            WeightsKind::Ceiling => VoxelWeights::Ceiling,
+        };
+    }
     settings.config.check()?;
-    settings.voxels = voxels(args)?;
+    settings.voxels = voxels(args, settings.config.voxel_weights)?;
     settings.control = args.control.map(|control| match control {
         ControlKind::BlockPermuted => Control::BlockPermuted { block: BLOCK_TRS },
         ControlKind::OtherStory => Control::OtherStory {
@@ -202,7 +216,13 @@ fn settings(
     Ok(settings)
 }
 
-fn voxels(args: &Args) -> anyhow::Result<VoxelChoice> {
+fn voxels(args: &Args, weights: VoxelWeights) -> anyhow::Result<VoxelChoice> {
+    let has_both = !args.mask.is_empty() && !args.noise_ceiling.is_empty();
+    if has_both && weights == VoxelWeights::Equal {
+        bail!(
+            "--mask chooses the voxels, --noise-ceiling beside it would do nothing: leave one out, or weight the voxels by it with --voxel-weights ceiling"
+        );
+    }
     let mut voxels = VoxelChoice {
         // Targets have no noise ceiling.
         threshold: args.targets.is_none().then_some(args.ceiling_threshold),
