@@ -12,4 +12,6 @@ mod extract;
 mod ridge;
 mod ridge_memory;
 mod tune;
+#[cfg(unix)]
+mod tune_killed;
 mod workplace;

@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::process::Output;
 
-use ndarray::Array2;
+use braintune::fmri::{Ds003020, StoryDataset};
+use ndarray::{Array1, Array2};
 
 use crate::workplace::{assert_refused, braintune, stderr, stories, workplace};
 
 /// The committed small wav2vec 2.0.
-fn model() -> String {
+pub(crate) fn model() -> String {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tuning/tests/fixtures/wav2vec2");
     path.to_str().unwrap().to_owned()
 }
@@ -51,7 +52,7 @@ fn targets_take_the_place_of_a_participant() {
     }
     write(&names[0], 7);
     let output = tune(folder.path(), &["--targets", "targets"]);
-    assert_refused(&output, &["targets", &names[0], "[7, 2]"]);
+    assert_refused(&output, &["targets", &names[0], "(7, 2)"]);
     let output = tune(folder.path(), &[]);
     assert!(
         stderr(&output).contains("--subjects"),
@@ -59,22 +60,39 @@ fn targets_take_the_place_of_a_participant() {
         stderr(&output)
     );
 
-    let file = folder.path().join("dataset/derivative/respdict.json");
-    let text = std::fs::read_to_string(file).unwrap();
-    let n_trs = |story: &str| -> usize {
-        let rest = text.split(&format!("\"{story}\"")).nth(1).unwrap();
-        let digits = rest.chars().skip_while(|c| !c.is_ascii_digit());
-        digits
-            .take_while(char::is_ascii_digit)
-            .collect::<String>()
-            .parse()
-            .unwrap()
-    };
-    // Five TRs before and ten behind the story's grid were cut off what is stored.
+    let dataset = Ds003020::open(&folder.path().join("dataset")).unwrap();
     for story in &names {
-        write(story, n_trs(story));
+        write(story, dataset.timing(story).unwrap().stored().len());
     }
     let output = tune(folder.path(), &["--targets", "targets", "--epochs", "1"]);
     assert!(output.status.success(), "{}", stderr(&output));
     assert!(folder.path().join("out/model.safetensors").exists());
+}
+
+#[test]
+fn voxel_weights_need_a_ceiling_that_fits() {
+    let folder = workplace();
+    let write = |name: &str, n: usize| {
+        ndarray_npy::write_npy(folder.path().join(name), &Array1::<f32>::ones(n)).unwrap();
+    };
+    write("mask.npy", 80);
+    write("ceiling.npy", 79);
+    let tune = |more: &[&str]| {
+        let args = [
+            "--subjects",
+            "SIM01",
+            "--mask",
+            "mask.npy",
+            "--noise-ceiling",
+            "ceiling.npy",
+        ];
+        tune(folder.path(), &[&args[..], more].concat())
+    };
+    assert_refused(&tune(&[]), &["--voxel-weights ceiling"]);
+    assert_refused(
+        &tune(&["--voxel-weights", "ceiling"]),
+        &["SIM01", "80", "79"],
+    );
+    std::fs::write(folder.path().join("c.toml"), "voxel_weights = \"ceiling\"").unwrap();
+    assert_refused(&tune(&["--config", "c.toml"]), &["SIM01", "80", "79"]);
 }
