@@ -285,9 +285,9 @@ impl<'a> StoryBatches<'a> {
     /// The story with the responses of a subject, from memory if it is the one that was read last.
     fn read(&self, story: usize, subject: usize) -> Result<Recording> {
         let mut held = self.current.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut current = match held.take().filter(|current| current.story == story) {
-            Some(current) => current,
-            None => {
+        let mut current = match held.take() {
+            Some(current) if current.story == story => current,
+            _ => {
                 self.same_as_before(&self.audio_digest(story)?)?;
                 Current {
                     story,

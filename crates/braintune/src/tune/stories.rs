@@ -36,19 +36,19 @@ impl StoryRoles {
     ) -> Result<Self> {
         let stories = [&train, &validation, &test];
         let heard = heard(dataset, subjects, stories.into_iter().flatten().flatten())?;
-        let trained = |story: &str| is_in(train.as_ref(), story);
-        let validated = |story: &str| is_in(validation.as_ref(), story);
         let test = test.unwrap_or_else(|| {
             let preset = heard.named(&[TEST]);
-            heard.or_last(preset, |story| trained(story) || validated(story))
+            let given = [&train, &validation];
+            let is_taken = |story: &String| given.iter().any(|role| is_in(role.as_ref(), story));
+            heard.or_last(preset, is_taken)
         });
-        let validation = validation.clone().unwrap_or_else(|| {
-            let is_taken = |story: &String| test.contains(story) || trained(story);
+        let validation = validation.unwrap_or_else(|| {
+            let is_taken = |story: &String| test.contains(story) || is_in(train.as_ref(), story);
             let mut preset = heard.named(&VALIDATION);
             preset.retain(|story| !is_taken(story));
             heard.or_last(preset, is_taken)
         });
-        let train = train.clone().unwrap_or_else(|| {
+        let train = train.unwrap_or_else(|| {
             let others = heard.0.iter();
             let others = others.filter(|s| !validation.contains(s) && !test.contains(s));
             others.cloned().collect()

@@ -64,7 +64,8 @@ impl Place {
         let log = std::fs::read_to_string(path("training.csv")).unwrap();
         let but_speed = |line: &str| {
             let cells = line.split(',').enumerate().filter(|(i, _)| *i != 6);
-            cells.map(|(_, cell)| format!("{cell},")).collect()
+            let cells: Vec<&str> = cells.map(|(_, cell)| cell).collect();
+            cells.join(",")
         };
         let log = log.lines().map(but_speed).collect();
         (read("model.safetensors"), read("head.safetensors"), log)
@@ -83,7 +84,7 @@ fn checkpoints(state: &Path) -> Vec<String> {
 }
 
 fn unfinished(state: &Path) -> Vec<String> {
-    names(state, |name| name.ends_with(".part"))
+    names(state, |name| name.strip_suffix(".part").is_some())
 }
 
 /// SIGKILL as soon as `is_time`; false if the process ended before.

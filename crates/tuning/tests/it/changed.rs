@@ -66,8 +66,8 @@ fn fit(state: &Path, dataset: &InMemoryDataset, last: usize) -> Result<usize> {
         TuningEvent::Step(step) if step.step == last => ControlFlow::Break(()),
         _ => ControlFlow::Continue(()),
     };
-    let tuned = tuner.fit(model(&config()), &train, None, &device(), on)?;
-    Ok(tuned.n_steps)
+    let result = tuner.fit(model(&config()), &train, None, &device(), on)?;
+    Ok(result.n_steps)
 }
 
 #[test]

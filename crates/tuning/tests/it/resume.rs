@@ -127,6 +127,9 @@ fn a_stopped_run_keeps_its_last_step() {
     assert_eq!(from, 5);
 }
 
+/// Whether an event is of the kind to stop at.
+type Wanted = fn(&TuningEvent) -> bool;
+
 /// Stops at the `nth` event that `is` wanted.
 fn stop_at(
     nth: usize,
@@ -149,16 +152,16 @@ fn stopped_within_a_step_or_an_evaluation_nothing_is_lost() {
     let whole = tempfile::tempdir().unwrap();
     let expected = fit(&config(), (whole.path(), false), &train, &mut go_on).unwrap();
     // Evaluations are due at steps 4, 8 and 12; each has four parts, and can be stopped before three.
-    let stops: [(&str, &dyn Fn(&TuningEvent) -> bool, usize, usize); 9] = [
-        ("step", &|e| matches!(e, Working { .. }), 1, 0),
-        ("step", &|e| matches!(e, Working { .. }), 4, 3),
-        ("made", &|e| matches!(e, Step(_)), 4, 4),
-        ("evaluation", &|e| matches!(e, Evaluating { .. }), 1, 4),
-        ("evaluation", &|e| matches!(e, Evaluating { .. }), 6, 8),
-        ("evaluated", &|e| matches!(e, Evaluated { .. }), 2, 8),
-        ("made", &|e| matches!(e, Step(_)), 12, 12),
-        ("evaluation", &|e| matches!(e, Evaluating { .. }), 9, 12),
-        ("evaluated", &|e| matches!(e, Evaluated { .. }), 3, 12),
+    let stops: [(&str, Wanted, usize, usize); 9] = [
+        ("step", |e| matches!(e, Working { .. }), 1, 0),
+        ("step", |e| matches!(e, Working { .. }), 4, 3),
+        ("made", |e| matches!(e, Step(_)), 4, 4),
+        ("evaluation", |e| matches!(e, Evaluating { .. }), 1, 4),
+        ("evaluation", |e| matches!(e, Evaluating { .. }), 6, 8),
+        ("evaluated", |e| matches!(e, Evaluated { .. }), 2, 8),
+        ("made", |e| matches!(e, Step(_)), 12, 12),
+        ("evaluation", |e| matches!(e, Evaluating { .. }), 9, 12),
+        ("evaluated", |e| matches!(e, Evaluated { .. }), 3, 12),
     ];
     for (what, is, nth, n_steps) in stops {
         let dir = tempfile::tempdir().unwrap();
