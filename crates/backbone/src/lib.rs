@@ -53,7 +53,8 @@ pub use lora::{LoraConfig, LoraTarget};
 pub use parts::{CheckpointBackbone, FrozenPart};
 pub use pretrained::{PretrainedModel, SUPPORTED_MODEL_TYPES};
 pub use wav2vec2::{
-    FeatExtractNorm, SharedConvExtractor, Wav2Vec2Config, Wav2Vec2Family, Wav2Vec2Model,
+    FeatExtractNorm, MaskedStates, SharedConvExtractor, Wav2Vec2Config, Wav2Vec2Family,
+    Wav2Vec2Model,
 };
 pub use whisper::{WhisperConfig, WhisperEncoder};
 pub use whole::WholeClipExtractor;

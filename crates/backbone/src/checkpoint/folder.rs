@@ -104,6 +104,16 @@ impl Checkpoint {
         Ok(hex::encode(hasher.finalize()))
     }
 
+    /// Values of the tensor under just this key, as f32 in row order; none if the weights have no such
+    /// key. For what belongs to no encoder: heads, say.
+    ///
+    /// # Errors
+    /// Another shape or type than expected, NaN or infinite values, a file that cannot be read.
+    pub fn values(&self, key: &str, shape: &[usize]) -> Result<Option<Vec<f32>>> {
+        let shard = self.shards.iter().find(|shard| shard.shape(key).is_some());
+        shard.map(|shard| shard.values(key, shape)).transpose()
+    }
+
     /// Puts the checkpoint's tensors into `module`, converted to f32.
     ///
     /// The keys' prefix is found by `layout`. Tensors that belong to other parts of the checkpoint

@@ -104,9 +104,14 @@ pub struct Wav2Vec2Config {
     pub num_buckets: usize,
     /// Distance from which all positions share a bucket, frames (`WavLM`).
     pub max_bucket_distance: usize,
-    /// Chance that a frame starts a mask in pretraining; never applied here.
+    /// Part of all frames that masks would cover if none met another: for
+    /// [`masked_states`](crate::Wav2Vec2Model::masked_states) alone.
     pub mask_time_prob: f64,
-    /// The same for channels; never applied here.
+    /// Frames of a mask.
+    pub mask_time_length: usize,
+    /// Fewest masks of a clip.
+    pub mask_time_min_masks: usize,
+    /// The same as `mask_time_prob` for channels; never applied here.
     pub mask_feature_prob: f64,
 }
 
@@ -133,6 +138,8 @@ impl Default for Wav2Vec2Config {
             num_buckets: 320,
             max_bucket_distance: 800,
             mask_time_prob: 0.05,
+            mask_time_length: 10,
+            mask_time_min_masks: 2,
             mask_feature_prob: 0.0,
         }
     }

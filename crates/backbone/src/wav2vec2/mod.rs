@@ -7,11 +7,13 @@
 mod config;
 mod convolutions;
 mod layer;
+mod masked;
 mod model;
 mod positions;
 mod relative;
 mod shared;
 
 pub use config::{FeatExtractNorm, Wav2Vec2Config, Wav2Vec2Family};
+pub use masked::MaskedStates;
 pub use model::Wav2Vec2Model;
 pub use shared::SharedConvExtractor;

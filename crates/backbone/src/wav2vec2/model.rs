@@ -42,11 +42,11 @@ const MASKED: f32 = -1e30;
 /// take no part, and a feature encoder that is normalised over time sees each clip alone.
 #[derive(Module, Debug)]
 pub struct Wav2Vec2Model {
-    feature_extractor: FeatureEncoder,
-    feature_projection: FeatureProjection,
-    encoder: Encoder,
+    pub(super) feature_extractor: FeatureEncoder,
+    pub(super) feature_projection: FeatureProjection,
+    pub(super) encoder: Encoder,
     /// What masked frames are in pretraining; kept so that a written checkpoint has it.
-    masked_spec_embed: Option<Param<Tensor<1>>>,
+    pub(super) masked_spec_embed: Option<Param<Tensor<1>>>,
     #[module(skip)]
     config: Wav2Vec2Config,
     #[module(skip)]
@@ -64,17 +64,17 @@ struct Files {
 }
 
 #[derive(Module, Debug)]
-struct FeatureProjection {
+pub(super) struct FeatureProjection {
     layer_norm: Option<LayerNorm>,
-    projection: Linear,
+    pub(super) projection: Linear,
 }
 
 #[derive(Module, Debug)]
-struct Encoder {
+pub(super) struct Encoder {
     pos_conv_embed: PositionalConv,
     /// Before the layers of post-norm models; kept, but part of no hidden state, in pre-norm ones.
-    layer_norm: LayerNorm,
-    layers: Vec<EncoderLayer>,
+    pub(super) layer_norm: LayerNorm,
+    pub(super) layers: Vec<EncoderLayer>,
 }
 
 impl Wav2Vec2Model {
@@ -196,8 +196,28 @@ impl Wav2Vec2Model {
         frames: Tensor<3>,
         valid: Option<&Tensor<3>>,
     ) -> (Tensor<3>, AttentionContext) {
-        let epsilon = self.config.layer_norm_eps;
-        let mut x = self.feature_projection.forward(frames, epsilon);
+        self.embed_projected(self.project(frames).0, valid)
+    }
+
+    /// The feature projection, and what its norm made of the frames, `[batch, n_frames, conv_dim]`.
+    pub(super) fn project(&self, frames: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
+        let FeatureProjection {
+            layer_norm,
+            projection,
+        } = &self.feature_projection;
+        let normed = match layer_norm {
+            Some(norm) => layer_norm(norm, self.config.layer_norm_eps, frames),
+            None => frames,
+        };
+        (projection.forward(normed.clone()), normed)
+    }
+
+    /// As [`embed_frames`](Self::embed_frames), from projected frames.
+    pub(super) fn embed_projected(
+        &self,
+        mut x: Tensor<3>,
+        valid: Option<&Tensor<3>>,
+    ) -> (Tensor<3>, AttentionContext) {
         let mut context = AttentionContext::default();
         let [batch, n_frames, _] = x.dims();
         if let Some(valid) = valid {
@@ -235,7 +255,7 @@ impl Wav2Vec2Model {
     }
 
     /// Each clip to mean 0 and variance 1 over its length, where the preprocessor says so.
-    fn normalize(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<2> {
+    pub(super) fn normalize(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<2> {
         if !self.files.normalizes {
             return samples;
         }
@@ -270,15 +290,6 @@ impl Wav2Vec2Model {
         };
         let values: Vec<f32> = lengths.iter().flat_map(row).collect();
         Tensor::from_data(TensorData::new(values, [batch, n_frames, 1]), &x.device())
-    }
-}
-
-impl FeatureProjection {
-    fn forward(&self, frames: Tensor<3>, epsilon: f64) -> Tensor<3> {
-        match &self.layer_norm {
-            Some(norm) => self.projection.forward(layer_norm(norm, epsilon, frames)),
-            None => self.projection.forward(frames),
-        }
     }
 }
 
