@@ -17,6 +17,9 @@ pub struct TuningBatch {
     pub samples: Array2<f32>,
     /// `[batch, n_voxels]`.
     pub bold: Array2<f32>,
+    /// Units of the clips' frames, `[batch, n_frames]`, none for frames that have no unit; for objectives
+    /// that predict them.
+    pub units: Option<Array2<Option<u32>>>,
 }
 
 impl TuningBatch {

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Result, TuningError, io_error};
 use crate::objective::Objective;
+use crate::own::Stimulus;
 
 /// Settings of a tuning run.
 ///
@@ -59,6 +60,9 @@ pub struct TuningConfig {
     pub freeze: Vec<String>,
     /// Low-rank updates of the attentions in place of a tuned backbone.
     pub lora: Option<Lora>,
+    /// The model's own objective, where that is learnt in place of responses.
+    #[serde(skip_serializing_if = "Stimulus::is_default")]
+    pub stimulus: Stimulus,
     /// Shuffle the training stories in every epoch (by the seed); the paper keeps their order.
     pub shuffle_stories: bool,
     /// Take NaN in responses for 0, as HuthLab's scripts do; otherwise it is an error.
@@ -96,6 +100,7 @@ impl Default for TuningConfig {
             max_grad_norm: None,
             freeze: vec![FrozenPart::FeatureEncoder.to_string()],
             lora: None,
+            stimulus: Stimulus::default(),
             shuffle_stories: false,
             nan_to_zero: false,
             evaluate_every: None,
@@ -260,6 +265,7 @@ impl TuningConfig {
             )?;
         }
         self.objective.check()?;
+        self.stimulus.check()?;
         self.frozen_parts()?;
         Ok(())
     }
@@ -358,6 +364,10 @@ mod tests {
             ("voxel_weights = \"snr\"", "snr"),
             ("objective = { kind = \"mse\", delta = 1.0 }", "delta"),
             ("epochs = \"many\"", "epochs"),
+            ("[stimulus]\nmask_time_prob = 0.0", "mask_time_prob"),
+            ("[stimulus]\nn_negatives = 0", "n_negatives"),
+            ("[stimulus]\ngumbel_decay = 1.5", "gumbel_decay"),
+            ("[stimulus]\nnegatives = 5", "negatives"),
         ] {
             let error = TuningConfig::from_toml(text).expect_err(text).to_string();
             assert!(error.contains(named), "{text}: {error}");

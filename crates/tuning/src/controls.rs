@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 
 use braintune_fmri::{FmriError, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
 use ndarray::{Array2, Axis};
@@ -32,6 +33,13 @@ pub enum Control {
         /// Stories to draw from.
         stories: Vec<String>,
     },
+    /// None: the model learns its own objective ([`OwnObjective`](crate::OwnObjective)) on the same audio, and
+    /// the responses, which stay as they are, are not read.
+    Stimulus {
+        /// Folder of the units of each story's frames, `STORY.npy`, for models whose objective is to predict
+        /// them (`HuBERT`).
+        units: Option<PathBuf>,
+    },
 }
 
 /// A dataset whose responses are a control's.
@@ -57,6 +65,7 @@ impl<'a> ControlDataset<'a> {
         let kind = match &control {
             Control::BlockPermuted { block } => format!("block-permuted {block}"),
             Control::OtherStory { .. } => "other-story".to_owned(),
+            Control::Stimulus { .. } => "stimulus".to_owned(),
         };
         Self {
             name: format!("{} ({kind}, seed {seed})", inner.name()),
@@ -90,6 +99,7 @@ impl<'a> ControlDataset<'a> {
     /// Rows of the source in the order in which they stand for the story's `n_trs`.
     fn rows(&self, subject: &str, story: &str, n_trs: usize, n_source: usize) -> Vec<usize> {
         match self.control {
+            Control::Stimulus { .. } => (0..n_trs).collect(),
             Control::OtherStory { .. } => (0..n_trs).map(|row| row % n_source).collect(),
             Control::BlockPermuted { block } => {
                 displaced(n_trs, block.max(1), &mut self.rng(subject, story))

@@ -87,6 +87,14 @@ pub enum TuningError {
         /// Seconds that are plausible at most.
         most_s: f64,
     },
+    /// Units of frames that do not fit.
+    #[error("units of {of}: {problem}")]
+    Units {
+        /// The story, the recording or the file.
+        of: String,
+        /// Expected and found.
+        problem: String,
+    },
     /// A story without audio.
     #[error("story {story} has no audio file")]
     NoAudio {

@@ -21,8 +21,9 @@ use crate::step::tensor;
 pub struct Evaluation {
     /// Mean over clips of the objective.
     pub loss: f64,
-    /// Pearson correlation over the TRs of a recording, mean over voxels and recordings.
-    pub mean_r: f64,
+    /// Pearson correlation over the TRs of a recording, mean over voxels and recordings; none where no
+    /// responses are predicted.
+    pub mean_r: Option<f64>,
 }
 
 /// Sums of one recording, per voxel.
@@ -121,7 +122,7 @@ pub(crate) fn evaluate_until<B: SpeechBackbone>(
     let n = recordings.len().max(1) as f64;
     Ok(ControlFlow::Continue(Evaluation {
         loss: loss / f64::max(n_clips, 1.0),
-        mean_r: recordings.values().map(Sums::mean_r).sum::<f64>() / n,
+        mean_r: Some(recordings.values().map(Sums::mean_r).sum::<f64>() / n),
     }))
 }
 

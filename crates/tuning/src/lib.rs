@@ -18,7 +18,7 @@
 //! // Four clips of 0.1 s and the responses of three voxels to them.
 //! let samples = Array2::from_shape_fn((4, 1_600), |(i, j)| ((i + 1) as f32 * j as f32 * 0.01).sin());
 //! let bold = Array2::from_shape_fn((4, 3), |(i, j)| (i as f32 - 1.5) * (j as f32 - 1.0));
-//! let batch = TuningBatch { head: 0, recording: "S1/tale".to_owned(), samples, bold };
+//! let batch = TuningBatch { head: 0, recording: "S1/tale".to_owned(), samples, bold, units: None };
 //!
 //! let mut config = TuningConfig::default();
 //! config.epochs = 3;
@@ -44,12 +44,15 @@ mod digests;
 mod error;
 mod evaluate;
 mod event;
+mod learning;
 mod model;
 mod objective;
+mod own;
 mod schedule;
 mod step;
 mod stories;
 mod trainer;
+mod units;
 
 pub use batch::{TuningBatch, TuningData};
 pub use config::{HeadSharing, Lora, Optimiser, Pooling, TuningConfig, VoxelWeights};
@@ -58,10 +61,13 @@ pub use digests::Digests;
 pub use error::{Result, TuningError};
 pub use evaluate::{Evaluation, evaluate};
 pub use event::{TuningEvent, TuningStep};
+pub use learning::{BatchPart, Learning};
 pub use model::{TuningHead, TuningModel};
 pub use objective::{
     CosineHuber, MeanSquaredError, Objective, SpatialCorrelation, TuningObjective,
 };
+pub use own::{ContrastiveHead, OwnHead, OwnObjective, Stimulus, UnitHead};
 pub use schedule::learning_rate_factor;
 pub use stories::{StoryBatches, TunedSubject};
 pub use trainer::{BrainTuner, Tuned, TuningEnd};
+pub use units::StoryUnits;

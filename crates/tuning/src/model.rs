@@ -5,7 +5,7 @@
 
 use std::path::Path;
 
-use braintune_backbone::{SpeechBackbone, save_parameters};
+use braintune_backbone::{SpeechBackbone, Wav2Vec2Model, save_parameters};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
@@ -15,6 +15,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::config::{Pooling, TuningConfig};
 use crate::error::{Result, TuningError};
+use crate::own::OwnHead;
 
 /// A backbone with the heads that it is tuned through.
 ///
@@ -26,13 +27,15 @@ pub struct TuningModel<B: Module> {
     pub(crate) head: TuningHead,
 }
 
-/// Pooling, bottleneck and one linear head for each subject, or one for all.
+/// Pooling, bottleneck and one linear head for each subject, or one for all; or the head of the model's own
+/// objective alone.
 #[derive(Module, Debug)]
 pub struct TuningHead {
     /// Of attention pooling, `[d_model]`.
     query: Option<Param<Tensor<1>>>,
     bottleneck: Option<Linear>,
     heads: Vec<Linear>,
+    own: Option<OwnHead>,
     #[module(skip)]
     settings: HeadSettings,
 }
@@ -82,6 +85,7 @@ impl<B: SpeechBackbone> TuningModel<B> {
                 .iter()
                 .map(|&n| linear(d_head, n, &mut rng, device))
                 .collect(),
+            own: None,
             settings: HeadSettings {
                 pooling: config.pooling,
                 layer,
@@ -140,14 +144,42 @@ impl<B: SpeechBackbone> TuningModel<B> {
     }
 }
 
+impl TuningModel<Wav2Vec2Model> {
+    /// The backbone with the head of its own objective, for [`OwnObjective`](crate::OwnObjective); a backbone
+    /// that has no embedding for masked frames gets a seeded one, with a warning.
+    #[must_use]
+    pub fn with_own_head(backbone: Wav2Vec2Model, own: OwnHead, config: &TuningConfig) -> Self {
+        let (backbone, is_new) = backbone.with_mask_embedding(config.seed);
+        if is_new {
+            tracing::warn!("the model has no masked_spec_embed: it begins from the seed");
+        }
+        let head = TuningHead {
+            query: None,
+            bottleneck: None,
+            heads: Vec::new(),
+            own: Some(own),
+            settings: HeadSettings {
+                pooling: config.pooling,
+                layer: backbone.spec().n_layers,
+            },
+        };
+        Self { backbone, head }.map(&mut Numbering { next: 1 })
+    }
+}
+
 impl<B: Module> TuningModel<B> {
     /// Writes pooling, bottleneck and heads (`head.safetensors`, names and layouts as `PyTorch` has
-    /// them: `heads.0.weight` `[n_voxels, d_model]`, `heads.0.bias`).
+    /// them: `heads.0.weight` `[n_voxels, d_model]`, `heads.0.bias`), or the head of the model's own objective
+    /// under the keys of its authors.
     ///
     /// # Errors
     /// What the file system says.
     pub fn save_head(&self, path: &Path) -> Result<()> {
-        Ok(save_parameters(path, &self.head)?)
+        Ok(match &self.head.own {
+            Some(OwnHead::Contrastive(head)) => save_parameters(path, head),
+            Some(OwnHead::Units(head)) => save_parameters(path, head),
+            None => save_parameters(path, &self.head),
+        }?)
     }
 }
 
@@ -158,6 +190,17 @@ impl TuningHead {
         let head = &mut self.heads[head];
         head.weight = head.weight.clone().map(|_| weight.require_grad());
         head.bias = head.bias.take().map(|old| old.map(|_| bias.require_grad()));
+    }
+
+    /// The head of the model's own objective.
+    ///
+    /// # Errors
+    /// There is none.
+    pub(crate) fn own(&self) -> Result<&OwnHead> {
+        self.own.as_ref().ok_or_else(|| TuningError::Empty {
+            what: "head of the model's own objective",
+            reason: "the model was made to predict responses".to_owned(),
+        })
     }
 
     fn forward(&self, state: Tensor<3>, n_frames: &[usize], head: usize) -> Tensor<2> {
@@ -199,7 +242,7 @@ impl TuningHead {
 }
 
 /// A linear layer as `PyTorch` initialises it: uniform within `1 / √d_in`.
-fn linear(d_in: usize, d_out: usize, rng: &mut ChaCha8Rng, device: &Device) -> Linear {
+pub(crate) fn linear(d_in: usize, d_out: usize, rng: &mut ChaCha8Rng, device: &Device) -> Linear {
     let bound = (d_in as f32).powf(-0.5);
     let mut draw =
         |n: usize| -> Vec<f32> { (0..n).map(|_| rng.random_range(-bound..bound)).collect() };

@@ -11,12 +11,12 @@ use burn::optim::{
     AdamConfig, AdamWConfig, GradientsAccumulator, GradientsParams, ModuleOptimizer,
 };
 use burn::tensor::{Device, Tensor, TensorData};
-use ndarray::ArrayView2;
+use ndarray::{Array2, ArrayView2, Axis, Slice};
 
-use crate::batch::TuningBatch;
 use crate::config::{Optimiser, TuningConfig};
+use crate::error::Result;
+use crate::learning::{BatchPart, Learning};
 use crate::model::{TuningHead, TuningModel};
-use crate::objective::TuningObjective;
 
 /// `PyTorch`'s; burn's default is 1e-5.
 const EPSILON: f32 = 1e-8;
@@ -29,28 +29,29 @@ pub(crate) struct Gradients {
 
 /// Loss of a batch and its gradients, `micro_batch` clips at a time; between them `on` is told how many
 /// clips went through, and stops it.
+///
+/// # Errors
+/// A batch that does not fit the model.
 pub(crate) fn loss_and_gradients<B: SpeechBackbone>(
     model: &TuningModel<B>,
-    objective: &impl TuningObjective,
-    batch: &TuningBatch,
-    weights: Option<&Tensor<2>>,
+    learning: &impl Learning<B>,
+    whole: &BatchPart<'_>,
     micro_batch: usize,
-    device: &Device,
     on: &mut dyn FnMut(usize) -> ControlFlow<()>,
-) -> ControlFlow<(), (f64, Gradients)> {
-    let n = batch.samples.nrows();
-    let (mut loss, mut n_done) = (0.0, 0);
+) -> Result<ControlFlow<(), (f64, Gradients)>> {
+    let n = whole.rows.end;
+    let mut loss = 0.0;
     let mut backbone = GradientsAccumulator::<B>::new();
     let mut head = GradientsAccumulator::<TuningHead>::new();
-    for (samples, bold) in batch.parts(micro_batch) {
-        if n_done > 0 {
-            on(n_done)?;
+    for start in (0..n).step_by(micro_batch) {
+        if start > 0 && on(start).is_break() {
+            return Ok(ControlFlow::Break(()));
         }
-        n_done += samples.nrows();
-        let part = samples.nrows() as f64 / n as f64;
-        let lengths = vec![samples.ncols(); samples.nrows()];
-        let predicted = model.forward(tensor(samples, device), &lengths, batch.head);
-        let of_part = objective.loss(predicted, tensor(bold, device), weights.cloned()) * part;
+        let part = BatchPart {
+            rows: start..n.min(start + micro_batch),
+            ..whole.clone()
+        };
+        let of_part = learning.loss_of(model, &part)?;
         loss += f64::from(of_part.clone().into_scalar::<f32>());
         let mut gradients = of_part.backward();
         let of_backbone = GradientsParams::from_module(&mut gradients, &model.backbone);
@@ -62,7 +63,15 @@ pub(crate) fn loss_and_gradients<B: SpeechBackbone>(
         backbone: backbone.grads(),
         head: head.grads(),
     };
-    ControlFlow::Continue((loss, gradients))
+    Ok(ControlFlow::Continue((loss, gradients)))
+}
+
+/// Some rows of an array.
+pub(crate) fn rows_of<'a>(
+    x: &'a Array2<f32>,
+    rows: &std::ops::Range<usize>,
+) -> ArrayView2<'a, f32> {
+    x.slice_axis(Axis(0), Slice::from(rows.clone()))
 }
 
 /// A tensor of the array's values.
@@ -172,4 +181,4 @@ impl ModuleVisitor for Scale<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

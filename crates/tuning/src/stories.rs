@@ -29,6 +29,7 @@ use crate::batch::{TuningBatch, TuningData};
 use crate::config::{HeadSharing, TuningConfig};
 use crate::digests::{self, Digests};
 use crate::error::{Result, TuningError};
+use crate::units::StoryUnits;
 
 /// A subject and the voxels that are learnt.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -49,6 +50,9 @@ pub struct StoryBatches<'a> {
     clip_len: usize,
     shuffle: Option<u64>,
     nan_to_zero: bool,
+    /// Whether responses are left alone.
+    stimulus_only: bool,
+    units: Option<StoryUnits>,
     /// Outputs of each head.
     n_voxels: Vec<usize>,
     /// Of the story that was read last.
@@ -114,6 +118,8 @@ impl<'a> StoryBatches<'a> {
             clip_len,
             shuffle: config.shuffle_stories.then_some(config.seed),
             nan_to_zero: config.nan_to_zero,
+            stimulus_only: false,
+            units: None,
             n_voxels: Vec::new(),
             current: Mutex::new(None),
             digests: Mutex::new(Digests::new()),
@@ -139,6 +145,16 @@ impl<'a> StoryBatches<'a> {
     #[must_use]
     pub fn in_order(mut self) -> Self {
         self.shuffle = None;
+        self
+    }
+
+    /// The same clips in the same order without responses, which are not read; with the units of their
+    /// frames if there are some.
+    #[must_use]
+    pub fn stimulus_only(mut self, units: Option<StoryUnits>) -> Self {
+        self.stimulus_only = true;
+        self.n_voxels = Vec::new();
+        self.units = units;
         self
     }
 
@@ -321,11 +337,17 @@ impl<'a> StoryBatches<'a> {
         let Plan { name, .. } = &self.stories[story];
         let audio = load_audio(self.audio_path(story)?)?.resampled(self.rate)?;
         self.check_length(name, audio.duration_s())?;
+        if let Some(units) = &self.units {
+            units.check(name, audio.samples().len())?;
+        }
         Ok(audio.samples().to_vec())
     }
 
     fn bold(&self, story: usize, subject: usize) -> Result<Array2<f32>> {
         let Plan { name, rows, .. } = &self.stories[story];
+        if self.stimulus_only {
+            return Ok(Array2::zeros((rows.len(), 0)));
+        }
         let TunedSubject { name: who, mask } = &self.subjects[subject];
         let mut bold = self.dataset.responses(who, name)?.rows(rows.clone())?;
         if self.nan_to_zero {
@@ -367,7 +389,10 @@ impl<'a> StoryBatches<'a> {
                 copy_clip(&samples, end, clip);
             }
         }
+        let units = self.units.as_ref();
+        let ends = &plan.ends[rows.clone()];
         Ok(TuningBatch {
+            units: units.map(|units| units.of_clips(&plan.name, ends, self.clip_len)),
             head: match self.heads {
                 HeadSharing::PerSubject => subject,
                 HeadSharing::Shared => 0,
@@ -410,11 +435,15 @@ impl TuningData for StoryBatches<'_> {
         let subjects = self.subjects.iter().map(|subject| {
             json!({ "subject": subject.name, "mask": subject.mask.as_ref().map(|m| digests::of_mask(m)) })
         });
-        json!({
+        let mut all = json!({
             "dataset": self.dataset.name(),
             "stories": stories.collect::<Vec<_>>(),
             "subjects": subjects.collect::<Vec<_>>(),
-        })
+        });
+        if self.stimulus_only {
+            all["units"] = json!(self.units.as_ref().map(StoryUnits::digest));
+        }
+        all
     }
 }
 

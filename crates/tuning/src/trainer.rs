@@ -18,10 +18,10 @@ use crate::checkpoint::{Checkpoints, Progress};
 use crate::config::TuningConfig;
 use crate::digests::of_values;
 use crate::error::{Result, TuningError};
-use crate::evaluate::{evaluate_until, row};
+use crate::evaluate::row;
 use crate::event::{TuningEvent, TuningStep};
+use crate::learning::{BatchPart, Learning};
 use crate::model::TuningModel;
-use crate::objective::TuningObjective;
 use crate::schedule::learning_rate_factor;
 use crate::step::{Gradients, Optimisers, loss_and_gradients};
 
@@ -65,7 +65,7 @@ pub struct BrainTuner<O> {
     origin: serde_json::Value,
 }
 
-impl<O: TuningObjective> BrainTuner<O> {
+impl<O> BrainTuner<O> {
     /// A tuner with these settings; what is made small is `objective`.
     ///
     /// # Errors
@@ -137,11 +137,15 @@ impl<O: TuningObjective> BrainTuner<O> {
         validation: Option<&dyn TuningData>,
         device: &Device,
         on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
-    ) -> Result<Tuned<B>> {
+    ) -> Result<Tuned<B>>
+    where
+        O: Learning<B>,
+    {
+        self.objective.check(&model)?;
         self.check_weights(&model.n_voxels())?;
         let run = json!({
             "config": self.config,
-            "objective": self.objective.name(),
+            "objective": self.objective.title(),
             "voxel_weights": self.weights.iter().map(|w| w.as_ref().map(of_values)).collect::<Vec<_>>(),
             "origin": self.origin,
             "train": train.fingerprint(),
@@ -184,7 +188,7 @@ struct Run<'a, B: Module, O> {
     n_batches: usize,
 }
 
-impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
+impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
     fn n_steps(&self) -> usize {
         self.n_batches * self.tuner.config.epochs
     }
@@ -282,23 +286,17 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
         let _alone = self.seed_dropout();
         let weights = self.tuner.weights.get(batch.head).and_then(Option::as_ref);
         let weights: Option<Tensor<2>> = weights.map(|weights| row(weights, self.device));
+        let whole = BatchPart::whole(batch, weights.as_ref(), step as u64, self.device);
         let n_clips = batch.samples.nrows();
-        let found = loss_and_gradients(
-            &self.model,
-            &self.tuner.objective,
-            batch,
-            weights.as_ref(),
-            config.micro_batch,
-            self.device,
-            &mut |n_done| {
-                on(TuningEvent::Working {
-                    step: step + 1,
-                    n_done,
-                    n_clips,
-                })
-            },
-        );
-        let ControlFlow::Continue((loss, gradients)) = found else {
+        let (objective, n) = (&self.tuner.objective, config.micro_batch);
+        let found = loss_and_gradients(&self.model, objective, &whole, n, &mut |n_done| {
+            on(TuningEvent::Working {
+                step: step + 1,
+                n_done,
+                n_clips,
+            })
+        });
+        let ControlFlow::Continue((loss, gradients)) = found? else {
             return Ok(ControlFlow::Break(()));
         };
         let gradient_norm = gradients.norm(&self.model);
@@ -399,8 +397,8 @@ impl<B: SpeechBackbone, O: TuningObjective> Run<'_, B, O> {
         let config = &self.tuner.config;
         let plain = self.model.valid();
         let (step, n_batches) = (self.progress.step, validation.n_batches());
-        let found = evaluate_until(
-            (&plain, &self.tuner.objective),
+        let found = self.tuner.objective.evaluate(
+            &plain,
             validation,
             &self.tuner.weights,
             config.micro_batch,

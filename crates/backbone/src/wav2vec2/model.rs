@@ -201,15 +201,12 @@ impl Wav2Vec2Model {
 
     /// The feature projection, and what its norm made of the frames, `[batch, n_frames, conv_dim]`.
     pub(super) fn project(&self, frames: Tensor<3>) -> (Tensor<3>, Tensor<3>) {
-        let FeatureProjection {
-            layer_norm,
-            projection,
-        } = &self.feature_projection;
-        let normed = match layer_norm {
+        let part = &self.feature_projection;
+        let normed = match &part.layer_norm {
             Some(norm) => layer_norm(norm, self.config.layer_norm_eps, frames),
             None => frames,
         };
-        (projection.forward(normed.clone()), normed)
+        (part.projection.forward(normed.clone()), normed)
     }
 
     /// As [`embed_frames`](Self::embed_frames), from projected frames.

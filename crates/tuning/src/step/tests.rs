@@ -10,23 +10,28 @@ use ndarray::Array2;
 use safetensors::SafeTensors;
 
 use super::*;
+use crate::batch::TuningBatch;
 use crate::objective::MeanSquaredError;
 
 /// Of a parameter's gradient norm: sums of a few thousand f32 in another order.
-const RELATIVE: f64 = 1e-3;
+pub(crate) const RELATIVE: f64 = 1e-3;
 /// Of the norm of all gradients: below it a gradient is rounding.
-const FLOOR: f64 = 1e-6;
+pub(crate) const FLOOR: f64 = 1e-6;
 /// Their gradient is zero in theory: softmax does not see what is added to all scores of a query.
-const ZERO_IN_THEORY: &str = "k_proj.bias";
+pub(crate) const ZERO_IN_THEORY: &str = "k_proj.bias";
 
-struct Expected {
-    shapes: BTreeMap<String, Vec<usize>>,
-    values: BTreeMap<String, Vec<f32>>,
+pub(crate) struct Expected {
+    pub(crate) shapes: BTreeMap<String, Vec<usize>>,
+    pub(crate) values: BTreeMap<String, Vec<f32>>,
 }
 
 impl Expected {
     fn read(model: &str) -> Self {
-        let bytes = std::fs::read(fixture(model).join("step.safetensors")).expect("the fixture");
+        Self::read_file(model, "step.safetensors")
+    }
+
+    pub(crate) fn read_file(model: &str, file: &str) -> Self {
+        let bytes = std::fs::read(fixture(model).join(file)).expect("the fixture");
         let file = SafeTensors::deserialize(&bytes).expect("safetensors");
         let mut expected = Self {
             shapes: BTreeMap::new(),
@@ -45,7 +50,7 @@ impl Expected {
         expected
     }
 
-    fn matrix(&self, name: &str) -> Array2<f32> {
+    pub(crate) fn matrix(&self, name: &str) -> Array2<f32> {
         let shape = &self.shapes[name];
         Array2::from_shape_vec((shape[0], shape[1]), self.values[name].clone()).expect("a matrix")
     }
@@ -56,6 +61,7 @@ impl Expected {
             recording: "S/tale".to_owned(),
             samples: self.matrix("samples"),
             bold: self.matrix("bold"),
+            units: None,
         }
     }
 }
@@ -66,11 +72,11 @@ fn fixture(model: &str) -> PathBuf {
         .join(model)
 }
 
-fn device() -> Device {
+pub(crate) fn device() -> Device {
     Device::flex().autodiff()
 }
 
-fn checkpoint(model: &str) -> Checkpoint {
+pub(crate) fn checkpoint(model: &str) -> Checkpoint {
     Checkpoint::open(&fixture(model)).expect("the fixture")
 }
 
@@ -123,7 +129,10 @@ impl ModuleVisitor for Named<'_> {
     }
 }
 
-fn named<M: Module>(module: &M, gradients: &GradientsParams) -> BTreeMap<String, Vec<f32>> {
+pub(crate) fn named<M: Module>(
+    module: &M,
+    gradients: &GradientsParams,
+) -> BTreeMap<String, Vec<f32>> {
     let mut named = Named {
         gradients,
         path: Vec::new(),
@@ -133,7 +142,7 @@ fn named<M: Module>(module: &M, gradients: &GradientsParams) -> BTreeMap<String,
     named.found
 }
 
-fn norm(values: impl Iterator<Item = f64>) -> f64 {
+pub(crate) fn norm(values: impl Iterator<Item = f64>) -> f64 {
     values.map(|x| x * x).sum::<f64>().sqrt()
 }
 
@@ -142,19 +151,13 @@ fn gradients_of<B: CheckpointBackbone>(
     batch: &TuningBatch,
     micro_batch: usize,
 ) -> (f64, Gradients) {
+    let device = device();
+    let whole = BatchPart::whole(batch, None, 0, &device);
     let mut go_on = |_| ControlFlow::Continue(());
-    let objective = &MeanSquaredError;
-    loss_and_gradients(
-        model,
-        objective,
-        batch,
-        None,
-        micro_batch,
-        &device(),
-        &mut go_on,
-    )
-    .continue_value()
-    .expect("nobody stops it")
+    loss_and_gradients(model, &MeanSquaredError, &whole, micro_batch, &mut go_on)
+        .expect("a batch that fits")
+        .continue_value()
+        .expect("nobody stops it")
 }
 
 fn check_gradients<B: CheckpointBackbone>(

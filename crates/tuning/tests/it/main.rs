@@ -10,5 +10,6 @@ mod changed;
 mod controls;
 mod resume;
 mod shared;
+mod stimulus;
 mod stories;
 mod training;

@@ -55,6 +55,7 @@ pub(crate) fn batches(n_batches: usize, seed: u64) -> Vec<TuningBatch> {
                 recording: format!("S/tale-{}", i % 2),
                 samples,
                 bold: Array2::from_shape_fn((4, N_VOXELS), |(i, v)| bright[i] * sign(v)),
+                units: None,
             }
         })
         .collect()

@@ -21,7 +21,7 @@ fn mean_r(config: &TuningConfig, objective: &(impl TuningObjective + Clone)) -> 
         .fit(model(config), &train, None, &device(), &mut go_on)
         .unwrap();
     let after = evaluate(&result.model, objective, &test, &[], 8, &plain).unwrap();
-    (before.mean_r, after.mean_r)
+    (before.mean_r.unwrap(), after.mean_r.unwrap())
 }
 
 #[test]

@@ -1,0 +1,124 @@
+//! What a run makes small: the part of the trainer that differs between responses and a model's own objective.
+
+use std::ops::{ControlFlow, Range};
+
+use braintune_backbone::SpeechBackbone;
+use burn::tensor::{Device, Tensor};
+
+use crate::batch::{TuningBatch, TuningData};
+use crate::error::{Result, TuningError};
+use crate::evaluate::{Evaluation, evaluate_until};
+use crate::model::TuningModel;
+use crate::objective::TuningObjective;
+use crate::step::{rows_of, tensor};
+
+/// Some clips of a batch, or all, and where in a run it stands.
+#[derive(Debug, Clone)]
+pub struct BatchPart<'a> {
+    /// The whole batch.
+    pub batch: &'a TuningBatch,
+    /// Its clips that are meant.
+    pub rows: Range<usize>,
+    /// How much each voxel counts, `[1, n_voxels]`.
+    pub weights: Option<&'a Tensor<2>>,
+    /// The step, from 0: what is drawn depends on it and not on what was drawn before.
+    pub step: u64,
+    /// Where the model lives.
+    pub device: &'a Device,
+}
+
+impl<'a> BatchPart<'a> {
+    /// All clips of a batch.
+    #[must_use]
+    pub fn whole(
+        batch: &'a TuningBatch,
+        weights: Option<&'a Tensor<2>>,
+        step: u64,
+        device: &'a Device,
+    ) -> Self {
+        Self {
+            batch,
+            rows: 0..batch.samples.nrows(),
+            weights,
+            step,
+            device,
+        }
+    }
+}
+
+/// What a run makes small of a model and batches. Every [`TuningObjective`] is one, and
+/// [`OwnObjective`](crate::OwnObjective); all else of a run is the same.
+pub trait Learning<B: SpeechBackbone> {
+    /// Name for records and messages.
+    fn title(&self) -> &str;
+
+    /// Whether it can be made small of this model.
+    ///
+    /// # Errors
+    /// The model lacks the head that is needed.
+    fn check(&self, model: &TuningModel<B>) -> Result<()>;
+
+    /// What some clips add to the loss of their batch, `[1]`.
+    ///
+    /// # Errors
+    /// A batch that does not fit the model.
+    fn loss_of(&self, model: &TuningModel<B>, part: &BatchPart<'_>) -> Result<Tensor<1>>;
+
+    /// The loss on all batches of a model on a plain device, as [`evaluate`](crate::evaluate()); before each
+    /// part of a batch but the first, `on` is told how many batches are done, and stops it.
+    ///
+    /// # Errors
+    /// What reading the batches can cause.
+    fn evaluate(
+        &self,
+        model: &TuningModel<B>,
+        data: &dyn TuningData,
+        weights: &[Option<Vec<f32>>],
+        micro_batch: usize,
+        device: &Device,
+        on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<(), Evaluation>>;
+}
+
+impl<B: SpeechBackbone, O: TuningObjective> Learning<B> for O {
+    fn title(&self) -> &str {
+        self.name()
+    }
+
+    fn check(&self, model: &TuningModel<B>) -> Result<()> {
+        if model.n_voxels().is_empty() {
+            return Err(TuningError::Empty {
+                what: "head that predicts responses",
+                reason: "the model has none".to_owned(),
+            });
+        }
+        Ok(())
+    }
+
+    fn loss_of(&self, model: &TuningModel<B>, part: &BatchPart<'_>) -> Result<Tensor<1>> {
+        let BatchPart {
+            batch,
+            rows,
+            weights,
+            device,
+            ..
+        } = part;
+        let share = rows.len() as f64 / batch.samples.nrows() as f64;
+        let (samples, bold) = (rows_of(&batch.samples, rows), rows_of(&batch.bold, rows));
+        let lengths = vec![samples.ncols(); samples.nrows()];
+        let predicted = model.forward(tensor(samples, device), &lengths, batch.head);
+        Ok(self.loss(predicted, tensor(bold, device), weights.cloned()) * share)
+    }
+
+    fn evaluate(
+        &self,
+        model: &TuningModel<B>,
+        data: &dyn TuningData,
+        weights: &[Option<Vec<f32>>],
+        micro_batch: usize,
+        device: &Device,
+        on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<(), Evaluation>> {
+        evaluate_until((model, self), data, weights, micro_batch, device, on)
+    }
+}

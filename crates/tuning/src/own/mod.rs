@@ -1,0 +1,339 @@
+//! A model's own objective on the stories' audio: the stimulus-tuned control (Moussa & Toneva 2025).
+//!
+//! The same clips in the same order, masked, through the same backbone, and instead of a head that predicts
+//! responses the one that the model was pretrained with: [`ContrastiveHead`] of wav2vec 2.0, [`UnitHead`] of
+//! `HuBERT`. The loss is a mean over the masked frames of a batch. The backbone runs without dropout and
+//! layer drop, as it does where responses are learnt. Held by `own/tests.rs`, `tests/it/stimulus.rs`.
+
+mod contrastive;
+mod draws;
+mod masked_units;
+mod settings;
+
+use std::ops::{ControlFlow, Range};
+
+use braintune_backbone::{Checkpoint, SpeechBackbone, Wav2Vec2Family, Wav2Vec2Model};
+use burn::module::Module;
+use burn::tensor::{Device, Int, Tensor, TensorData};
+use ndarray::Array2;
+
+pub use contrastive::ContrastiveHead;
+pub use masked_units::UnitHead;
+pub use settings::Stimulus;
+
+use crate::batch::{TuningBatch, TuningData};
+use crate::config::TuningConfig;
+use crate::error::{Result, TuningError};
+use crate::evaluate::Evaluation;
+use crate::learning::{BatchPart, Learning};
+use crate::model::TuningModel;
+use crate::step::{rows_of, tensor};
+use draws::{Masking, Place};
+
+/// The head of a model's own objective.
+#[derive(Module, Debug)]
+pub enum OwnHead {
+    /// Of wav2vec 2.0.
+    Contrastive(ContrastiveHead),
+    /// Of `HuBERT`.
+    Units(UnitHead),
+}
+
+/// Masked frames of clips, and what is known of them.
+pub(crate) struct MaskedFrames {
+    /// Last hidden state, `[n_masked, hidden_size]`.
+    pub(crate) predicted: Tensor<2>,
+    /// What the feature encoder saw there, `[n_masked, conv_dim]`.
+    pub(crate) features: Tensor<2>,
+    /// Rows of each clip.
+    pub(crate) clips: Vec<Range<usize>>,
+    /// Place in the batch of the first clip.
+    pub(crate) first_clip: usize,
+    /// The unit of each frame, where there are units.
+    pub(crate) units: Vec<Option<u32>>,
+}
+
+/// An objective that needs no responses.
+pub(crate) trait SelfSupervised {
+    /// Sum over masked frames of the loss, `[1]`; what it draws is drawn for `place`.
+    fn loss(&self, masked: &MaskedFrames, place: Place, settings: &Stimulus) -> Tensor<1>;
+}
+
+impl OwnHead {
+    /// The head that a model was pretrained with: of the checkpoint where it has one, else seeded, with a
+    /// warning. `n_units` is the number of units that there are (`HuBERT`).
+    ///
+    /// # Errors
+    /// A model that is neither wav2vec 2.0 nor `HuBERT`; units that are not there, or not asked for; a
+    /// damaged checkpoint.
+    pub fn from_checkpoint(
+        checkpoint: &Checkpoint,
+        model: &Wav2Vec2Model,
+        n_units: Option<usize>,
+        seed: u64,
+        device: &Device,
+    ) -> Result<Self> {
+        let config = model.config();
+        match (config.model_type, n_units) {
+            (Wav2Vec2Family::Wav2Vec2, None) => {
+                let head = ContrastiveHead::from_checkpoint(checkpoint, config, seed, device)?;
+                Ok(Self::Contrastive(head))
+            }
+            (Wav2Vec2Family::Hubert, Some(n)) => {
+                tracing::warn!(
+                    "checkpoints of HuBERT come without the projection and the unit embeddings of pretraining: they begin from the seed"
+                );
+                Ok(Self::Units(UnitHead::seeded(
+                    config.hidden_size,
+                    n,
+                    seed,
+                    device,
+                )))
+            }
+            (Wav2Vec2Family::Wav2Vec2, Some(_)) => Err(no_objective(
+                "wav2vec2 with units: its own objective has none, leave them out",
+            )),
+            (Wav2Vec2Family::Hubert, None) => Err(no_objective(
+                "hubert without units: give the k-means units of its frames, one integer array for each story",
+            )),
+            (other, _) => Err(no_objective(&format!(
+                "{}: there is one for wav2vec2 and hubert",
+                other.model_type()
+            ))),
+        }
+    }
+
+    fn inner(&self) -> &dyn SelfSupervised {
+        match self {
+            Self::Contrastive(head) => head,
+            Self::Units(head) => head,
+        }
+    }
+}
+
+fn no_objective(reason: &str) -> TuningError {
+    TuningError::Empty {
+        what: "objective of the model's own",
+        reason: reason.to_owned(),
+    }
+}
+
+/// The model's own objective in place of a loss against responses.
+#[derive(Debug, Clone)]
+pub struct OwnObjective {
+    settings: Stimulus,
+    seed: u64,
+}
+
+impl OwnObjective {
+    /// With the settings and the seed of a run.
+    #[must_use]
+    pub fn new(config: &TuningConfig) -> Self {
+        Self {
+            settings: config.stimulus,
+            seed: config.seed,
+        }
+    }
+
+    fn place(&self, step: Option<u64>, batch: usize) -> Place {
+        Place {
+            seed: self.seed,
+            step,
+            batch,
+        }
+    }
+
+    /// Masked frames of every clip of a batch.
+    fn masks(
+        &self,
+        model: &Wav2Vec2Model,
+        batch: &TuningBatch,
+        place: Place,
+    ) -> Result<Vec<Vec<usize>>> {
+        let config = model.config();
+        let n_frames = config.n_frames(batch.samples.ncols());
+        let masking = Masking {
+            prob: self
+                .settings
+                .mask_time_prob
+                .unwrap_or(config.mask_time_prob),
+            length: self
+                .settings
+                .mask_time_length
+                .unwrap_or(config.mask_time_length),
+            // One frame alone has no distractors.
+            least: config.mask_time_min_masks.max(2),
+        };
+        if masking.length == 0 || 2 * masking.length > n_frames {
+            return Err(TuningError::Setting {
+                name: "stimulus.mask_time_length",
+                value: masking.length.to_string(),
+                expected: format!(
+                    "1 to {}: a clip has {n_frames} frames, and two masks must fit",
+                    n_frames / 2
+                ),
+            });
+        }
+        if masking.prob <= 0.0 || !masking.prob.is_finite() {
+            return Err(TuningError::Setting {
+                name: "stimulus.mask_time_prob",
+                value: masking.prob.to_string(),
+                expected: "above 0; the checkpoint masks nothing, say how much".to_owned(),
+            });
+        }
+        let clips = 0..batch.samples.nrows();
+        let masks = clips.map(|clip| place.mask(clip, n_frames, masking));
+        Ok(masks.collect())
+    }
+
+    /// Sum over masked frames of the loss of some clips.
+    fn sum(
+        &self,
+        model: &TuningModel<Wav2Vec2Model>,
+        (batch, rows): (&TuningBatch, &Range<usize>),
+        masks: &[Vec<usize>],
+        place: Place,
+        device: &Device,
+    ) -> Result<Tensor<1>> {
+        let masked = masked_frames(model.backbone(), (batch, rows), masks, device)?;
+        let head = model.head.own()?;
+        Ok(head.inner().loss(&masked, place, &self.settings))
+    }
+
+    /// Masked frames of a batch that have a loss.
+    fn n_counted(
+        model: &TuningModel<Wav2Vec2Model>,
+        batch: &TuningBatch,
+        masks: &[Vec<usize>],
+    ) -> Result<f64> {
+        let OwnHead::Units(head) = model.head.own()? else {
+            return Ok(masks.iter().map(Vec::len).sum::<usize>() as f64);
+        };
+        let n_frames = model.backbone().n_audio_frames(batch.samples.ncols());
+        let units = batch.units.as_ref().ok_or_else(|| TuningError::Empty {
+            what: "units",
+            reason: format!("batches of {} come without them", batch.recording),
+        })?;
+        let (n_clips, n_units) = (batch.samples.nrows(), head.label_embs_concat.dims()[0]);
+        let highest = units.iter().flatten().max().copied().unwrap_or(0) as usize;
+        if units.dim() != (n_clips, n_frames) || highest >= n_units {
+            return Err(TuningError::Units {
+                of: batch.recording.clone(),
+                problem: format!(
+                    "expected units below {n_units} for [clips, frames] {:?}, found up to {highest} for {:?}",
+                    (n_clips, n_frames),
+                    units.dim()
+                ),
+            });
+        }
+        let frames = masks.iter().enumerate();
+        let frames = frames.flat_map(|(clip, mask)| mask.iter().map(move |&frame| (clip, frame)));
+        let has_unit = |&(clip, frame): &(usize, usize)| unit_of(batch, clip, frame).is_some();
+        Ok(frames.filter(has_unit).count() as f64)
+    }
+}
+
+/// The masked clips `rows` of a batch through the backbone.
+fn masked_frames(
+    backbone: &Wav2Vec2Model,
+    (batch, rows): (&TuningBatch, &Range<usize>),
+    masks: &[Vec<usize>],
+    device: &Device,
+) -> Result<MaskedFrames> {
+    let samples = rows_of(&batch.samples, rows);
+    let n_frames = backbone.n_audio_frames(samples.ncols());
+    let mut hidden = Array2::from_elem((rows.len(), n_frames), false);
+    let (mut places, mut units, mut clips) = (Vec::new(), Vec::new(), Vec::new());
+    for (row, clip) in rows.clone().enumerate() {
+        let first = places.len();
+        for &frame in &masks[clip] {
+            hidden[[row, frame]] = true;
+            places.push(i64::try_from(row * n_frames + frame).unwrap_or(i64::MAX));
+            units.push(unit_of(batch, clip, frame));
+        }
+        clips.push(first..places.len());
+    }
+    let states = backbone.masked_states(tensor(samples, device), &hidden)?;
+    let n_masked = places.len();
+    let places = TensorData::new(places, [n_masked]);
+    let places: Tensor<1, Int> = Tensor::from_data(places, device);
+    let pick = |x: Tensor<3>| {
+        let [batch, n, d] = x.dims();
+        x.reshape([batch * n, d]).select(0, places.clone())
+    };
+    Ok(MaskedFrames {
+        predicted: pick(states.last),
+        features: pick(states.features),
+        clips,
+        first_clip: rows.start,
+        units,
+    })
+}
+
+fn unit_of(batch: &TuningBatch, clip: usize, frame: usize) -> Option<u32> {
+    batch.units.as_ref()?.get([clip, frame]).copied().flatten()
+}
+
+/// Each row of `[n, d]` divided by its norm; a row of zeros stays one.
+fn unit_length(x: Tensor<2>) -> Tensor<2> {
+    // PyTorch's bound of cosine_similarity, 1e-8, squared.
+    let squares = (x.clone() * x.clone()).sum_dim(1).clamp_min(1e-16);
+    x / squares.sqrt()
+}
+
+impl Learning<Wav2Vec2Model> for OwnObjective {
+    fn title(&self) -> &'static str {
+        "own"
+    }
+
+    fn check(&self, model: &TuningModel<Wav2Vec2Model>) -> Result<()> {
+        self.settings.check()?;
+        model.head.own().map(|_| ())
+    }
+
+    fn loss_of(
+        &self,
+        model: &TuningModel<Wav2Vec2Model>,
+        part: &BatchPart<'_>,
+    ) -> Result<Tensor<1>> {
+        let place = self.place(Some(part.step), 0);
+        let masks = self.masks(model.backbone(), part.batch, place)?;
+        let n = Self::n_counted(model, part.batch, &masks)?.max(1.0);
+        let clips = (part.batch, &part.rows);
+        Ok(self.sum(model, clips, &masks, place, part.device)? / n)
+    }
+
+    fn evaluate(
+        &self,
+        model: &TuningModel<Wav2Vec2Model>,
+        data: &dyn TuningData,
+        _weights: &[Option<Vec<f32>>],
+        micro_batch: usize,
+        device: &Device,
+        on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<(), Evaluation>> {
+        let (mut loss, mut n_counted) = (0.0, 0.0);
+        for index in 0..data.n_batches() {
+            let batch = data.batch(0, index).map_err(TuningError::Batch)?;
+            let place = self.place(None, index);
+            let masks = self.masks(model.backbone(), &batch, place)?;
+            n_counted += Self::n_counted(model, &batch, &masks)?;
+            let n = batch.samples.nrows();
+            for start in (0..n).step_by(micro_batch) {
+                if (index, start) != (0, 0) && on(index).is_break() {
+                    return Ok(ControlFlow::Break(()));
+                }
+                let rows = start..n.min(start + micro_batch);
+                let sum = self.sum(model, (&batch, &rows), &masks, place, device)?;
+                loss += f64::from(sum.into_scalar::<f32>());
+            }
+        }
+        Ok(ControlFlow::Continue(Evaluation {
+            loss: loss / f64::max(n_counted, 1.0),
+            mean_r: None,
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,130 @@
+//! Settings of a model's own objective: those of its authors.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Result, TuningError};
+
+/// How the stimulus control masks, and what its objective is made of; `[stimulus]` of the settings.
+///
+/// The defaults are those of Baevski et al. 2020 (section 4.2) and Hsu et al. 2021; how much is masked is the
+/// checkpoint's `config.json` unless given.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Stimulus {
+    /// Part of the frames that masks would cover if none met another; the checkpoint's if none is given.
+    /// Pretraining has 0.65 (wav2vec 2.0) and 0.8 (`HuBERT`), published configurations 0.05, for fine-tuning.
+    pub mask_time_prob: Option<f64>,
+    /// Frames of a mask; the checkpoint's if none is given.
+    pub mask_time_length: Option<usize>,
+    /// Distractors of each masked frame, from the other masked frames of the clip (wav2vec 2.0).
+    pub n_negatives: usize,
+    /// What cosines are divided by.
+    pub logit_temperature: f64,
+    /// Weight of the diversity loss (wav2vec 2.0).
+    pub diversity_weight: f64,
+    /// Temperature of the Gumbel softmax at the first step (wav2vec 2.0).
+    pub gumbel_temperature: f64,
+    /// Factor by which every step lowers it.
+    pub gumbel_decay: f64,
+    /// Where it stays.
+    pub gumbel_temperature_min: f64,
+}
+
+impl Default for Stimulus {
+    fn default() -> Self {
+        Self {
+            mask_time_prob: None,
+            mask_time_length: None,
+            n_negatives: 100,
+            logit_temperature: 0.1,
+            diversity_weight: 0.1,
+            gumbel_temperature: 2.0,
+            gumbel_decay: 0.999_995,
+            gumbel_temperature_min: 0.5,
+        }
+    }
+}
+
+impl Stimulus {
+    /// Whether nothing differs from the defaults: such settings are left out of records.
+    pub(crate) fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
+
+    pub(crate) fn check(&self) -> Result<()> {
+        let above_0 = |value: f64| value > 0.0 && value.is_finite();
+        let prob = self.mask_time_prob.unwrap_or(1.0);
+        let decay = self.gumbel_decay;
+        for (fits, name, value, expected) in [
+            (
+                prob > 0.0 && prob <= 1.0,
+                "stimulus.mask_time_prob",
+                prob,
+                "above 0, at most 1",
+            ),
+            (
+                above_0(self.logit_temperature),
+                "stimulus.logit_temperature",
+                self.logit_temperature,
+                "a number above 0",
+            ),
+            (
+                self.diversity_weight >= 0.0 && self.diversity_weight.is_finite(),
+                "stimulus.diversity_weight",
+                self.diversity_weight,
+                "a number, at least 0",
+            ),
+            (
+                above_0(self.gumbel_temperature),
+                "stimulus.gumbel_temperature",
+                self.gumbel_temperature,
+                "a number above 0",
+            ),
+            (
+                above_0(self.gumbel_temperature_min),
+                "stimulus.gumbel_temperature_min",
+                self.gumbel_temperature_min,
+                "a number above 0",
+            ),
+            (
+                decay > 0.0 && decay <= 1.0,
+                "stimulus.gumbel_decay",
+                decay,
+                "above 0, at most 1",
+            ),
+        ] {
+            refuse_unless(fits, name, value, expected)?;
+        }
+        let length = self.mask_time_length.unwrap_or(1);
+        for (name, value) in [
+            ("stimulus.mask_time_length", length),
+            ("stimulus.n_negatives", self.n_negatives),
+        ] {
+            refuse_unless(value > 0, name, value, "a whole number above 0")?;
+        }
+        Ok(())
+    }
+
+    /// Temperature of the Gumbel softmax at `step`, from 0.
+    pub(crate) fn gumbel_at(&self, step: u64) -> f64 {
+        let decayed = self.gumbel_temperature * self.gumbel_decay.powf(step as f64);
+        decayed.max(self.gumbel_temperature_min)
+    }
+}
+
+fn refuse_unless(
+    fits: bool,
+    name: &'static str,
+    value: impl std::fmt::Display,
+    expected: &str,
+) -> Result<()> {
+    if fits {
+        return Ok(());
+    }
+    Err(TuningError::Setting {
+        name,
+        value: value.to_string(),
+        expected: expected.to_owned(),
+    })
+}
