@@ -38,11 +38,17 @@ struct Row {
 impl Row {
     fn read(line: &str) -> Option<Self> {
         let cells: Vec<&str> = line.split(',').collect();
+        let validation_loss = cells.get(7).and_then(|cell| cell.parse().ok());
         Some(Self {
             step: cells.first()?.parse().ok()?,
             train_loss: cells.get(4)?.parse().ok()?,
-            validation_loss: cells.get(7).and_then(|cell| cell.parse().ok()),
-            text: line.strip_suffix(',').unwrap_or(line).to_owned(),
+            validation_loss,
+            text: match validation_loss {
+                // Its last cell may be empty.
+                Some(_) => line,
+                None => line.strip_suffix(',').unwrap_or(line),
+            }
+            .to_owned(),
         })
     }
 }
@@ -91,7 +97,10 @@ impl TrainingLog {
                     // An evaluation that is made again after a kill takes the place of the one before.
                     let cells: Vec<&str> = row.text.split(',').take(N_STEP_CELLS).collect();
                     row.text = cells.join(",") + ",";
-                    let _ = write!(row.text, "{},{}", validation.loss, validation.mean_r);
+                    let mean_r = validation
+                        .mean_r
+                        .map_or_else(String::new, |r| r.to_string());
+                    let _ = write!(row.text, "{},{mean_r}", validation.loss);
                 }
                 self.write()
             }
@@ -238,7 +247,7 @@ mod tests {
             train_loss: 2.0,
             validation: Evaluation {
                 loss: 1.5,
-                mean_r: 0.25,
+                mean_r: Some(0.25),
             },
             is_best: true,
         };

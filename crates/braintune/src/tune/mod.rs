@@ -14,12 +14,14 @@ use std::path::Path;
 
 use braintune_audio::SampleRate;
 use braintune_backbone::{
-    BackboneSpec, Checkpoint, CheckpointBackbone, FrozenPart, Wav2Vec2Model, WhisperEncoder,
+    BackboneSpec, Checkpoint, CheckpointBackbone, FrozenPart, SpeechBackbone, Wav2Vec2Model,
+    WhisperEncoder,
 };
 use braintune_fmri::StoryDataset;
 use braintune_tuning::{
-    BrainTuner, Control, ControlDataset, StoryBatches, Tuned, TunedSubject, TuningConfig,
-    TuningEnd, TuningEvent, TuningModel,
+    BrainTuner, Control, ControlDataset, HeadSharing, Learning, OwnHead, OwnObjective,
+    StoryBatches, StoryUnits, Tuned, TunedSubject, TuningConfig, TuningEnd, TuningEvent,
+    TuningModel,
 };
 use burn::tensor::Device;
 use ndarray::Array1;
@@ -44,7 +46,7 @@ pub struct TuneSettings {
     pub stories: StoryRoles,
     /// Which voxels are learnt.
     pub voxels: VoxelChoice,
-    /// Other responses in place of the subject's own, as a control.
+    /// A control: other responses in place of the subject's own, or the model's own objective.
     pub control: Option<Control>,
     /// Everything else.
     pub config: TuningConfig,
@@ -102,8 +104,15 @@ pub fn run(
         command,
         weights: checkpoint.sha256()?,
     };
-    match checkpoint.model_type()? {
-        "whisper" => job.run(WhisperEncoder::from_checkpoint(&checkpoint, &device)?, on),
+    match (checkpoint.model_type()?, &settings.control) {
+        ("whisper", Some(Control::Stimulus { .. })) => Err(BraintuneError::Input(
+            "--control stimulus: whisper was not pretrained on audio alone, it has no such objective; wav2vec2 and hubert have one".to_owned(),
+        )),
+        ("whisper", _) => job.run(WhisperEncoder::from_checkpoint(&checkpoint, &device)?, on),
+        (_, Some(Control::Stimulus { units })) => {
+            let backbone = Wav2Vec2Model::from_checkpoint(&checkpoint, &device)?;
+            job.run_stimulus(backbone, &checkpoint, units.as_deref(), on)
+        }
         _ => job.run(Wav2Vec2Model::from_checkpoint(&checkpoint, &device)?, on),
     }
 }
@@ -139,36 +148,24 @@ impl Job<'_> {
         let train = self.batches(training, &chosen.subjects, &stories.train, rate)?;
         let validation = self.validation(training, &chosen.subjects, &train, rate)?;
         let model = TuningModel::new(backbone, train.n_voxels(), config, self.device)?;
-        let mut log = TrainingLog::new(self.out, self.settings.resume);
-        let result = self.fit(
-            model,
-            &train,
-            validation.as_ref(),
-            chosen.weights,
-            &mut log,
-            on,
-        )?;
-        if result.end == TuningEnd::Cancelled {
-            return Err(BraintuneError::Cancelled);
-        }
-        log.finish()?;
-        self.write(&result, &chosen.subjects)
+        let tuner = BrainTuner::new(config.clone(), config.objective)?;
+        let tuner = tuner.with_voxel_weights(chosen.weights);
+        let data = (&train, validation.as_ref());
+        self.tune(model, tuner, data, &chosen.subjects, on)
     }
 
-    /// Steps and evaluations, every event into the log first.
-    fn fit<B: CheckpointBackbone>(
+    /// The run itself, every event into the log first, and what it leaves.
+    fn tune<B: CheckpointBackbone, O: Learning<B>>(
         &self,
         model: TuningModel<B>,
-        train: &StoryBatches<'_>,
-        validation: Option<&StoryBatches<'_>>,
-        weights: Vec<Option<Vec<f32>>>,
-        log: &mut TrainingLog,
+        tuner: BrainTuner<O>,
+        (train, validation): (&StoryBatches<'_>, Option<&StoryBatches<'_>>),
+        subjects: &[TunedSubject],
         on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
-    ) -> Result<Tuned<B>> {
-        let config = &self.settings.config;
+    ) -> Result<TuneOutcome> {
         std::fs::create_dir_all(self.out).map_err(crate::error::io_error("create", self.out))?;
-        let tuner = BrainTuner::new(config.clone(), config.objective)?
-            .with_voxel_weights(weights)
+        let mut log = TrainingLog::new(self.out, self.settings.resume);
+        let tuner = tuner
             .with_origin(json!({ "weights_sha256": self.weights }))
             .with_state(&self.out.join("state"), self.settings.resume);
         let mut failure = None;
@@ -181,10 +178,14 @@ impl Job<'_> {
         };
         let validation = validation.map(|data| data as _);
         let result = tuner.fit(model, train, validation, self.device, &mut told)?;
-        match failure {
-            Some(error) => Err(error),
-            None => Ok(result),
+        if let Some(error) = failure {
+            return Err(error);
         }
+        if result.end == TuningEnd::Cancelled {
+            return Err(BraintuneError::Cancelled);
+        }
+        log.finish()?;
+        self.write(&result, subjects)
     }
 
     /// Batches that choose among the states of the run, if there are such stories.
@@ -208,6 +209,52 @@ impl Job<'_> {
             )));
         }
         Ok(Some(validation))
+    }
+
+    /// As [`run`](Self::run), on the model's own objective: the same clips, steps and parameters.
+    fn run_stimulus(
+        self,
+        backbone: Wav2Vec2Model,
+        checkpoint: &Checkpoint,
+        units: Option<&Path>,
+        on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
+    ) -> Result<TuneOutcome> {
+        let TuneSettings {
+            config, stories, ..
+        } = self.settings;
+        let rate = backbone.spec().sample_rate;
+        check_clips(backbone.spec(), config)?;
+        let backbone = prepared(backbone, config)?;
+        let read = |dir| {
+            let all = [stories.train.clone(), stories.validation.clone()].concat();
+            StoryUnits::from_folder(dir, &all, backbone.config())
+        };
+        let units = units.map(read).transpose()?;
+        let n_units = units.as_ref().map(StoryUnits::n_units);
+        let own =
+            OwnHead::from_checkpoint(checkpoint, &backbone, n_units, config.seed, self.device)?;
+        let subject = |name: &String| TunedSubject {
+            name: name.clone(),
+            mask: None,
+        };
+        let subjects: Vec<TunedSubject> = self.settings.subjects.iter().map(subject).collect();
+        // Voxels do not matter, nor whether subjects have the same.
+        let mut of_batches = config.clone();
+        of_batches.heads = HeadSharing::PerSubject;
+        let batches = |stories: &[String]| -> Result<StoryBatches<'_>> {
+            let subjects = subjects.clone();
+            let batches = StoryBatches::new(self.dataset, subjects, stories, rate, &of_batches)?;
+            Ok(batches.stimulus_only(units.clone()))
+        };
+        let train = batches(&stories.train)?;
+        let validation = if stories.validation.is_empty() {
+            None
+        } else {
+            Some(batches(&stories.validation)?.in_order())
+        };
+        let model = TuningModel::with_own_head(backbone, own, config);
+        let tuner = BrainTuner::new(config.clone(), OwnObjective::new(config))?;
+        self.tune(model, tuner, (&train, validation.as_ref()), &subjects, on)
     }
 
     /// The tuned checkpoint and what belongs to it.

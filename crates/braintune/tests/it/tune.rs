@@ -312,3 +312,75 @@ fn ceilings_weight_the_voxels_and_the_state_holds_a_digest_of_them() {
     let error = setup.run(&settings, "weighted").unwrap_err().to_string();
     assert!(error.contains("voxel_weights"), "{error}");
 }
+
+/// Numbers of frames of the stories that are tuned on or choose, by name.
+fn write_units(setup: &Setup, dir: &Path, off: usize) {
+    std::fs::create_dir_all(dir).unwrap();
+    let roles = setup.settings().stories;
+    for story in roles.train.iter().chain(&roles.validation) {
+        let audio = setup.dataset.story(story).unwrap().audio().unwrap();
+        let n_samples = braintune::audio::load_audio(audio).unwrap().samples().len();
+        let n_frames = (n_samples - 400) / 320 + 1 - off;
+        let units: Array1<i32> = (0..n_frames)
+            .map(|i| i32::try_from(i / 50 % 4).unwrap())
+            .collect();
+        ndarray_npy::write_npy(dir.join(format!("{story}.npy")), &units).unwrap();
+    }
+}
+
+#[test]
+fn the_stimulus_control_takes_the_same_steps_and_goes_on_to_the_same_bytes() {
+    let setup = setup();
+    let mut settings = setup.settings();
+    settings.config.epochs = 1;
+    settings.config.batch_size = 16;
+    settings.config.checkpoint_every = 2;
+    let own = setup.run(&settings, "own").unwrap();
+    settings.control = Some(Control::Stimulus { units: None });
+    let control = setup.run(&settings, "control").unwrap();
+    assert_eq!(own.n_steps, control.n_steps);
+    settings.resume = true;
+    let stopped = setup.run_until(&settings, "stopped", 3).unwrap_err();
+    assert!(matches!(stopped, BraintuneError::Cancelled), "{stopped}");
+    for _ in 0..2 {
+        setup.run(&settings, "stopped").unwrap();
+        for file in ["model.safetensors", "head.safetensors"] {
+            let read = |name| std::fs::read(setup.out(name).join(file)).unwrap();
+            assert!(read("control") == read("stopped"), "{file}");
+        }
+        assert_eq!(log(&setup.out("control")), log(&setup.out("stopped")));
+    }
+    let rows = log(&setup.out("control"));
+    assert!(rows.iter().all(|row| row.len() == 8 && row[7].is_empty()));
+    assert_eq!(rows.iter().filter(|row| !row[6].is_empty()).count(), 1);
+    let read = |name, file| std::fs::read(setup.out(name).join(file)).unwrap();
+    let weights = "model.safetensors";
+    assert!(read("own", weights) != read("control", weights));
+}
+
+#[test]
+fn hubert_takes_units_and_says_what_is_wrong_with_them() {
+    let setup = setup();
+    let path = setup.model.join("config.json");
+    let text = std::fs::read_to_string(&path).unwrap();
+    std::fs::write(&path, text.replace("\"wav2vec2\"", "\"hubert\"")).unwrap();
+    let mut settings = setup.settings();
+    settings.config.epochs = 1;
+    settings.config.batch_size = 16;
+    let dir = setup.folder.path().join("units");
+    settings.control = Some(Control::Stimulus {
+        units: Some(dir.clone()),
+    });
+    let error = setup.run(&settings, "a").unwrap_err().to_string();
+    assert!(error.contains(".npy"), "{error}");
+    write_units(&setup, &dir, 9);
+    let error = setup.run(&settings, "a").unwrap_err();
+    let error = format!("{error:?}");
+    assert!(error.contains("one for each of its"), "{error}");
+    write_units(&setup, &dir, 0);
+    setup.run(&settings, "b").unwrap();
+    assert!(setup.out("b").join("model.safetensors").exists());
+    settings.control = Some(Control::Stimulus { units: None });
+    let error = setup.run(&settings, "c").unwrap_err().to_string();
+    assert!(error.contains("k-means units"), "{error}");
+}

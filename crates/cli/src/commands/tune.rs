@@ -89,6 +89,9 @@ pub(crate) struct Args {
     /// A control in place of the real pairing of audio and responses
     #[arg(long)]
     control: Option<ControlKind>,
+    /// Units of the frames of each story, STORY.npy, integers [n_frames] at 50 Hz: what HuBERT learns to predict under --control stimulus
+    #[arg(long, value_name = "DIR", requires = "control")]
+    units: Option<PathBuf>,
     /// Go on from --out/state; begins anew where there is none
     #[arg(long)]
     resume: bool,
@@ -110,6 +113,8 @@ enum ControlKind {
     BlockPermuted,
     /// Responses to another training story
     OtherStory,
+    /// No responses: the model's own objective on the same audio (wav2vec 2.0, HuBERT with --units)
+    Stimulus,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -206,14 +211,24 @@ fn settings(
     }
     settings.config.check()?;
     settings.voxels = voxels(args, settings.config.voxel_weights)?;
-    settings.control = args.control.map(|control| match control {
-        ControlKind::BlockPermuted => Control::BlockPermuted { block: BLOCK_TRS },
-        ControlKind::OtherStory => Control::OtherStory {
-            stories: settings.stories.train.clone(),
-        },
-    });
+    settings.control = control(args, &settings.stories)?;
     settings.resume = args.resume;
     Ok(settings)
+}
+
+fn control(args: &Args, stories: &StoryRoles) -> anyhow::Result<Option<Control>> {
+    if args.units.is_some() && !matches!(args.control, Some(ControlKind::Stimulus)) {
+        bail!("--units is for --control stimulus, no other control has any");
+    }
+    Ok(args.control.map(|control| match control {
+        ControlKind::BlockPermuted => Control::BlockPermuted { block: BLOCK_TRS },
+        ControlKind::OtherStory => Control::OtherStory {
+            stories: stories.train.clone(),
+        },
+        ControlKind::Stimulus => Control::Stimulus {
+            units: args.units.clone(),
+        },
+    }))
 }
 
 fn voxels(args: &Args, weights: VoxelWeights) -> anyhow::Result<VoxelChoice> {
@@ -265,10 +280,12 @@ fn tell(event: &TuningEvent, progress: &mut Progress) {
             is_best,
         } => {
             say!(
-                "epoch {:>3}, step {step:>6}: training loss {train_loss:.4}, validation loss {:.4}, mean r {:.4}{}",
+                "epoch {:>3}, step {step:>6}: training loss {train_loss:.4}, validation loss {:.4}{}{}",
                 epoch + 1,
                 validation.loss,
-                validation.mean_r,
+                validation
+                    .mean_r
+                    .map_or_else(String::new, |r| format!(", mean r {r:.4}")),
                 if *is_best { ", the best" } else { "" }
             );
         }
