@@ -31,6 +31,7 @@ use crate::step::{rows_of, tensor};
 use draws::{Masking, Place};
 
 /// The head of a model's own objective.
+#[allow(clippy::large_enum_variant)] // one for each run
 #[derive(Module, Debug)]
 pub enum OwnHead {
     /// Of wav2vec 2.0.

@@ -1,5 +1,11 @@
 //! Own objectives and their gradients against `transformers` (`tests/fixtures/generate_own.py`).
 
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "fixtures hold whole numbers as f32"
+)]
+
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
