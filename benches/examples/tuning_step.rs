@@ -76,6 +76,7 @@ fn time<B: CheckpointBackbone>(backbone: B, case: &Case, device: &Device) -> any
         recording: "waves".to_owned(),
         samples: Array2::from_shape_fn((case.batch, case.n_samples), |at| wave(0.37, at)),
         bold: Array2::from_shape_fn((case.batch, case.n_voxels), |at| wave(0.11, at)),
+        units: None,
     };
     let model = TuningModel::new(backbone, &[case.n_voxels], &config, device)?;
     let mut before = cpu_s()?;

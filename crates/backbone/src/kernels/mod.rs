@@ -240,6 +240,7 @@ fn tail_of(x: f32) -> f32 {
 
 /// `x`, or 0 where it is so small that products with it would be subnormal: processors take a hundred
 /// times as long for these, and a hundred of a million values are enough to be felt.
+#[cfg(feature = "flex")]
 #[inline(always)]
 pub(crate) fn flushed(x: f32) -> f32 {
     if x.abs() < 1e-30 { 0.0 } else { x }
