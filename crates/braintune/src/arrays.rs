@@ -5,7 +5,7 @@ use std::io::{Read, Seek, Write};
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
-use ndarray::{Array, Array1, Array2, Ix1, Ix2, IxDyn};
+use ndarray::{Array, Array1, Array2, ArrayView, Ix1, Ix2, IxDyn};
 use ndarray_npy::{ReadNpyExt, ReadableElement};
 
 use crate::error::{Result, file_error, io_error};
@@ -96,13 +96,13 @@ fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
         reason = "f32 is what the solver works in"
     )]
     if let Some(array) = try_read::<f64>(path)? {
-        check_rounding(path, &array)?;
+        check_rounding(path, array.view(), 0)?;
         return Ok(array.mapv(|x| x as f32));
     }
     macro_rules! integers {
         ($($t:ty),+) => {
             $(if let Some(array) = try_read::<$t>(path)? {
-                check_rounding(path, &array.mapv(|x| x as f64))?;
+                check_rounding(path, array.mapv(|x| x as f64).view(), 0)?;
                 return Ok(array.mapv(|x| x as f32));
             })+
         };
@@ -118,13 +118,22 @@ fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
 }
 
 /// The solver works on f32 values: columns that would lose what they vary by are refused, not fitted.
-fn check_rounding(path: &Path, array: &Array<f64, IxDyn>) -> Result<()> {
+/// `first` is the number of the first column.
+pub(crate) fn check_rounding<D>(
+    path: &Path,
+    array: ArrayView<'_, f64, D>,
+    first: usize,
+) -> Result<()>
+where
+    D: ndarray::RemoveAxis,
+{
     /// Rounding of the largest value that a column's standard deviation bears.
     const MOST: f64 = 1e-3;
     if array.ndim() == 0 || array.is_empty() {
         return Ok(());
     }
     for (number, column) in array.lanes(ndarray::Axis(0)).into_iter().enumerate() {
+        let number = first + number;
         let largest = column.iter().fold(0.0_f64, |most, x| most.max(x.abs()));
         if largest > f64::from(f32::MAX) && largest.is_finite() {
             let problem =

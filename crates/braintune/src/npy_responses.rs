@@ -14,7 +14,7 @@ use braintune_encoding::ResponseSource;
 use ndarray::{Array2, ShapeBuilder};
 use npyz::{DType, Endianness, NpyFile, Order, TypeChar};
 
-use crate::arrays::check_size;
+use crate::arrays::{check_rounding, check_size};
 use crate::error::{Result, file_error, io_error};
 
 /// Bytes that are decoded at once; a multiple of every width.
@@ -59,17 +59,6 @@ impl Decode {
         match self {
             Self::F32Little | Self::F32Big => 4,
             Self::F64Little | Self::F64Big => 8,
-        }
-    }
-
-    #[expect(clippy::cast_possible_truncation, reason = "responses are f32")]
-    fn extend(self, values: &mut Vec<f32>, bytes: &[u8]) {
-        let (singles, doubles) = (bytes.as_chunks().0, bytes.as_chunks().0);
-        match self {
-            Self::F32Little => values.extend(singles.iter().map(|b| f32::from_le_bytes(*b))),
-            Self::F32Big => values.extend(singles.iter().map(|b| f32::from_be_bytes(*b))),
-            Self::F64Little => values.extend(doubles.iter().map(|b| f64::from_le_bytes(*b) as f32)),
-            Self::F64Big => values.extend(doubles.iter().map(|b| f64::from_be_bytes(*b) as f32)),
         }
     }
 }
@@ -126,18 +115,22 @@ impl NpyResponses {
         &self.path
     }
 
-    fn columns(&self, voxels: &Range<usize>) -> std::io::Result<Array2<f32>> {
+    /// Values of `N` bytes each.
+    fn columns<T, const N: usize>(
+        &self,
+        voxels: &Range<usize>,
+        value: fn([u8; N]) -> T,
+    ) -> std::io::Result<Array2<T>> {
         let mut file = File::open(&self.path)?;
         let mut values = Vec::with_capacity(self.n_samples * voxels.len());
         let mut block = vec![0; BLOCK_BYTES];
         let mut run = |first: usize, n: usize| -> std::io::Result<()> {
-            let width = self.decode.width();
-            file.seek(SeekFrom::Start(self.start + (first * width) as u64))?;
-            let mut left = n * width;
+            file.seek(SeekFrom::Start(self.start + (first * N) as u64))?;
+            let mut left = n * N;
             while left > 0 {
                 let part = &mut block[..left.min(BLOCK_BYTES)];
                 file.read_exact(part)?;
-                self.decode.extend(&mut values, part);
+                values.extend(part.as_chunks().0.iter().map(|bytes| value(*bytes)));
                 left -= part.len();
             }
             Ok(())
@@ -181,8 +174,20 @@ impl ResponseSource for NpyResponses {
         if voxels.start > voxels.end || voxels.end > self.n_voxels {
             return Err(format!("voxels {voxels:?} of {}", self.n_voxels).into());
         }
-        Ok(self
-            .columns(&voxels)
-            .map_err(io_error("read", &self.path))?)
+        let failed = io_error("read", &self.path);
+        let wide = match self.decode {
+            Decode::F32Little => {
+                return Ok(self.columns(&voxels, f32::from_le_bytes).map_err(failed)?);
+            }
+            Decode::F32Big => {
+                return Ok(self.columns(&voxels, f32::from_be_bytes).map_err(failed)?);
+            }
+            Decode::F64Little => self.columns(&voxels, f64::from_le_bytes),
+            Decode::F64Big => self.columns(&voxels, f64::from_be_bytes),
+        };
+        let wide = wide.map_err(failed)?;
+        check_rounding(&self.path, wide.view(), voxels.start)?;
+        #[expect(clippy::cast_possible_truncation, reason = "checked just before")]
+        Ok(wide.mapv(|x| x as f32))
     }
 }

@@ -151,3 +151,19 @@ fn a_file_that_shrinks_while_it_is_read_is_an_error() {
             .contains("cannot read")
     );
 }
+
+#[test]
+fn f64_values_that_f32_rounds_away_are_refused_with_their_column() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut wide = matrix().mapv(f64::from);
+    wide.column_mut(4).mapv_inplace(|x| x + 1e12);
+    let values: Vec<u8> = wide.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let path = write(folder.path(), &npy("'<f8'", false, "(11, 7)", &values));
+    let source = NpyResponses::open(&path).unwrap();
+    assert!(source.read(0..4).is_ok());
+    let error = source.read(3..6).unwrap_err().to_string();
+    assert!(
+        error.contains("column 4") && error.contains("y.npy"),
+        "{error}"
+    );
+}
