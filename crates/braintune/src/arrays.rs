@@ -96,13 +96,13 @@ fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
         reason = "f32 is what the solver works in"
     )]
     if let Some(array) = try_read::<f64>(path)? {
-        check_rounding(path, array.view(), 0)?;
+        check_rounding(path, &array.view(), 0)?;
         return Ok(array.mapv(|x| x as f32));
     }
     macro_rules! integers {
         ($($t:ty),+) => {
             $(if let Some(array) = try_read::<$t>(path)? {
-                check_rounding(path, array.mapv(|x| x as f64).view(), 0)?;
+                check_rounding(path, &array.mapv(|x| x as f64).view(), 0)?;
                 return Ok(array.mapv(|x| x as f32));
             })+
         };
@@ -121,7 +121,7 @@ fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
 /// `first` is the number of the first column.
 pub(crate) fn check_rounding<D>(
     path: &Path,
-    array: ArrayView<'_, f64, D>,
+    array: &ArrayView<'_, f64, D>,
     first: usize,
 ) -> Result<()>
 where

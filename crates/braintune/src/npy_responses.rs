@@ -186,7 +186,7 @@ impl ResponseSource for NpyResponses {
             Decode::F64Big => self.columns(&voxels, f64::from_be_bytes),
         };
         let wide = wide.map_err(failed)?;
-        check_rounding(&self.path, wide.view(), voxels.start)?;
+        check_rounding(&self.path, &wide.view(), voxels.start)?;
         #[expect(clippy::cast_possible_truncation, reason = "checked just before")]
         Ok(wide.mapv(|x| x as f32))
     }
