@@ -6,11 +6,11 @@
 
 use std::ops::Range;
 
-use faer::{Col, Mat, MatRef, linalg::solvers::SolveLstsq};
+use faer::{Col, Mat, MatRef, Scale, linalg::solvers::SolveLstsq};
 
 use super::{
     features::Transposed,
-    filter::{FilterBank, LEAST_ALPHAS},
+    filter::{Approximation, FilterBank, LEAST_ALPHAS},
     panels::Panels,
     prepared::{Basis, Fold, Part, Settings, Whole, part_rows},
     real::Real,
@@ -30,7 +30,9 @@ const MAX_BYTES: usize = 1 << 30;
 pub(crate) struct Combination {
     /// The penalties, the last infinite: its filter is 1, times its penalty.
     pub(crate) nodes: Vec<f64>,
-    /// `[n_nodes, n_alphas]`.
+    /// Products from left factors at the nodes, `[n_nodes, n_products]`; none if they are those.
+    weights: Option<Mat<f64>>,
+    /// `[n_products, n_alphas]`.
     per_alpha: Mat<f64>,
 }
 
@@ -47,13 +49,11 @@ impl Combination {
         if penalties.len() < LEAST_ALPHAS {
             return None;
         }
-        let (least, largest) = range;
-        let smallest = least.max(penalties[0] * 1e-3);
-        if !(largest > smallest && smallest > 0.0) {
+        let largest = range.1;
+        let values = grid(range, penalties);
+        if values.iter().any(|value| !value.is_finite()) || largest <= values[1] {
             return None;
         }
-        let grid = spaced(smallest, largest, N_GRID);
-        let values: Vec<f64> = std::iter::once(least).chain(grid).collect();
         (2..penalties.len()).find_map(|n_nodes| {
             let ends = LAST
                 .iter()
@@ -78,7 +78,64 @@ impl Combination {
                 .col_mut(a)
                 .copy_from(one_by(&relative, tolerance)?);
         }
-        Some(Self { nodes, per_alpha })
+        Some(Self {
+            nodes,
+            weights: None,
+            per_alpha,
+        })
+    }
+
+    /// As [`new`](Self::new), with as few products as filters of all alphas have principal axes and more
+    /// nodes to make them of: for left factors that are cheap beside the products with them.
+    pub(crate) fn of_fewest_products(
+        range: (f64, f64),
+        penalties: &[f64],
+        tolerance: f64,
+    ) -> Option<Self> {
+        let plain = Self::new(range, penalties, tolerance)?;
+        let Some(fine) = Self::new(range, penalties, 0.1 * tolerance) else {
+            return Some(plain);
+        };
+        let values = grid(range, penalties);
+        let Some(fit) = Approximation::new(&values, penalties, 0.0, 0.8 * tolerance) else {
+            return Some(plain);
+        };
+        let at = Mat::from_fn(values.len(), fine.nodes.len(), |i, j| {
+            gain(values[i], fine.nodes[j])
+        });
+        let weights = at.qr().solve_lstsq(&fit.per_value);
+        let found = &at * &weights * fit.per_alpha.transpose();
+        let within = (0..penalties.len()).all(|a| {
+            let error = |i: usize| found[(i, a)] * (values[i] + penalties[a]) - 1.0;
+            (0..values.len()).all(|i| error(i).abs() <= tolerance)
+        });
+        if !within || fit.rank() >= plain.nodes.len() {
+            return Some(plain);
+        }
+        Some(Self {
+            nodes: fine.nodes,
+            weights: Some(weights),
+            per_alpha: fit.per_alpha.transpose().to_owned(),
+        })
+    }
+
+    fn n_products(&self) -> usize {
+        self.per_alpha.nrows()
+    }
+
+    /// Left factors of products from those at the nodes.
+    fn products<T: Real>(&self, at_nodes: Vec<Mat<T>>) -> Vec<Mat<T>> {
+        let Some(weights) = &self.weights else {
+            return at_nodes;
+        };
+        let product = |j: usize| {
+            let mut sum = Mat::zeros(at_nodes[0].nrows(), at_nodes[0].ncols());
+            for (node, factor) in at_nodes.iter().enumerate() {
+                sum += Scale(T::rounded(weights[(node, j)])) * factor;
+            }
+            sum
+        };
+        (0..weights.ncols()).map(product).collect()
     }
 
     /// Whether it takes about as little work per voxel as bases of the folds' own, `own` of so many
@@ -90,15 +147,15 @@ impl Combination {
         const MARGIN: f64 = 1.15;
         let projections: usize = own.iter().map(|n| n * n).sum();
         let own = (projections + OF_RUNS * left) as f64;
-        (self.nodes.len() * left) as f64 <= MARGIN * own
-            && self.nodes.len() * left * size_of::<T>() <= MAX_BYTES
+        (self.n_products() * left) as f64 <= MARGIN * own
+            && self.n_products() * left * size_of::<T>() <= MAX_BYTES
     }
 
     /// The bank whose products need no scaling of their right factor.
     fn bank<T: Real>(&self) -> FilterBank<T> {
         FilterBank {
             runs: Vec::new(),
-            n_products: self.nodes.len(),
+            n_products: self.n_products(),
             combine: Some(Mat::from_fn(
                 self.per_alpha.nrows(),
                 self.per_alpha.ncols(),
@@ -112,10 +169,11 @@ impl Combination {
         &self,
         folds: &Folds,
         fold: usize,
-        factors: &[Mat<T>],
+        at_nodes: Vec<Mat<T>>,
         x: Option<Transposed<T>>,
     ) -> Fold<T> {
         let validation = folds.validation(fold).to_vec();
+        let factors = self.products(at_nodes);
         let part = |rows: Range<usize>| {
             let of_rows =
                 |factor: &Mat<T>| Panels::new(factor.as_ref().subrows(rows.start, rows.len()));
@@ -135,6 +193,13 @@ impl Combination {
             x,
         }
     }
+}
+
+/// Eigenvalues of a range at which filters are compared.
+fn grid((least, largest): (f64, f64), penalties: &[f64]) -> Vec<f64> {
+    let smallest = least.max(penalties[0] * 1e-3);
+    let grid = spaced(smallest, largest, N_GRID);
+    std::iter::once(least).chain(grid).collect()
 }
 
 /// `1 / (value + penalty)`, and 1 for an infinite penalty.
@@ -233,7 +298,11 @@ impl Settings<'_> {
         let own: Vec<usize> = (0..folds.n_folds()).map(own).collect();
         let left = |fold| folds.validation(fold).len() * own[fold];
         let left = (0..folds.n_folds()).map(left).sum();
-        let combination = Combination::new(range, self.penalties, tolerance)?;
+        let combination = if whole.primal {
+            Combination::of_fewest_products(range, self.penalties, tolerance)?
+        } else {
+            Combination::new(range, self.penalties, tolerance)?
+        };
         combination.pays::<T>(left, &own).then_some(combination)
     }
 }

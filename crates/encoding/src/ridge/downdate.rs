@@ -71,7 +71,7 @@ fn downdated<T: Real>(
                     .map(at)
                     .collect::<Option<Vec<_>>>()?;
                 let x = Features::Matrix(rows).into_transposed();
-                Some(combination.fold(folds, fold, &factors, Some(x)))
+                Some(combination.fold(folds, fold, factors, Some(x)))
             })
             .collect::<Option<_>>()
             .ok_or(Unfit::Imprecise)?;

@@ -53,7 +53,7 @@ pub(crate) fn held_out<T: Real>(
     let folds = all
         .iter()
         .zip(factors)
-        .map(|(&fold, factors)| combination.fold(folds, fold, &factors, None));
+        .map(|(&fold, factors)| combination.fold(folds, fold, factors, None));
     Ok(folds.collect())
 }
 
