@@ -338,11 +338,6 @@ enum Job<T> {
 }
 
 impl<T: Real> Basis<T> {
-    /// Of a fold: [`complete`](Self::complete), then [`limited`](Self::limited).
-    pub(crate) fn new(gram: MatRef<'_, T>, rank: usize) -> Option<Self> {
-        Some(Self::complete(gram)?.limited(rank))
-    }
-
     /// All directions.
     pub(crate) fn complete(gram: MatRef<'_, T>) -> Option<Self> {
         let (vectors, values) = eigh(gram)?;
@@ -441,7 +436,7 @@ fn primal<T: Real>(
 ) -> Option<Basis<T>> {
     let mut training = gram - validation.gram();
     subtract_means(&mut training, shift, shift, n_training);
-    Basis::new(training.as_ref(), rank)
+    Some(Basis::complete(training.as_ref())?.limited(rank))
 }
 
 /// `product -= n left right'`, what centring `n` rows on their means takes off their product;
@@ -476,7 +471,8 @@ fn dual<T: Real>(
         centre(&mut train, &means, &means, mean);
         centre(&mut cross, &cross_means, &means, mean);
     }
-    let basis = Basis::new(train.as_ref(), rank)?.without_noise();
+    let basis = Basis::complete(train.as_ref())?;
+    let basis = basis.limited(rank).without_noise();
     let projected = product(cross.as_ref(), basis.vectors.as_ref());
     Some((basis, projected))
 }
