@@ -177,7 +177,7 @@ impl<'a> FrameLog<'a> {
         place
     }
 
-    /// `[n_mels, 3000]` of frames at these places, raised to the window's own floor and scaled.
+    /// `[n_mels, n_frames]` of frames at these places, raised to the window's own floor and scaled.
     fn spectrogram(&self, places: &[usize]) -> Array2<f32> {
         let n_mels = self.log_mel.n_mels();
         let mut log_mel = Array2::from_elem((n_mels, self.log_mel.n_frames), FLOOR_LOG10);

@@ -293,7 +293,8 @@ impl TuningConfig {
     }
 }
 
-fn setting(
+/// An error that names a setting, unless it fits.
+pub(crate) fn setting(
     fits: bool,
     name: &'static str,
     value: impl std::fmt::Display,

@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, TuningError};
+use crate::config::setting;
+use crate::error::Result;
 
 /// How the stimulus control masks, and what its objective is made of; `[stimulus]` of the settings.
 ///
@@ -94,14 +95,14 @@ impl Stimulus {
                 "above 0, at most 1",
             ),
         ] {
-            refuse_unless(fits, name, value, expected)?;
+            setting(fits, name, value, expected)?;
         }
         let length = self.mask_time_length.unwrap_or(1);
         for (name, value) in [
             ("stimulus.mask_time_length", length),
             ("stimulus.n_negatives", self.n_negatives),
         ] {
-            refuse_unless(value > 0, name, value, "a whole number above 0")?;
+            setting(value > 0, name, value, "a whole number above 0")?;
         }
         Ok(())
     }
@@ -111,20 +112,4 @@ impl Stimulus {
         let decayed = self.gumbel_temperature * self.gumbel_decay.powf(step as f64);
         decayed.max(self.gumbel_temperature_min)
     }
-}
-
-fn refuse_unless(
-    fits: bool,
-    name: &'static str,
-    value: impl std::fmt::Display,
-    expected: &str,
-) -> Result<()> {
-    if fits {
-        return Ok(());
-    }
-    Err(TuningError::Setting {
-        name,
-        value: value.to_string(),
-        expected: expected.to_owned(),
-    })
 }
