@@ -7,6 +7,7 @@ use burn::module::{Module, ModuleDisplay};
 use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::activations::{Layers, convolution_bytes};
+use crate::segments::Segments;
 
 /// Facts about a backbone that are known before any forward pass.
 #[derive(Debug, Clone, PartialEq)]
@@ -145,6 +146,12 @@ pub trait SpeechBackbone: Module + ModuleDisplay + Sync {
     /// them, layers with a feed-forward part of four times their width.
     fn activation_bytes(&self, n_samples: usize) -> usize {
         self.spec().activation_bytes(n_samples)
+    }
+
+    /// The forward pass cut into segments, where the backbone says how: tuning then keeps on disk what frozen
+    /// segments give, and can trade time for memory.
+    fn segments(&self) -> Option<&dyn Segments> {
+        None
     }
 
     /// Forward passes over windows of one recording, each a range of its samples. A backbone

@@ -43,6 +43,7 @@ pub fn check_speech_backbone<B: SpeechBackbone>(backbone: &B, device: &Device) {
     check_batches(backbone, &clips, &alone, device);
     check_single_frames(backbone, &clips, &alone, device);
     check_windows(backbone, &clips[0], &lengths, device);
+    check_segments(backbone, &clips, &alone, device);
     let silence = states(backbone, &[&vec![0.0; lengths[0]]], device).remove(0);
     let finite = silence.iter().flatten().all(|x| x.is_finite());
     assert!(finite, "silence gives finite states");
@@ -150,6 +151,34 @@ fn check_windows<B: SpeechBackbone>(
     assert_last_frames(backbone, pass(last..last + 1), lengths, alone, "one window");
 }
 
+/// Segments, one after the other, give every hidden state.
+fn check_segments<B: SpeechBackbone>(
+    backbone: &B,
+    clips: &[Vec<f32>],
+    alone: &[Vec<Array2<f32>>],
+    device: &Device,
+) {
+    let Some(segments) = backbone.segments() else {
+        return;
+    };
+    let slices: Vec<_> = clips.iter().map(Vec::as_slice).collect();
+    let (samples, lengths) = batch(&slices, device);
+    let (mut x, mut n_run) = (segments.first(samples, &lengths), 1);
+    for layer in 0..backbone.spec().n_hidden_states() {
+        let until = segments.n_until(layer);
+        assert!(until >= n_run, "later states need no fewer segments");
+        for index in n_run..until {
+            x = segments.next(index, x, &lengths);
+        }
+        n_run = until;
+        for (clip, (of_clip, alone)) in rows(&x).iter().zip(alone).enumerate() {
+            let n_frames = backbone.n_audio_frames(lengths[clip]);
+            let what = format!("after {until} segments, state {layer}");
+            assert_close(&alone[layer], of_clip, n_frames, &what);
+        }
+    }
+}
+
 /// `at`: states at the last audio frame of each clip, `[batch, d_model]`.
 fn assert_last_frames<B: SpeechBackbone>(
     backbone: &B,
@@ -195,17 +224,21 @@ fn states<B: SpeechBackbone>(
 ) -> Vec<Vec<Array2<f32>>> {
     let (samples, lengths) = batch(clips, device);
     let states = backbone.hidden_states(samples, &lengths).into_layers();
-    let of_clip = |clip: usize| {
-        let one = |state: &Tensor<3>| {
-            let [_, n_frames, d_model] = state.dims();
-            let rows = state
-                .clone()
-                .slice([clip..clip + 1, 0..n_frames, 0..d_model]);
-            to_array(rows.reshape([n_frames, d_model]))
-        };
-        states.iter().map(one).collect()
-    };
+    let by_state: Vec<_> = states.iter().map(rows).collect();
+    let of_clip = |clip: usize| by_state.iter().map(|state| state[clip].clone()).collect();
     (0..clips.len()).map(of_clip).collect()
+}
+
+/// `[n_frames, d_model]` of each clip.
+fn rows(state: &Tensor<3>) -> Vec<Array2<f32>> {
+    let [batch, n_frames, d_model] = state.dims();
+    let of_clip = |clip| {
+        let rows = state
+            .clone()
+            .slice([clip..clip + 1, 0..n_frames, 0..d_model]);
+        to_array(rows.reshape([n_frames, d_model]))
+    };
+    (0..batch).map(of_clip).collect()
 }
 
 fn batch(clips: &[&[f32]], device: &Device) -> (Tensor<2>, Vec<usize>) {

@@ -32,10 +32,12 @@ mod disk;
 mod error;
 mod extractor;
 mod feature_file;
+mod frozen_cache;
 mod kernels;
 mod lora;
 mod parts;
 mod pretrained;
+mod segments;
 mod transformer;
 mod wav2vec2;
 mod whisper;
@@ -49,9 +51,11 @@ pub use checkpoint::{Checkpoint, ConfigFile, save_parameters};
 pub use contract::check_speech_backbone;
 pub use error::{BackboneError, Result};
 pub use extractor::{ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction};
+pub use frozen_cache::FrozenCache;
 pub use lora::{LoraConfig, LoraTarget};
 pub use parts::{CheckpointBackbone, FrozenPart};
 pub use pretrained::{PretrainedModel, SUPPORTED_MODEL_TYPES};
+pub use segments::Segments;
 pub use wav2vec2::{
     FeatExtractNorm, MaskedStates, SharedConvExtractor, Wav2Vec2Config, Wav2Vec2Family,
     Wav2Vec2Model,

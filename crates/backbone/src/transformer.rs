@@ -27,14 +27,21 @@ pub(crate) fn all_states<L: TransformerLayer>(
 ) -> Vec<Tensor<3>> {
     let mut states = Vec::with_capacity(layers.len() + 1);
     for layer in layers {
-        let attended = layer
-            .attention()
-            .forward(layer.attention_input(&x), context);
         states.push(x.clone());
-        x = layer.finish(x, attended);
+        x = one_layer(layer, x, context);
     }
     states.push(x);
     states
+}
+
+/// The output of a layer.
+pub(crate) fn one_layer<L: TransformerLayer>(
+    layer: &L,
+    x: Tensor<3>,
+    context: &AttentionContext,
+) -> Tensor<3> {
+    let input = layer.attention_input(&x);
+    layer.finish(x, layer.attention().forward(input, context))
 }
 
 /// [`all_states`] at frame `frames[i]` of clip `i` alone, `[batch, d_model]` each: the last layer
@@ -47,14 +54,14 @@ pub(crate) fn states_at<L: TransformerLayer>(
 ) -> Vec<Tensor<2>> {
     let mut states = Vec::with_capacity(layers.len() + 1);
     for (i, layer) in layers.iter().enumerate() {
-        let input = layer.attention_input(&x);
         let picked = pick_frames(&x, frames);
         states.push(picked.clone().squeeze_dim(1));
         x = if i + 1 == layers.len() {
+            let input = layer.attention_input(&x);
             let attended = layer.attention().forward_at(input, frames, context);
             layer.finish(picked, attended)
         } else {
-            layer.finish(x, layer.attention().forward(input, context))
+            one_layer(layer, x, context)
         };
     }
     states.push(x.squeeze_dim(1));

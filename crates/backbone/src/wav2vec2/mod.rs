@@ -11,6 +11,7 @@ mod masked;
 mod model;
 mod positions;
 mod relative;
+mod segments;
 mod shared;
 
 pub use config::{FeatExtractNorm, Wav2Vec2Config, Wav2Vec2Family};

@@ -25,6 +25,7 @@ use crate::error::Result;
 use crate::kernels::layer_norm;
 use crate::lora::Attentions;
 use crate::parts::{BackbonePart, Family, layer_in};
+use crate::segments::Segments;
 use crate::transformer::{all_states, states_at};
 
 pub(super) const KEYS: KeyLayout = KeyLayout {
@@ -71,7 +72,7 @@ pub(super) struct FeatureProjection {
 
 #[derive(Module, Debug)]
 pub(super) struct Encoder {
-    pos_conv_embed: PositionalConv,
+    pub(super) pos_conv_embed: PositionalConv,
     /// Before the layers of post-norm models; kept, but part of no hidden state, in pre-norm ones.
     pub(super) layer_norm: LayerNorm,
     pub(super) layers: Vec<EncoderLayer>,
@@ -170,6 +171,14 @@ impl Wav2Vec2Model {
 
     /// The input of the first layer, and what all layers share.
     fn embed(&self, samples: Tensor<2>, lengths: &[usize]) -> (Tensor<3>, AttentionContext) {
+        let frames = self.frames_of(samples, lengths);
+        let valid = self.valid_frames(&frames, lengths);
+        self.embed_frames(frames, valid.as_ref())
+    }
+
+    /// The output of the feature encoder over clips, `[batch, n_frames, conv_dim]`; what it is behind the
+    /// end of a clip does not matter.
+    pub(super) fn frames_of(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<3> {
         let [batch, n_samples] = samples.dims();
         assert_eq!(batch, lengths.len(), "one length for each clip");
         let longest = lengths.iter().copied().max().unwrap_or_default();
@@ -180,18 +189,16 @@ impl Wav2Vec2Model {
         let samples = self.normalize(samples, lengths);
         let equal = shortest == longest;
         let alone = !equal && self.config.feat_extract_norm == FeatExtractNorm::Group;
-        let frames = if alone {
+        if alone {
             self.one_by_one(&samples, lengths)
         } else {
             self.feature_extractor.forward(samples)
-        };
-        let valid = (!equal).then(|| self.valid_frames(&frames, lengths));
-        self.embed_frames(frames, valid.as_ref())
+        }
     }
 
     /// As [`embed`](Self::embed), from the output of the feature encoder; `valid` is 1 for frames of
     /// a clip and 0 behind its end, `[batch, n_frames, 1]`.
-    fn embed_frames(
+    pub(super) fn embed_frames(
         &self,
         frames: Tensor<3>,
         valid: Option<&Tensor<3>>,
@@ -215,16 +222,10 @@ impl Wav2Vec2Model {
         mut x: Tensor<3>,
         valid: Option<&Tensor<3>>,
     ) -> (Tensor<3>, AttentionContext) {
-        let mut context = AttentionContext::default();
-        let [batch, n_frames, _] = x.dims();
+        let context = self.context(&x, valid);
         if let Some(valid) = valid {
             x = x * valid.clone();
-            let mask = (valid.clone() * -1.0 + 1.0) * MASKED;
-            context.mask = Some(mask.reshape([batch, 1, 1, n_frames]));
         }
-        context.position_bias = self
-            .bucket_biases()
-            .map(|table| position_bias(table, n_frames, self.config.max_bucket_distance));
         let x = x.clone() + self.encoder.pos_conv_embed.forward(x, valid);
         let x = if self.config.do_stable_layer_norm {
             x
@@ -232,6 +233,20 @@ impl Wav2Vec2Model {
             layer_norm(&self.encoder.layer_norm, self.config.layer_norm_eps, x)
         };
         (x, context)
+    }
+
+    /// What all layers share, for frames `x` `[batch, n_frames, _]`.
+    pub(super) fn context(&self, x: &Tensor<3>, valid: Option<&Tensor<3>>) -> AttentionContext {
+        let [batch, n_frames, _] = x.dims();
+        let mask = |valid: &Tensor<3>| {
+            let mask = (valid.clone() * -1.0 + 1.0) * MASKED;
+            mask.reshape([batch, 1, 1, n_frames])
+        };
+        let bias = |table| position_bias(table, n_frames, self.config.max_bucket_distance);
+        AttentionContext {
+            mask: valid.map(mask),
+            position_bias: self.bucket_biases().map(bias),
+        }
     }
 
     /// The output of the feature encoder over one clip `[1, n_samples]`: `[1, n_frames, conv_dim]`.
@@ -278,15 +293,19 @@ impl Wav2Vec2Model {
         Tensor::cat(lengths.iter().enumerate().map(one).collect(), 0)
     }
 
-    /// 1 for frames of a clip and 0 behind its end, `[batch, n_frames, 1]`.
-    fn valid_frames(&self, x: &Tensor<3>, lengths: &[usize]) -> Tensor<3> {
+    /// 1 for frames of a clip and 0 behind its end, `[batch, n_frames, 1]`; none if all are of one length.
+    pub(super) fn valid_frames(&self, x: &Tensor<3>, lengths: &[usize]) -> Option<Tensor<3>> {
+        if lengths.windows(2).all(|n| n[0] == n[1]) {
+            return None;
+        }
         let [batch, n_frames, _] = x.dims();
         let row = |&n: &usize| {
             let n_valid = self.config.n_frames(n);
             (0..n_frames).map(move |frame| if frame < n_valid { 1.0_f32 } else { 0.0 })
         };
         let values: Vec<f32> = lengths.iter().flat_map(row).collect();
-        Tensor::from_data(TensorData::new(values, [batch, n_frames, 1]), &x.device())
+        let valid = TensorData::new(values, [batch, n_frames, 1]);
+        Some(Tensor::from_data(valid, &x.device()))
     }
 }
 
@@ -312,6 +331,10 @@ impl SpeechBackbone for Wav2Vec2Model {
 
     fn n_audio_frames(&self, n_samples: usize) -> usize {
         self.config.n_frames(n_samples)
+    }
+
+    fn segments(&self) -> Option<&dyn Segments> {
+        Some(self)
     }
 
     fn activation_bytes(&self, n_samples: usize) -> usize {

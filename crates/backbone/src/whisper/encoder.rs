@@ -24,7 +24,8 @@ use crate::error::{BackboneError, Result};
 use crate::kernels::{gelu, layer_norm};
 use crate::lora::Attentions;
 use crate::parts::{BackbonePart, Family, is_frozen, layer_in};
-use crate::transformer::{all_states, states_at};
+use crate::segments::Segments;
+use crate::transformer::{all_states, one_layer, states_at};
 
 const HOP: usize = 160;
 const KEYS: KeyLayout = KeyLayout {
@@ -232,12 +233,14 @@ impl WhisperEncoder {
 
     /// [`embed`](Self::embed) of clips; without gradients where none of it is tuned.
     fn embed_samples(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<3> {
-        let frozen =
-            || is_frozen(&self.conv1) && is_frozen(&self.conv2) && is_frozen(&self.embed_positions);
-        if samples.is_autodiff() && frozen() {
+        if samples.is_autodiff() && self.embeds_frozen() {
             return Tensor::from_inner(self.valid().embed_samples(samples.inner(), lengths));
         }
         self.embed(self.log_mel(samples, lengths), n_mel_frames(lengths))
+    }
+
+    fn embeds_frozen(&self) -> bool {
+        is_frozen(&self.conv1) && is_frozen(&self.conv2) && is_frozen(&self.embed_positions)
     }
 
     /// Log-mel spectrograms `[batch, n_mels, n_frames]` of clips, on the clips' device.
@@ -301,6 +304,10 @@ impl SpeechBackbone for WhisperEncoder {
         })
     }
 
+    fn segments(&self) -> Option<&dyn Segments> {
+        Some(self)
+    }
+
     fn activation_bytes(&self, _n_samples: usize) -> usize {
         self.config.activation_bytes()
     }
@@ -310,6 +317,37 @@ impl SpeechBackbone for WhisperEncoder {
         // strides 1 and 2) holds a mel frame with audio.
         let last = self.config.max_source_positions - 1;
         n_samples.div_ceil(HOP).div_ceil(2).min(last) + 1
+    }
+}
+
+/// Convolutions and positions, then the layers; the final norm goes with the last one.
+impl Segments for WhisperEncoder {
+    fn n_until(&self, layer: usize) -> usize {
+        layer + 1
+    }
+
+    fn n_frozen(&self) -> usize {
+        if !self.embeds_frozen() {
+            return 0;
+        }
+        let n = self.layers.iter().take_while(|layer| is_frozen(*layer));
+        match n.count() {
+            n if n == self.layers.len() && !is_frozen(&self.layer_norm) => n,
+            n => n + 1,
+        }
+    }
+
+    fn first(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<3> {
+        self.embed_samples(samples, lengths)
+    }
+
+    fn next(&self, index: usize, x: Tensor<3>, _lengths: &[usize]) -> Tensor<3> {
+        let x = one_layer(&self.layers[index - 1], x, &AttentionContext::default());
+        if index == self.layers.len() {
+            layer_norm(&self.layer_norm, EPSILON, x)
+        } else {
+            x
+        }
     }
 }
 

@@ -1,0 +1,133 @@
+//! Outputs of frozen segments kept on disk, so that epochs after the first begin where tuning begins.
+//!
+//! The key is a SHA-256 of what stands for the weights, the samples and the device; the file holds `output`,
+//! f32 `[batch, n_frames, width]`, bit by bit what was computed. Held by `tests/it/frozen_cache.rs`.
+
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use burn::tensor::{Device, Tensor, TensorData};
+use safetensors::tensor::{Dtype, TensorView};
+use sha2::{Digest, Sha256};
+
+use crate::checkpoint::WeightsFile;
+use crate::disk::write_atomically;
+use crate::error::{BackboneError, Result, io_error};
+
+/// Part of every key, with the crate's version: other kernels may round otherwise.
+const FORMAT: &str = concat!("braintune frozen ", env!("CARGO_PKG_VERSION"));
+const OUTPUT: &str = "output";
+
+/// A folder with the outputs of the frozen [`Segments`](crate::Segments) of one backbone.
+#[derive(Debug)]
+pub struct FrozenCache {
+    folder: PathBuf,
+    identity: String,
+    n_segments: usize,
+    is_broken: AtomicBool,
+}
+
+impl FrozenCache {
+    /// A cache of the output of the first `n_segments` segments ([`Segments::n_frozen`](crate::Segments::n_frozen)
+    /// on the autodiff device) of a backbone whose weights and settings `identity` stands for
+    /// ([`Checkpoint::sha256`](crate::Checkpoint::sha256)).
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(folder: &Path, identity: String, n_segments: usize) -> Result<Self> {
+        std::fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+        Ok(Self {
+            folder: folder.to_path_buf(),
+            identity,
+            n_segments,
+            is_broken: AtomicBool::new(false),
+        })
+    }
+
+    /// How many segments are kept the output of.
+    #[must_use]
+    pub fn n_segments(&self) -> usize {
+        self.n_segments
+    }
+
+    /// The output for `samples` `[batch, n_samples]` on a plain device, `[batch, n_frames, width]`: from the folder, or from
+    /// `compute` and kept. What cannot be read is computed again; what cannot be written is said once.
+    ///
+    /// The same clips in another batch are another entry, so that what is read has the bits that computing would have.
+    pub fn output(
+        &self,
+        samples: Tensor<2>,
+        lengths: &[usize],
+        compute: impl FnOnce(Tensor<2>) -> Tensor<3>,
+    ) -> Tensor<3> {
+        let device = samples.device();
+        let path = self.path(&samples, lengths);
+        if path.exists() {
+            match read(&path, &device) {
+                Ok(output) => return output,
+                Err(error) => tracing::warn!(%error, "damaged cache entry, computing it again"),
+            }
+        }
+        let output = compute(samples);
+        if !self.is_broken.load(Ordering::Relaxed)
+            && let Err(error) = write(&path, output.clone())
+        {
+            tracing::warn!(%error, "outputs of frozen parts are not kept any more");
+            self.is_broken.store(true, Ordering::Relaxed);
+        }
+        output
+    }
+
+    fn path(&self, samples: &Tensor<2>, lengths: &[usize]) -> PathBuf {
+        let mut hasher = Sha256::new();
+        let device = format!("{:?}", samples.device());
+        for text in [FORMAT, &self.identity, &device] {
+            hasher.update((text.len() as u64).to_le_bytes());
+            hasher.update(text);
+        }
+        let numbers = [self.n_segments].into_iter().chain(samples.dims());
+        for number in numbers.chain(lengths.iter().copied()) {
+            hasher.update((number as u64).to_le_bytes());
+        }
+        let data = samples.clone().into_data_as::<f32>();
+        let values = data.as_slice::<f32>();
+        let values = values.unwrap_or_else(|_| unreachable!("just converted"));
+        for values in values.chunks(4096) {
+            let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+            hasher.update(bytes);
+        }
+        let key = hex::encode(hasher.finalize());
+        self.folder.join(format!("{key}.safetensors"))
+    }
+}
+
+fn read(path: &Path, device: &Device) -> Result<Tensor<3>> {
+    let file = WeightsFile::open_safetensors(path)?;
+    let Some(&[batch, n_frames, width]) = file.shape(OUTPUT) else {
+        return Err(malformed(
+            path,
+            &format!("holds no tensor `{OUTPUT}` of three dimensions"),
+        ));
+    };
+    let values = file.values(OUTPUT, &[batch, n_frames, width])?;
+    let data = TensorData::new(values, [batch, n_frames, width]);
+    Ok(Tensor::from_data(data, device))
+}
+
+fn write(path: &Path, output: Tensor<3>) -> Result<()> {
+    let shape = output.dims().to_vec();
+    let data = output.into_data_as::<f32>();
+    let values = data.as_slice::<f32>();
+    let values = values.unwrap_or_else(|_| unreachable!("just converted"));
+    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+    let view = TensorView::new(Dtype::F32, shape, &bytes);
+    let file = view.and_then(|view| safetensors::serialize([(OUTPUT, view)], None));
+    write_atomically(path, &file.map_err(|e| malformed(path, &e.to_string()))?)
+}
+
+fn malformed(path: &Path, problem: &str) -> BackboneError {
+    BackboneError::Malformed {
+        path: path.to_path_buf(),
+        problem: problem.to_owned(),
+    }
+}
