@@ -1,11 +1,12 @@
 //! CPU time of optimiser steps, for `peers/tuning_step_vs_pytorch.py`.
 //!
-//! `tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH` prints the CPU seconds of each step and the loss before
-//! it, a line each, and the largest resident memory in MB on the last line.
+//! `tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH [checkpointing] [cache=DIR]` prints the CPU seconds of
+//! each step and the loss before it, a line each, and the largest resident memory in MB on the last line; with gradient
+//! checkpointing, or what is frozen kept in a folder, if asked for.
 #![allow(clippy::print_stdout, clippy::cast_possible_truncation, missing_docs)]
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use benches::cpu_s;
@@ -22,19 +23,25 @@ struct Case {
     n_voxels: usize,
     runs: usize,
     micro_batch: usize,
+    gradient_checkpointing: bool,
+    cache: Option<PathBuf>,
 }
+
+const USAGE: &str =
+    "usage: tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH [checkpointing] [cache=DIR]";
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    let [model, numbers @ ..] = args.as_slice() else {
-        bail!("usage: tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH");
+    let [model, rest @ ..] = args.as_slice() else {
+        bail!(USAGE);
     };
+    let (numbers, extra) = rest.split_at_checked(5).context(USAGE)?;
     let numbers: Vec<usize> = numbers
         .iter()
         .map(|n| n.parse())
         .collect::<Result<_, _>>()?;
     let [batch, seconds, n_voxels, runs, micro_batch] = *numbers.as_slice() else {
-        bail!("usage: tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH");
+        bail!(USAGE);
     };
     let case = Case {
         batch,
@@ -42,6 +49,10 @@ fn main() -> anyhow::Result<()> {
         n_voxels,
         runs,
         micro_batch,
+        gradient_checkpointing: extra.iter().any(|arg| arg == "checkpointing"),
+        cache: extra
+            .iter()
+            .find_map(|arg| Some(arg.strip_prefix("cache=")?.into())),
     };
     let device = Device::flex().autodiff();
     let checkpoint = Checkpoint::open(Path::new(model))?;
@@ -67,6 +78,7 @@ fn time<B: CheckpointBackbone>(backbone: B, case: &Case, device: &Device) -> any
     config.epochs = case.runs;
     config.micro_batch = case.micro_batch;
     config.keep_last = true;
+    config.gradient_checkpointing = case.gradient_checkpointing;
     let backbone = backbone.freeze_parts(&config.frozen_parts()?)?;
     let wave = |rate: f64, (row, column): (usize, usize)| {
         ((row + 1) as f64 * rate * column as f64).sin() as f32
@@ -78,7 +90,10 @@ fn time<B: CheckpointBackbone>(backbone: B, case: &Case, device: &Device) -> any
         bold: Array2::from_shape_fn((case.batch, case.n_voxels), |at| wave(0.11, at)),
         units: None,
     };
-    let model = TuningModel::new(backbone, &[case.n_voxels], &config, device)?;
+    let mut model = TuningModel::new(backbone, &[case.n_voxels], &config, device)?;
+    if let Some(folder) = &case.cache {
+        model = model.with_frozen_cache(folder, "waves".to_owned())?;
+    }
     let mut before = cpu_s()?;
     let mut failed = None;
     BrainTuner::new(config, MeanSquaredError)?.fit(

@@ -101,6 +101,11 @@ impl Progress {
         self.bar.set_position(done as u64);
     }
 
+    /// Another text beside the bar, which stays where it is.
+    pub(crate) fn note(&self, text: &str) {
+        self.bar.set_message(text.to_owned());
+    }
+
     pub(crate) fn show(&mut self, stage: &str, what: &str, done: usize, total: usize) {
         let stage = format!("{stage} {what}");
         if stage != self.stage {

@@ -32,13 +32,20 @@ pub struct TuningConfig {
     /// Clips of one forward and backward pass; gradients of a batch are added up. Bounds memory and
     /// changes the result by rounding only.
     pub micro_batch: usize,
+    /// Keep the input of each layer only and compute the rest again for gradients: about a third more time,
+    /// far less memory, the same bits.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub gradient_checkpointing: bool,
     /// Seconds of audio that end with a TR and predict its response.
     pub clip_s: f64,
     /// The hidden state that the head reads; the last one if none is given.
     pub layer: Option<usize>,
     /// How frames become one vector.
     pub pooling: Pooling,
-    /// Width of a linear layer in front of the head; none unless given.
+    /// Stretches of a clip under [`Pooling::Segments`]; 5, a TR each of clips of 10 s.
+    #[serde(skip_serializing_if = "is_default_segments")]
+    pub segments: usize,
+    /// Width of a linear layer in front of the head, the same for every stretch; none unless given.
     pub bottleneck: Option<usize>,
     /// A head for each subject, or one for all (whose responses must then have the same voxels).
     pub heads: HeadSharing,
@@ -86,9 +93,11 @@ impl Default for TuningConfig {
             epochs: 30,
             batch_size: 128,
             micro_batch: 8,
+            gradient_checkpointing: false,
             clip_s: 10.0,
             layer: None,
             pooling: Pooling::Mean,
+            segments: DEFAULT_SEGMENTS,
             bottleneck: None,
             heads: HeadSharing::PerSubject,
             objective: Objective::Mse {},
@@ -112,6 +121,13 @@ impl Default for TuningConfig {
     }
 }
 
+const DEFAULT_SEGMENTS: usize = 5;
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+fn is_default_segments(n: &usize) -> bool {
+    *n == DEFAULT_SEGMENTS
+}
+
 /// How `[batch, n_frames, d_model]` becomes `[batch, d_model]`; frames that saw no audio never count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -122,6 +138,9 @@ pub enum Pooling {
     Last,
     /// Mean weighted by the softmax of a learnt query.
     Attention,
+    /// Mean of each of [`segments`](TuningConfig::segments) equal stretches of the clip, side by side: the head has weights
+    /// of its own for each, as FIR delays have.
+    Segments,
 }
 
 /// Which heads there are.
@@ -229,6 +248,7 @@ impl TuningConfig {
             ("checkpoint_every", self.checkpoint_every),
             ("evaluate_every", self.evaluate_every.unwrap_or(1)),
             ("bottleneck", self.bottleneck.unwrap_or(1)),
+            ("segments", self.segments),
         ] {
             setting(value > 0, name, value, "a whole number above 0")?;
         }
@@ -264,6 +284,13 @@ impl TuningConfig {
                 "a number, at least 0",
             )?;
         }
+        let dropout = self.lora.as_ref().map_or(0.0, |lora| lora.dropout);
+        setting(
+            !(self.gradient_checkpointing && dropout > 0.0),
+            "gradient_checkpointing",
+            true,
+            "false, or lora.dropout = 0.0: dropout would be another when it is computed again",
+        )?;
         self.objective.check()?;
         self.stimulus.check()?;
         self.frozen_parts()?;
@@ -361,6 +388,7 @@ mod tests {
             ("freeze = [\"heads\"]", "heads"),
             ("[lora]\ntargets = [\"fc1\"]", "fc1"),
             ("[lora]\nrank = 4", "rank"),
+            ("gradient_checkpointing = true\n[lora]\nr = 4", "dropout"),
             ("objective = { kind = \"mae\" }", "mae"),
             ("voxel_weights = \"snr\"", "snr"),
             ("objective = { kind = \"mse\", delta = 1.0 }", "delta"),

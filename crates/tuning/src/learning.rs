@@ -25,6 +25,8 @@ pub struct BatchPart<'a> {
     pub step: u64,
     /// Where the model lives.
     pub device: &'a Device,
+    /// The hidden state that the head reads, `[batch, n_frames, d_model]`, where it is there already.
+    pub state: Option<Tensor<3>>,
 }
 
 impl<'a> BatchPart<'a> {
@@ -42,7 +44,15 @@ impl<'a> BatchPart<'a> {
             weights,
             step,
             device,
+            state: None,
         }
+    }
+
+    /// The clips, `[batch, n_samples]`, and their lengths.
+    pub(crate) fn clips(&self) -> (Tensor<2>, Vec<usize>) {
+        let samples = rows_of(&self.batch.samples, &self.rows);
+        let lengths = vec![samples.ncols(); samples.nrows()];
+        (tensor(samples, self.device), lengths)
     }
 }
 
@@ -101,13 +111,19 @@ impl<B: SpeechBackbone, O: TuningObjective> Learning<B> for O {
             rows,
             weights,
             device,
+            state,
             ..
         } = part;
         let share = rows.len() as f64 / batch.samples.nrows() as f64;
-        let (samples, bold) = (rows_of(&batch.samples, rows), rows_of(&batch.bold, rows));
-        let lengths = vec![samples.ncols(); samples.nrows()];
-        let predicted = model.forward(tensor(samples, device), &lengths, batch.head);
-        Ok(self.loss(predicted, tensor(bold, device), weights.cloned()) * share)
+        let predicted = if let Some(state) = state {
+            let lengths = vec![batch.samples.ncols(); rows.len()];
+            model.predict(state.clone(), &lengths, batch.head)
+        } else {
+            let (samples, lengths) = part.clips();
+            model.forward(samples, &lengths, batch.head)
+        };
+        let bold = tensor(rows_of(&batch.bold, rows), device);
+        Ok(self.loss(predicted, bold, weights.cloned()) * share)
     }
 
     fn evaluate(

@@ -48,6 +48,7 @@ mod learning;
 mod model;
 mod objective;
 mod own;
+mod recompute;
 mod schedule;
 mod step;
 mod stories;

@@ -1,11 +1,12 @@
 //! What is tuned: a backbone, pooling over time, and linear heads that predict responses.
 //!
-//! Samples `[batch, n_samples]` → one hidden state `[batch, n_frames, d_model]` → `[batch, d_model]` →
+//! Samples `[batch, n_samples]` → one hidden state `[batch, n_frames, d_model]` → `[batch, n_pooled, d_model]` →
 //! `[batch, n_voxels]` of one subject. Held by `step/tests.rs`.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use braintune_backbone::{SpeechBackbone, Wav2Vec2Model, save_parameters};
+use braintune_backbone::{FrozenCache, Segments, SpeechBackbone, Wav2Vec2Model, save_parameters};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
@@ -25,6 +26,9 @@ use crate::own::OwnHead;
 pub struct TuningModel<B: Module> {
     pub(crate) backbone: B,
     pub(crate) head: TuningHead,
+    /// What keeps the outputs of frozen segments.
+    #[module(skip)]
+    frozen: Option<Arc<FrozenCache>>,
 }
 
 /// Pooling, bottleneck and one linear head for each subject, or one for all; or the head of the model's own
@@ -43,7 +47,9 @@ pub struct TuningHead {
 #[derive(Debug, Clone)]
 struct HeadSettings {
     pooling: Pooling,
+    segments: usize,
     layer: usize,
+    gradient_checkpointing: bool,
 }
 
 impl<B: SpeechBackbone> TuningModel<B> {
@@ -51,7 +57,8 @@ impl<B: SpeechBackbone> TuningModel<B> {
     /// layers), on `device`, which must be the backbone's and, to be tuned, an autodiff one.
     ///
     /// # Errors
-    /// A layer that the backbone does not have.
+    /// A layer that the backbone does not have; gradient checkpointing of a backbone without
+    /// [segments](Segments).
     pub fn new(
         backbone: B,
         n_voxels: &[usize],
@@ -70,9 +77,23 @@ impl<B: SpeechBackbone> TuningModel<B> {
                 ),
             });
         }
+        if config.gradient_checkpointing && backbone.segments().is_none() {
+            return Err(TuningError::Setting {
+                name: "gradient_checkpointing",
+                value: "true".to_owned(),
+                expected: format!(
+                    "false, {} does not cut its pass into segments",
+                    spec.model_type
+                ),
+            });
+        }
         let d_model = spec.d_model;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
-        let d_head = config.bottleneck.unwrap_or(d_model);
+        let n_pooled = match config.pooling {
+            Pooling::Segments => config.segments,
+            _ => 1,
+        };
+        let d_head = n_pooled * config.bottleneck.unwrap_or(d_model);
         let head = TuningHead {
             query: (config.pooling == Pooling::Attention).then(|| {
                 let query: Tensor<1> = Tensor::zeros([d_model], device);
@@ -88,10 +109,41 @@ impl<B: SpeechBackbone> TuningModel<B> {
             own: None,
             settings: HeadSettings {
                 pooling: config.pooling,
+                segments: config.segments,
                 layer,
+                gradient_checkpointing: config.gradient_checkpointing,
             },
         };
-        Ok(Self { backbone, head }.map(&mut Numbering { next: 1 }))
+        Ok(Self::numbered(backbone, head))
+    }
+
+    /// The model, with what its frozen [segments](Segments) give for a clip kept in `folder`: later epochs, evaluations
+    /// and runs read it, with the bits that computing it would have. `identity` stands for weights and
+    /// settings of the backbone ([`Checkpoint::sha256`](braintune_backbone::Checkpoint::sha256)).
+    ///
+    /// # Errors
+    /// Nothing is frozen that lies before all that is tuned; the folder cannot be made.
+    pub fn with_frozen_cache(mut self, folder: &Path, identity: String) -> Result<Self> {
+        let segments = self.backbone.segments();
+        let n = segments.map_or(0, |segments| self.n_frozen(segments, true));
+        if n == 0 {
+            return Err(TuningError::Empty {
+                what: "frozen part to keep the output of",
+                reason: "the first part of the model is tuned (freeze: at least feature-encoder)"
+                    .to_owned(),
+            });
+        }
+        self.frozen = Some(Arc::new(FrozenCache::new(folder, identity, n)?));
+        Ok(self)
+    }
+
+    fn numbered(backbone: B, head: TuningHead) -> Self {
+        let model = Self {
+            backbone,
+            head,
+            frozen: None,
+        };
+        model.map(&mut Numbering { next: 1 })
     }
 
     /// The backbone.
@@ -134,13 +186,77 @@ impl<B: SpeechBackbone> TuningModel<B> {
     /// As [`SpeechBackbone::hidden_states`], or if there is no such head.
     #[must_use]
     pub fn forward(&self, samples: Tensor<2>, lengths: &[usize], head: usize) -> Tensor<2> {
-        let mut states = self.backbone.hidden_states(samples, lengths).into_layers();
-        let state = states.swap_remove(self.head.settings.layer);
-        let n_frames: Vec<usize> = lengths
-            .iter()
-            .map(|&n| self.backbone.n_audio_frames(n))
-            .collect();
+        self.predict(self.state(samples, lengths), lengths, head)
+    }
+
+    /// Predictions from the hidden state that the head reads.
+    pub(crate) fn predict(&self, state: Tensor<3>, lengths: &[usize], head: usize) -> Tensor<2> {
+        let n_frames = |&n: &usize| self.backbone.n_audio_frames(n);
+        let n_frames: Vec<usize> = lengths.iter().map(n_frames).collect();
         self.head.forward(state, &n_frames, head)
+    }
+
+    /// The hidden state that the head reads, `[batch, n_frames, d_model]`.
+    pub(crate) fn state(&self, samples: Tensor<2>, lengths: &[usize]) -> Tensor<3> {
+        let Some(segments) = self.backbone.segments() else {
+            let mut states = self.backbone.hidden_states(samples, lengths).into_layers();
+            return states.swap_remove(self.head.settings.layer);
+        };
+        let n_frozen = self.n_frozen(segments, samples.is_autodiff());
+        let (x, first) = if n_frozen > 0 {
+            let is_autodiff = samples.is_autodiff();
+            let samples = if is_autodiff {
+                samples.inner()
+            } else {
+                samples
+            };
+            let x = self.frozen_state(samples, lengths, n_frozen);
+            let x = if is_autodiff {
+                Tensor::from_inner(x)
+            } else {
+                x
+            };
+            (x, n_frozen)
+        } else {
+            (segments.first(samples, lengths), 1)
+        };
+        let rest = first..self.n_segments(segments);
+        rest.fold(x, |x, index| segments.next(index, x, lengths))
+    }
+
+    /// Segments until the hidden state that the head reads.
+    pub(crate) fn n_segments(&self, segments: &dyn Segments) -> usize {
+        segments.n_until(self.head.settings.layer)
+    }
+
+    /// Segments before all that is tuned.
+    pub(crate) fn n_frozen(&self, segments: &dyn Segments, is_autodiff: bool) -> usize {
+        match &self.frozen {
+            Some(cache) => cache.n_segments(),
+            None if is_autodiff => segments.n_frozen().min(self.n_segments(segments)),
+            None => 0,
+        }
+    }
+
+    /// Output of the first `n` segments, at least one, for clips on a plain device.
+    pub(crate) fn frozen_state(
+        &self,
+        samples: Tensor<2>,
+        lengths: &[usize],
+        n: usize,
+    ) -> Tensor<3> {
+        let plain = self.backbone.valid();
+        let compute = |samples| {
+            let Some(segments) = plain.segments() else {
+                unreachable!("it has segments that are frozen")
+            };
+            let first = segments.first(samples, lengths);
+            (1..n).fold(first, |x, index| segments.next(index, x, lengths))
+        };
+        match &self.frozen {
+            Some(cache) => cache.output(samples, lengths, compute),
+            None => compute(samples),
+        }
     }
 }
 
@@ -160,14 +276,31 @@ impl TuningModel<Wav2Vec2Model> {
             own: Some(own),
             settings: HeadSettings {
                 pooling: config.pooling,
+                segments: config.segments,
                 layer: backbone.spec().n_layers,
+                gradient_checkpointing: config.gradient_checkpointing,
             },
         };
-        Self { backbone, head }.map(&mut Numbering { next: 1 })
+        Self::numbered(backbone, head)
     }
 }
 
 impl<B: Module> TuningModel<B> {
+    /// As it is, with other parameters.
+    pub(crate) fn with_parts(self, step: impl FnOnce(B, TuningHead) -> (B, TuningHead)) -> Self {
+        let (backbone, head) = step(self.backbone, self.head);
+        Self {
+            backbone,
+            head,
+            frozen: self.frozen,
+        }
+    }
+
+    /// Whether a step keeps the inputs of segments only and computes the rest again.
+    pub(crate) fn has_gradient_checkpointing(&self) -> bool {
+        self.head.settings.gradient_checkpointing
+    }
+
     /// Writes pooling, bottleneck and heads (`head.safetensors`, names and layouts as `PyTorch` has
     /// them: `heads.0.weight` `[n_voxels, d_model]`, `heads.0.bias`), or the head of the model's own objective
     /// under the keys of its authors.
@@ -209,11 +342,11 @@ impl TuningHead {
             Some(bottleneck) => bottleneck.forward(pooled),
             None => pooled,
         };
-        self.heads[head].forward(narrow)
+        self.heads[head].forward(narrow.flatten(1, 2))
     }
 
-    /// `[batch, n_frames, d_model]`, the first `n_frames[i]` of clip `i` → `[batch, d_model]`.
-    fn pool(&self, state: Tensor<3>, n_frames: &[usize]) -> Tensor<2> {
+    /// `[batch, n_frames, d_model]`, the first `n_frames[i]` of clip `i` → `[batch, n_pooled, d_model]`.
+    fn pool(&self, state: Tensor<3>, n_frames: &[usize]) -> Tensor<3> {
         let all_alike = n_frames.windows(2).all(|n| n[0] == n[1]);
         let [batch, n, _] = state.dims();
         if all_alike {
@@ -226,17 +359,27 @@ impl TuningHead {
         Tensor::cat(n_frames.iter().enumerate().map(one).collect(), 0)
     }
 
-    fn pool_alike(&self, state: Tensor<3>) -> Tensor<2> {
+    fn pool_alike(&self, state: Tensor<3>) -> Tensor<3> {
         let [batch, n, d_model] = state.dims();
         match (self.settings.pooling, &self.query) {
-            (Pooling::Last, _) => state.slice([0..batch, n - 1..n]).squeeze_dim(1),
+            (Pooling::Last, _) => state.slice([0..batch, n - 1..n]),
             (Pooling::Attention, Some(query)) => {
                 let scale = (d_model as f64).powf(-0.5);
                 let query = query.val().reshape([1, d_model, 1]) * scale;
                 let weights = softmax(state.clone().matmul(query), 1);
-                (state * weights).sum_dim(1).squeeze_dim(1)
+                (state * weights).sum_dim(1)
             }
-            _ => state.mean_dim(1).squeeze_dim(1),
+            (Pooling::Segments, _) => {
+                let segments = self.settings.segments;
+                let one = |i: usize| {
+                    // A clip of fewer frames than stretches has frames in several of them.
+                    let first = (i * n / segments).min(n - 1);
+                    let end = ((i + 1) * n / segments).max(first + 1);
+                    state.clone().slice([0..batch, first..end]).mean_dim(1)
+                };
+                Tensor::cat((0..segments).map(one).collect(), 1)
+            }
+            _ => state.mean_dim(1),
         }
     }
 }

@@ -17,6 +17,7 @@ use crate::config::{Optimiser, TuningConfig};
 use crate::error::Result;
 use crate::learning::{BatchPart, Learning};
 use crate::model::{TuningHead, TuningModel};
+use crate::recompute::checkpointed;
 
 /// `PyTorch`'s; burn's default is 1e-5.
 const EPSILON: f32 = 1e-8;
@@ -51,6 +52,10 @@ pub(crate) fn loss_and_gradients<B: SpeechBackbone>(
             rows: start..n.min(start + micro_batch),
             ..whole.clone()
         };
+        if model.has_gradient_checkpointing() {
+            loss += checkpointed(model, learning, part, (&mut backbone, &mut head))?;
+            continue;
+        }
         let of_part = learning.loss_of(model, &part)?;
         loss += f64::from(of_part.clone().into_scalar::<f32>());
         let mut gradients = of_part.backward();
@@ -112,11 +117,10 @@ impl Optimisers {
         gradients: Gradients,
         rates: (f64, f64),
     ) -> TuningModel<B> {
-        let TuningModel { backbone, head } = model;
-        TuningModel {
-            backbone: self.backbone.step(rates.0, backbone, gradients.backbone),
-            head: self.head.step(rates.1, head, gradients.head),
-        }
+        model.with_parts(|backbone, head| {
+            let backbone = self.backbone.step(rates.0, backbone, gradients.backbone);
+            (backbone, self.head.step(rates.1, head, gradients.head))
+        })
     }
 }
 

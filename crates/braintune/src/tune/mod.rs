@@ -10,7 +10,7 @@ mod stories;
 mod targets;
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use braintune_audio::SampleRate;
 use braintune_backbone::{
@@ -52,6 +52,8 @@ pub struct TuneSettings {
     pub config: TuningConfig,
     /// Go on from `state/`, if there is one.
     pub resume: bool,
+    /// Folder in which the outputs of frozen parts are kept, for later epochs and runs.
+    pub cache: Option<PathBuf>,
 }
 
 impl TuneSettings {
@@ -65,6 +67,7 @@ impl TuneSettings {
             control: None,
             config: TuningConfig::default(),
             resume: false,
+            cache: None,
         }
     }
 }
@@ -147,7 +150,10 @@ impl Job<'_> {
         let training: &dyn StoryDataset = control.as_ref().map_or(self.dataset, |control| control);
         let train = self.batches(training, &chosen.subjects, &stories.train, rate)?;
         let validation = self.validation(training, &chosen.subjects, &train, rate)?;
-        let model = TuningModel::new(backbone, train.n_voxels(), config, self.device)?;
+        let mut model = TuningModel::new(backbone, train.n_voxels(), config, self.device)?;
+        if let Some(folder) = &self.settings.cache {
+            model = model.with_frozen_cache(folder, self.weights.clone())?;
+        }
         let tuner = BrainTuner::new(config.clone(), config.objective)?;
         let tuner = tuner.with_voxel_weights(chosen.weights);
         let data = (&train, validation.as_ref());
@@ -222,6 +228,11 @@ impl Job<'_> {
         let TuneSettings {
             config, stories, ..
         } = self.settings;
+        if self.settings.cache.is_some() {
+            return Err(BraintuneError::Input(
+                "a cache of frozen outputs beside --control stimulus: nothing is kept there, leave it out".to_owned(),
+            ));
+        }
         let rate = backbone.spec().sample_rate;
         check_clips(backbone.spec(), config)?;
         let backbone = prepared(backbone, config)?;

@@ -96,3 +96,56 @@ fn voxel_weights_need_a_ceiling_that_fits() {
     std::fs::write(folder.path().join("c.toml"), "voxel_weights = \"ceiling\"").unwrap();
     assert_refused(&tune(&["--config", "c.toml"]), &["SIM01", "80", "79"]);
 }
+
+#[test]
+fn the_model_learns_its_own_objective_and_hubert_needs_units() {
+    let folder = workplace();
+    std::fs::write(
+        folder.path().join("mask.toml"),
+        "[stimulus]\nmask_time_prob = 0.5\nmask_time_length = 2\nn_negatives = 4",
+    )
+    .unwrap();
+    let args = ["--subjects", "SIM01", "--control", "stimulus"];
+    let one = ["--epochs", "1", "--config", "mask.toml"];
+    let output = tune(
+        folder.path(),
+        &[&args[..], &["--units", "nowhere"], &one].concat(),
+    );
+    assert_refused(&output, &["nowhere"]);
+    let output = tune(
+        folder.path(),
+        &[&args[..], &["--cache", "kept"], &one].concat(),
+    );
+    assert_refused(&output, &["cache", "stimulus"]);
+    let output = tune(folder.path(), &[&args[..], &one].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let log = std::fs::read_to_string(folder.path().join("out/training.csv")).unwrap();
+    assert!(log.lines().count() > 2, "{log}");
+    let provenance = std::fs::read_to_string(folder.path().join("out/provenance.json")).unwrap();
+    assert!(provenance.contains("Stimulus"), "{provenance}");
+}
+
+#[test]
+fn kept_outputs_of_frozen_parts_change_no_weight() {
+    let folder = workplace();
+    let run = |more: &[&str]| {
+        let args = ["--subjects", "SIM01", "--epochs", "2"];
+        let output = tune(folder.path(), &[&args[..], more].concat());
+        assert!(output.status.success(), "{}", stderr(&output));
+        let out = folder.path().join("out");
+        let weights = std::fs::read(out.join("model.safetensors")).unwrap();
+        std::fs::remove_dir_all(out).unwrap();
+        weights
+    };
+    let plain = run(&[]);
+    assert!(run(&["--cache", "kept"]) == plain);
+    let n_kept = || {
+        std::fs::read_dir(folder.path().join("kept"))
+            .unwrap()
+            .count()
+    };
+    let kept = n_kept();
+    assert!(kept > 0);
+    assert!(run(&["--cache", "kept", "--control", "block-permuted"]) != plain);
+    assert_eq!(n_kept(), kept, "a control hears the same");
+}

@@ -22,7 +22,7 @@ pub use masked_units::UnitHead;
 pub use settings::Stimulus;
 
 use crate::batch::{TuningBatch, TuningData};
-use crate::config::TuningConfig;
+use crate::config::{TuningConfig, setting};
 use crate::error::{Result, TuningError};
 use crate::evaluate::Evaluation;
 use crate::learning::{BatchPart, Learning};
@@ -289,6 +289,12 @@ impl Learning<Wav2Vec2Model> for OwnObjective {
 
     fn check(&self, model: &TuningModel<Wav2Vec2Model>) -> Result<()> {
         self.settings.check()?;
+        setting(
+            !model.has_gradient_checkpointing(),
+            "gradient_checkpointing",
+            true,
+            "false where the model's own objective is learnt",
+        )?;
         model.head.own().map(|_| ())
     }
 

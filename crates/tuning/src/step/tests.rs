@@ -243,6 +243,41 @@ fn gradients_of_a_whisper_are_pytorchs() {
     check_gradients(load(), &expected, "encoder.", 1);
 }
 
+/// Gradients with and without checkpointing have the same bits, whatever is frozen.
+fn check_recomputed<B: CheckpointBackbone>(load: impl Fn() -> B, expected: &Expected) {
+    let batch = expected.batch();
+    for frozen in ["", "feature-encoder", "feature-encoder,layers:0-0", "all"] {
+        let parts = frozen.split(',').filter(|part| !part.is_empty());
+        let parts: Vec<FrozenPart> = parts.map(|part| part.parse().expect("a part")).collect();
+        let gradients = |gradient_checkpointing| {
+            let config = TuningConfig {
+                gradient_checkpointing,
+                ..TuningConfig::default()
+            };
+            let backbone = load().freeze_parts(&parts).expect("parts");
+            let n_voxels = [expected.shapes["bold"][1]];
+            let model = TuningModel::new(backbone, &n_voxels, &config, &device());
+            let model = model.expect("a model");
+            let (loss, found) = gradients_of(&model, &batch, 2);
+            let of_backbone = named(&model.backbone, &found.backbone);
+            (loss, of_backbone, named(&model.head, &found.head))
+        };
+        let (whole, recomputed) = (gradients(false), gradients(true));
+        assert_eq!(whole.1.is_empty(), frozen == "all", "{frozen}");
+        assert!(whole == recomputed, "{frozen}");
+    }
+}
+
+#[test]
+fn what_is_computed_again_gives_the_same_bits() {
+    let wav2vec2 =
+        || Wav2Vec2Model::from_checkpoint(&checkpoint("wav2vec2"), &device()).expect("a model");
+    check_recomputed(wav2vec2, &Expected::read("wav2vec2"));
+    let whisper =
+        || WhisperEncoder::from_checkpoint(&checkpoint("whisper"), &device()).expect("a model");
+    check_recomputed(whisper, &Expected::read("whisper"));
+}
+
 #[test]
 fn ten_steps_of_adamw_are_pytorchs() {
     let backbone = Wav2Vec2Model::from_checkpoint(&checkpoint("wav2vec2"), &device());

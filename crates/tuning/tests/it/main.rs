@@ -8,6 +8,7 @@
 
 mod changed;
 mod controls;
+mod frozen;
 mod resume;
 mod shared;
 mod stimulus;

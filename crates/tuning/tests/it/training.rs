@@ -26,7 +26,12 @@ fn mean_r(config: &TuningConfig, objective: &(impl TuningObjective + Clone)) -> 
 
 #[test]
 fn every_objective_and_pooling_learns_what_can_be_learnt() {
-    for pooling in [Pooling::Mean, Pooling::Last, Pooling::Attention] {
+    for pooling in [
+        Pooling::Mean,
+        Pooling::Last,
+        Pooling::Attention,
+        Pooling::Segments,
+    ] {
         let mut config = settings(25);
         config.pooling = pooling;
         config.optimiser = Optimiser::Adamw { weight_decay: 0.01 };
@@ -34,6 +39,8 @@ fn every_objective_and_pooling_learns_what_can_be_learnt() {
         assert!(after > 0.4, "{pooling:?}: {after}");
     }
     let mut config = settings(25);
+    config.pooling = Pooling::Segments;
+    config.segments = 3;
     config.bottleneck = Some(4);
     config.layer = Some(1);
     config.max_grad_norm = Some(1.0);
