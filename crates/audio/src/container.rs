@@ -2,7 +2,7 @@
 //!
 //! The format is told from the content, never from the name. Beyond what symphonia does, this
 //! module knows how many samples a whole file has, so that a cut one is an error: from the chunk sizes
-//! of WAV, STREAMINFO of FLAC, the last page of OGG and the Xing/Info/VBRI header of MP3.
+//! of WAV, the lines of SPHERE, STREAMINFO of FLAC, the last page of OGG and the Xing/Info/VBRI header of MP3.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -22,11 +22,12 @@ use symphonia::default::formats::{MpaReader, WavReader};
 
 use crate::mp3::{Mp3Frames, skip_id3v2};
 use crate::wav::WavHeader;
-use crate::{AudioError, Result, SampleRate, pointer_kind};
+use crate::{AudioError, Result, SampleRate, pointer_kind, sphere};
 
 /// The formats, with what only one of them has.
 pub(crate) enum Container {
     Wav,
+    Sphere,
     Flac,
     Ogg,
     Mp3(Mp3Frames),
@@ -63,7 +64,12 @@ impl AudioFile {
             .map_err(read)?;
         file.rewind().map_err(read)?;
         if head.starts_with(b"RIFF") && head.ends_with(b"WAVE") {
-            return Self::open_wav(path, file, len);
+            let header = WavHeader::read(path, &mut file, len)?;
+            return Self::open_samples(path, file, &header, Container::Wav);
+        }
+        if head.starts_with(sphere::MAGIC) {
+            let header = sphere::read_header(path, &mut file, len)?;
+            return Self::open_samples(path, file, &header, Container::Sphere);
         }
         if head.starts_with(b"RF64") || (head.starts_with(b"FORM") && head.len() == 12) {
             let what = if head[0] == b'R' { "RF64" } else { "AIFF" }.to_owned();
@@ -84,8 +90,13 @@ impl AudioFile {
         }
     }
 
-    fn open_wav(path: &Path, mut file: File, len: u64) -> Result<Self> {
-        let header = WavHeader::read(path, &mut file, len)?;
+    /// WAV and SPHERE: a header, and samples as they are.
+    fn open_samples(
+        path: &Path,
+        file: File,
+        header: &WavHeader,
+        container: Container,
+    ) -> Result<Self> {
         let stream = header
             .canonical_stream(file)
             .map_err(|source| AudioError::Io {
@@ -95,7 +106,7 @@ impl AudioFile {
             })?;
         let reader = WavReader::try_new(stream_once(stream), FormatOptions::default())
             .map_err(|e| damaged(path, 0.0, None, e))?;
-        let mut opened = Self::from_reader(path, Container::Wav, Box::new(reader))?;
+        let mut opened = Self::from_reader(path, container, Box::new(reader))?;
         opened.n_channels = header.n_channels;
         opened.n_expected = Some(header.n_frames);
         Ok(opened)

@@ -18,14 +18,14 @@ use tracing::{debug, instrument, warn};
 use crate::container::{AudioFile, Container};
 use crate::{AudioError, Result, SampleRate, Waveform};
 
-/// Decodes a WAV, FLAC, MP3 or OGG Vorbis file to mono at 16 kHz.
+/// Decodes a WAV, NIST SPHERE, FLAC, MP3 or OGG Vorbis file to mono at 16 kHz.
 ///
 /// The format is told from the content. Channels are averaged, then the rate is converted.
 ///
 /// # Errors
 /// One [`AudioError`] for each of: a missing file, a directory, an empty file, a git-annex or Git LFS
 /// pointer, a file that is not audio, a format or encoding that is not read, a header without
-/// samples, a truncated or damaged file, samples that are not finite.
+/// samples, a SPHERE header that cannot be, a truncated or damaged file, samples that are not finite.
 #[instrument(skip_all, fields(path = %path.display()))]
 pub fn load_audio(path: &Path) -> Result<Waveform> {
     decode_audio(path)?.resampled(SampleRate::SPEECH)
@@ -74,7 +74,7 @@ impl AudioInfo {
 }
 
 /// Reads what is needed to know a file's length and whether all of it is there, and decodes nothing:
-/// the header and size of a WAV, both ends of a FLAC and an OGG, every frame header of an MP3.
+/// the header and size of a WAV or SPHERE file, both ends of a FLAC and an OGG, every frame header of an MP3.
 ///
 /// # Errors
 /// Those of [`load_audio`], as far as they show without decoding.
@@ -83,7 +83,9 @@ pub fn probe_audio(path: &Path) -> Result<AudioInfo> {
     let mut file = AudioFile::open(path)?;
     make_decoder(&file)?;
     let header_suffices = match (&file.container, file.n_expected) {
-        (Container::Wav, _) | (Container::Flac, None) | (Container::Ogg, Some(_)) => true,
+        (Container::Wav | Container::Sphere, _)
+        | (Container::Flac, None)
+        | (Container::Ogg, Some(_)) => true,
         (Container::Flac, Some(n)) => reaches_last(&mut file, n),
         (Container::Ogg, None) | (Container::Mp3(_), _) => false,
     };

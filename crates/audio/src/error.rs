@@ -41,7 +41,7 @@ pub enum AudioError {
         kind: PointerKind,
     },
     /// The content is not one of the formats this crate reads.
-    #[error("{path}: not an audio file (expected WAV, FLAC, MP3 or OGG Vorbis)")]
+    #[error("{path}: not an audio file (expected WAV, NIST SPHERE, FLAC, MP3 or OGG Vorbis)")]
     NotAudio {
         /// The file.
         path: PathBuf,
@@ -53,6 +53,16 @@ pub enum AudioError {
         path: PathBuf,
         /// What was found.
         what: String,
+    },
+    /// A header that lacks something or says what cannot be.
+    #[error("{path}: the {format} header is damaged: {reason}; copy or download the file again")]
+    InvalidHeader {
+        /// The file.
+        path: PathBuf,
+        /// The format, by what the file begins with.
+        format: &'static str,
+        /// What was expected and what was found.
+        reason: String,
     },
     /// A valid header and no audio behind it.
     #[error("{path}: the file has an audio header and no samples")]

@@ -1,7 +1,7 @@
 //! Audio files to what speech models take: mono waveforms at 16 kHz and log-mel spectrograms.
 //!
-//! [`load_audio`] decodes a WAV, FLAC, MP3 or OGG Vorbis file of any sample rate and channel count
-//! into a [`Waveform`]: the mean of the channels, resampled to [`SampleRate::SPEECH`].
+//! [`load_audio`] decodes a WAV, NIST SPHERE, FLAC, MP3 or OGG Vorbis file of any sample rate and
+//! channel count into a [`Waveform`]: the mean of the channels, resampled to [`SampleRate::SPEECH`].
 //! [`decode_audio`] keeps the file's own rate, [`probe_audio`] reads no more than it must to say how
 //! long a file is and whether it is whole. A file that is missing, empty, cut short, damaged or not
 //! audio is an error that says so, never shorter audio; [`pointer_kind`] recognises the git-annex
@@ -28,7 +28,8 @@
 //! # What is not read
 //!
 //! AAC, Opus, Speex and ALAC; MPEG layers I and II and free-format MP3; ADPCM and other compressed
-//! WAV encodings except A-law and mu-law; RF64 and other WAV variants over 4 GiB; chained OGG streams.
+//! WAV encodings except A-law and mu-law; SPHERE files compressed with shorten, wavpack or shortpack,
+//! or of more than 16 bits, and their checksums; RF64 and other WAV variants over 4 GiB; chained OGG streams.
 //! An OGG file of several streams gives its first audio stream. Two cuts cannot be told from a shorter
 //! recording: an MP3 without a Xing, Info or VBRI header that ends exactly between two frames, and a
 //! FLAC whose encoder did not write the length because it wrote into a pipe.
@@ -40,6 +41,7 @@ mod mel;
 mod mp3;
 mod pointer;
 mod resample;
+mod sphere;
 mod stft;
 mod wav;
 mod wav_writer;

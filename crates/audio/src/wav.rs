@@ -3,25 +3,29 @@
 //! Sizes are checked here against the length of the file, because a decoder that simply reads on
 //! turns a cut file into shorter audio. symphonia then decodes the samples behind a canonical header
 //! with one interleaved channel, so that any channel count, channel mask, `fact` chunk and streamed
-//! size is read alike. Held by `tests/it/decoding.rs` and `tests/it/bad_input.rs`.
+//! size is read alike. Samples of NIST SPHERE take the same way, once their bytes are those of WAV.
+//! Held by `tests/it/decoding.rs`, `tests/it/bad_input.rs` and `tests/it/sphere.rs`.
 
 use std::fs::File;
 use std::io::{self, Cursor, Read, Seek, SeekFrom};
+use std::ops::Range;
 use std::path::Path;
 
 use crate::{AudioError, Result, SampleRate};
 
-const TAG_PCM: u16 = 1;
+pub(crate) const TAG_PCM: u16 = 1;
 const TAG_FLOAT: u16 = 3;
-const TAG_ALAW: u16 = 6;
-const TAG_MULAW: u16 = 7;
+pub(crate) const TAG_ALAW: u16 = 6;
+pub(crate) const TAG_MULAW: u16 = 7;
 const TAG_EXTENSIBLE: u16 = 0xfffe;
 
-/// What the chunks of a WAV file say, checked against the length of the file.
+/// What the chunks of a WAV file, or the lines of a SPHERE file, say of the samples, checked against
+/// the length of the file.
 #[derive(Debug)]
 pub(crate) struct WavHeader {
     tag: u16,
     bytes_per_sample: u16,
+    layout: Layout,
     pub(crate) n_channels: usize,
     pub(crate) rate: SampleRate,
     /// Samples per channel.
@@ -29,12 +33,24 @@ pub(crate) struct WavHeader {
     data_start: u64,
 }
 
-/// The part of a `fmt ` chunk that matters.
-struct Format {
-    tag: u16,
-    n_channels: u16,
-    rate_hz: u32,
-    bytes_per_sample: u16,
+/// How samples are coded: the part of a `fmt ` chunk that matters.
+pub(crate) struct Format {
+    pub(crate) tag: u16,
+    pub(crate) n_channels: u16,
+    pub(crate) rate_hz: u32,
+    pub(crate) bytes_per_sample: u16,
+    pub(crate) layout: Layout,
+}
+
+/// The bytes of samples, as against those of a WAV file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Layout {
+    /// The same.
+    Wav,
+    /// Two bytes, the high one first.
+    BigEndian16,
+    /// One byte with a sign; in a WAV file 128 stands for zero.
+    Signed8,
 }
 
 impl WavHeader {
@@ -72,13 +88,8 @@ impl WavHeader {
                 }
                 (b"data", Some(format)) => {
                     let streamed = is_streamed(len) && (len != 0 || riff_len != file_len);
-                    return Self::at_data(
-                        path,
-                        format,
-                        start,
-                        file_len,
-                        (!streamed).then_some(len),
-                    );
+                    let promised = (!streamed).then(|| u64::from(len) / format.frame_bytes());
+                    return Self::at_data(path, format, start..file_len, promised);
                 }
                 _ => {}
             }
@@ -95,16 +106,19 @@ impl WavHeader {
         })
     }
 
-    fn at_data(
+    /// The header of samples that lie in the bytes `data` of a file, `promised` of them per channel
+    /// or all that are there.
+    ///
+    /// # Errors
+    /// Those of [`read`](Self::read).
+    pub(crate) fn at_data(
         path: &Path,
         format: &Format,
-        data_start: u64,
-        file_len: u64,
-        promised: Option<u32>,
+        data: Range<u64>,
+        promised: Option<u64>,
     ) -> Result<Self> {
-        let frame_bytes = u64::from(format.bytes_per_sample) * u64::from(format.n_channels);
-        let there = (file_len - data_start) / frame_bytes;
-        let n_frames = promised.map_or(there, |len| u64::from(len) / frame_bytes);
+        let there = data.end.saturating_sub(data.start) / format.frame_bytes();
+        let n_frames = promised.unwrap_or(there);
         let rate = SampleRate::from_hz(format.rate_hz).map_err(|_| AudioError::Unsupported {
             path: path.into(),
             what: format!("a sample rate of {} Hz", format.rate_hz),
@@ -119,15 +133,14 @@ impl WavHeader {
         if n_frames == 0 {
             return Err(AudioError::NoSamples { path: path.into() });
         }
-        let n_channels = usize::from(format.n_channels);
-        let (tag, bytes_per_sample) = (format.tag, format.bytes_per_sample);
         Ok(Self {
-            tag,
-            bytes_per_sample,
-            n_channels,
+            tag: format.tag,
+            bytes_per_sample: format.bytes_per_sample,
+            layout: format.layout,
+            n_channels: usize::from(format.n_channels),
             rate,
             n_frames,
-            data_start,
+            data_start: data.start,
         })
     }
 
@@ -148,7 +161,48 @@ impl WavHeader {
         header.extend(b"data");
         header.extend(data_len.to_le_bytes());
         file.seek(SeekFrom::Start(self.data_start))?;
-        Ok(Cursor::new(header).chain(file.take(len)))
+        Ok(Cursor::new(header).chain(WavBytes {
+            samples: file.take(len),
+            layout: self.layout,
+            block: Cursor::new(Vec::new()),
+        }))
+    }
+}
+
+impl Format {
+    /// Bytes of one sample of every channel.
+    fn frame_bytes(&self) -> u64 {
+        u64::from(self.bytes_per_sample) * u64::from(self.n_channels)
+    }
+}
+
+/// Samples of any layout as the bytes a WAV file would have.
+struct WavBytes<R> {
+    samples: R,
+    layout: Layout,
+    /// What is turned round and not read yet.
+    block: Cursor<Vec<u8>>,
+}
+
+/// Bytes turned round together; an even number.
+const BLOCK: u64 = 8192;
+
+impl<R: Read> Read for WavBytes<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        if self.layout == Layout::Wav {
+            return self.samples.read(out);
+        }
+        if self.block.position() == self.block.get_ref().len() as u64 {
+            let mut block = Vec::new();
+            self.samples.by_ref().take(BLOCK).read_to_end(&mut block)?;
+            match self.layout {
+                Layout::Wav => {}
+                Layout::BigEndian16 => block.chunks_exact_mut(2).for_each(<[u8]>::reverse),
+                Layout::Signed8 => block.iter_mut().for_each(|byte| *byte ^= 0x80),
+            }
+            self.block = Cursor::new(block);
+        }
+        self.block.read(out)
     }
 }
 
@@ -199,6 +253,7 @@ fn parse_format(path: &Path, body: &[u8]) -> Result<Format> {
         n_channels,
         rate_hz: le_u32(body, 4),
         bytes_per_sample,
+        layout: Layout::Wav,
     })
 }
 

@@ -31,7 +31,7 @@ fn fixture(name: &str) -> Vec<u8> {
 }
 
 /// The error of loading, which probing must share.
-fn error(file: &Path) -> AudioError {
+pub(crate) fn error(file: &Path) -> AudioError {
     let loading = load_audio(file).unwrap_err();
     let probing = probe_audio(file).unwrap_err();
     assert_eq!(

@@ -6,6 +6,7 @@ mod decoding;
 mod fixtures;
 mod resampling;
 mod spectra;
+mod sphere;
 mod waveform;
 
 fn shared<T: Send + Sync + Clone>() {}
