@@ -183,6 +183,48 @@ pub enum AudioError {
         /// Samples between frames.
         hop: usize,
     },
+    /// Frames that cannot be.
+    #[error(
+        "frames of {length} samples every {hop}: expected an even length of 2 to 1048576 and a hop \
+         of at least 1"
+    )]
+    InvalidFrames {
+        /// Samples per frame.
+        length: usize,
+        /// Samples between frames.
+        hop: usize,
+    },
+    /// Less audio than one frame.
+    #[error("{n_samples} samples given, a frame takes {length}")]
+    TooShortForFrame {
+        /// Samples given.
+        n_samples: usize,
+        /// Samples per frame.
+        length: usize,
+    },
+    /// More coefficients than bands, or none.
+    #[error("{n_mfcc} coefficients of {n_mels} mel bands: expected 1 to {n_mels}")]
+    InvalidMfcc {
+        /// Coefficients asked for.
+        n_mfcc: usize,
+        /// Bands there are.
+        n_mels: usize,
+    },
+    /// A range of pitch that cannot be searched.
+    #[error(
+        "a pitch of {low_hz} to {high_hz} Hz: expected a range above {lowest_hz:.1} Hz, one period \
+         of which a frame holds, up to {highest_hz} Hz"
+    )]
+    InvalidPitchRange {
+        /// The lower end given, in Hz.
+        low_hz: f64,
+        /// The upper end given, in Hz.
+        high_hz: f64,
+        /// What the lower end must lie above, in Hz.
+        lowest_hz: f64,
+        /// What the upper end may reach, in Hz.
+        highest_hz: f64,
+    },
     /// A filter bank that cannot be.
     #[error("invalid mel filters: {reason}")]
     InvalidMel {

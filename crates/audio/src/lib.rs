@@ -1,4 +1,5 @@
-//! Audio files to what speech models take: mono waveforms at 16 kHz and log-mel spectrograms.
+//! Audio files to what speech models take: mono waveforms at 16 kHz and log-mel spectrograms; and
+//! acoustic features of them.
 //!
 //! [`load_audio`] decodes a WAV, NIST SPHERE, FLAC, MP3 or OGG Vorbis file of any sample rate and
 //! channel count into a [`Waveform`]: the mean of the channels, resampled to [`SampleRate::SPEECH`].
@@ -9,6 +10,10 @@
 //!
 //! [`WhisperLogMel`] turns up to 30 s of speech into the `[n_mels, 3000]` input of a Whisper model.
 //! [`Stft`] and [`mel_filters`] are its parts, for spectrograms at any other resolution.
+//!
+//! [`Mfcc`], [`Fbank`], [`Rms`] and [`Yin`] are the acoustic features that models are compared with:
+//! cepstra, log-mel energies, loudness and pitch of [`Frames`], as librosa computes them. Each names
+//! its settings when it is printed.
 //!
 //! ```
 //! use braintune_audio::{SampleRate, Waveform, WhisperLogMel, load_audio, write_wav};
@@ -37,22 +42,32 @@
 mod container;
 mod decode;
 mod error;
+mod fbank;
+mod frames;
 mod mel;
+mod mfcc;
 mod mp3;
 mod pointer;
 mod resample;
+mod rms;
 mod sphere;
 mod stft;
 mod wav;
 mod wav_writer;
 mod waveform;
 mod whisper;
+mod yin;
 
 pub use decode::{AudioInfo, decode_audio, load_audio, probe_audio};
 pub use error::{AudioError, BoxError, Result};
+pub use fbank::Fbank;
+pub use frames::{Frames, Framing};
 pub use mel::mel_filters;
+pub use mfcc::Mfcc;
 pub use pointer::{PointerKind, pointer_kind};
+pub use rms::Rms;
 pub use stft::Stft;
 pub use wav_writer::write_wav;
 pub use waveform::{SampleRate, Waveform};
 pub use whisper::WhisperLogMel;
+pub use yin::Yin;

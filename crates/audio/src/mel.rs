@@ -4,6 +4,8 @@
 //! logarithmic above. Equal to `librosa.filters.mel` (0.11, its defaults) and to `transformers`'
 //! `mel_filter_bank(norm="slaney", mel_scale="slaney")` (5.23). Held by `tests/it/spectra.rs`.
 
+use std::ops::Range;
+
 use ndarray::Array2;
 
 use crate::{AudioError, Result, SampleRate};
@@ -19,6 +21,20 @@ const BREAK_MEL: f64 = BREAK_HZ / LINEAR_HZ_PER_MEL;
 /// # Errors
 /// [`AudioError::InvalidMel`] for no filters, or more filters than frequency bins.
 pub fn mel_filters(n_mels: usize, n_fft: usize, rate: SampleRate) -> Result<Array2<f32>> {
+    let nyquist = f64::from(rate.as_hz()) / 2.0;
+    mel_filters_between(n_mels, n_fft, rate, &(0.0..nyquist))
+}
+
+/// Filters as [`mel_filters`] makes them, over a part of the frequencies in Hz.
+///
+/// # Errors
+/// [`AudioError::InvalidMel`] also for a range that is empty or reaches beyond 0 to Nyquist.
+pub(crate) fn mel_filters_between(
+    n_mels: usize,
+    n_fft: usize,
+    rate: SampleRate,
+    band_hz: &Range<f64>,
+) -> Result<Array2<f32>> {
     let n_bins = n_fft / 2 + 1;
     if n_mels == 0 || n_mels > n_bins {
         return Err(AudioError::InvalidMel {
@@ -26,9 +42,16 @@ pub fn mel_filters(n_mels: usize, n_fft: usize, rate: SampleRate) -> Result<Arra
         });
     }
     let nyquist = f64::from(rate.as_hz()) / 2.0;
-    let top = hz_to_mel(nyquist);
+    let Range { start, end } = *band_hz;
+    // Not by their negations, which NaN would pass.
+    if !(start >= 0.0 && start < end && end <= nyquist) {
+        return Err(AudioError::InvalidMel {
+            reason: format!("expected a part of 0 to {nyquist} Hz, got {start} to {end}"),
+        });
+    }
+    let (bottom, top) = (hz_to_mel(start), hz_to_mel(end));
     let edges: Vec<f64> = (0..n_mels + 2)
-        .map(|i| mel_to_hz(top * i as f64 / (n_mels + 1) as f64))
+        .map(|i| mel_to_hz(bottom + (top - bottom) * i as f64 / (n_mels + 1) as f64))
         .collect();
     Ok(Array2::from_shape_fn((n_mels, n_bins), |(m, k)| {
         let hz = nyquist * k as f64 / (n_bins - 1).max(1) as f64;
