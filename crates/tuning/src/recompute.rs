@@ -1,7 +1,6 @@
 //! Gradient checkpointing: the inputs of segments are kept, what happens within is computed again.
 //!
-//! Chen et al. 2016. Forward without a graph, then from the head back, one segment's graph at a time: the
-//! gradients have the bits of a whole backward pass. Held by `step/tests.rs`.
+//! Chen et al. 2016. One segment's graph at a time, forward and then from the head back: the gradients have the bits of a whole backward pass. Held by `step/tests.rs`.
 
 use braintune_backbone::SpeechBackbone;
 use burn::optim::{GradientsAccumulator, GradientsParams};
@@ -24,19 +23,24 @@ pub(crate) fn checkpointed<B: SpeechBackbone>(
         &mut GradientsAccumulator<TuningHead>,
     ),
 ) -> Result<f64> {
-    let plain = model.backbone.valid();
-    let (Some(segments), Some(without_graph)) = (model.backbone.segments(), plain.segments())
-    else {
+    let Some(segments) = model.backbone.segments() else {
         unreachable!("such a model is not made of a backbone without segments")
     };
     let (samples, lengths) = part.clips();
     let n_frozen = model.n_frozen(segments, true);
     let indices = n_frozen.max(1)..model.n_segments(segments);
-    let mut x = model.frozen_state(samples.clone().inner(), &lengths, n_frozen.max(1));
+    let mut x = if n_frozen > 0 {
+        model.frozen_state(samples.clone().inner(), &lengths, n_frozen)
+    } else {
+        segments.first(samples.clone(), &lengths).inner()
+    };
     let mut inputs = Vec::with_capacity(indices.len());
     for index in indices.clone() {
         inputs.push(x.clone());
-        x = without_graph.next(index, x, &lengths);
+        // Its graph goes at once.
+        x = segments
+            .next(index, input_of(index, x, n_frozen), &lengths)
+            .inner();
     }
     let state = Tensor::from_inner(x).require_grad();
     part.state = Some(state.clone());
@@ -49,16 +53,12 @@ pub(crate) fn checkpointed<B: SpeechBackbone>(
     );
     let mut flowing = of_input(&state, &gradients);
     for (index, input) in indices.zip(inputs).rev() {
-        let mut input = Tensor::from_inner(input);
-        let goes_on = index > n_frozen;
-        if goes_on {
-            input = input.require_grad();
-        }
+        let input = input_of(index, input, n_frozen);
         let output = segments.next(index, input.clone(), &lengths);
         let mut gradients = back(output, flowing);
         let found = GradientsParams::from_module(&mut gradients, &model.backbone);
         of_backbone.accumulate(&model.backbone, found);
-        if !goes_on {
+        if index <= n_frozen {
             return Ok(value);
         }
         flowing = of_input(&input, &gradients);
@@ -69,6 +69,17 @@ pub(crate) fn checkpointed<B: SpeechBackbone>(
         of_backbone.accumulate(&model.backbone, found);
     }
     Ok(value)
+}
+
+/// The input of segment `index` as a whole pass has it, so that the same kernels run: what comes after a segment
+/// that is tuned has a gradient.
+fn input_of(index: usize, x: Tensor<3>, n_frozen: usize) -> Tensor<3> {
+    let input = Tensor::from_inner(x);
+    if index > n_frozen {
+        input.require_grad()
+    } else {
+        input
+    }
 }
 
 /// Goes back through one segment from the gradient of its output.
