@@ -39,8 +39,6 @@ fn every_objective_and_pooling_learns_what_can_be_learnt() {
         assert!(after > 0.4, "{pooling:?}: {after}");
     }
     let mut config = settings(25);
-    config.pooling = Pooling::Segments;
-    config.segments = 3;
     config.bottleneck = Some(4);
     config.layer = Some(1);
     config.max_grad_norm = Some(1.0);
@@ -48,6 +46,36 @@ fn every_objective_and_pooling_learns_what_can_be_learnt() {
     assert!(after > 0.4, "{after}");
     let (_, after) = mean_r(&settings(25), &CosineHuber::default());
     assert!(after > 0.4, "{after}");
+}
+
+#[test]
+fn stretches_of_a_clip_have_weights_of_their_own() {
+    let mut config = settings(1);
+    config.pooling = Pooling::Segments;
+    config.segments = 3;
+    config.bottleneck = Some(4);
+    let model = model(&config);
+    let batch = &batches(1, 1)[0];
+    let samples = burn::tensor::TensorData::new(
+        batch.samples.iter().copied().collect::<Vec<f32>>(),
+        [batch.samples.nrows(), batch.samples.ncols()],
+    );
+    let lengths = vec![batch.samples.ncols(); batch.samples.nrows()];
+    let predicted = model.forward(
+        burn::tensor::Tensor::from_data(samples, &device()),
+        &lengths,
+        0,
+    );
+    assert_eq!(predicted.dims(), [batch.bold.nrows(), batch.bold.ncols()]);
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("head.safetensors");
+    model.save_head(&path).unwrap();
+    let bytes = std::fs::read(&path).unwrap();
+    let head = safetensors::SafeTensors::deserialize(&bytes).unwrap();
+    let shape = |name: &str| head.tensor(name).unwrap().shape().to_vec();
+    // PyTorch's layout: the bottleneck is the same for every stretch, the head is not.
+    assert_eq!(shape("bottleneck.weight")[0], 4);
+    assert_eq!(shape("heads.0.weight"), [batch.bold.ncols(), 12]);
 }
 
 #[test]
