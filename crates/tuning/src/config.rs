@@ -24,6 +24,7 @@ use crate::own::Stimulus;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
+#[allow(clippy::struct_excessive_bools)] // each is a key of its own in the file
 pub struct TuningConfig {
     /// Passes over the training stories.
     pub epochs: usize,
