@@ -1,0 +1,213 @@
+//! Every layer of a model probed on a task, with intervals, baseline and control.
+//!
+//! Recordings → rows per split and layer → one probe per layer, fitted on training rows, its penalty chosen on
+//! validation rows, scored on test rows; intervals come from drawing groups of the test rows anew. Held by
+//! `tests/it/probe.rs`.
+
+use std::error::Error;
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use braintune_audio::Waveform;
+use tracing::instrument;
+
+use crate::evidence::{Bootstrap, GroupSums, Groups, Interval, LayerPeak, bootstrap, layer_peak};
+use crate::gather::{FrameFeatures, gather};
+use crate::one_layer::{Rows3, probe_layer};
+use crate::task::{ProbeTask, Recording};
+use crate::{ProbingError, Result};
+
+/// What is fitted to a layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeKind {
+    /// Logistic regression, or ridge for numbers, its penalty chosen on the validation rows.
+    Linear,
+    /// 64 hidden units, stopped by the validation rows.
+    Mlp,
+    /// The paper's: one linear layer, full-batch Adam at 1e-3 for so many epochs, features as they are, no penalty.
+    Paper {
+        /// Epochs: 50 for phonemes, 100 for sentence types.
+        n_epochs: usize,
+    },
+}
+
+/// How layers are probed.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ProbeSettings {
+    /// What is fitted.
+    pub kind: ProbeKind,
+    /// Inverse penalties of [`ProbeKind::Linear`] to choose from, for classes; features have variance 1.
+    pub cs: Vec<f64>,
+    /// Draws behind intervals.
+    pub bootstrap: Bootstrap,
+    /// Whether a control on random labels is fitted beside each probe of classes.
+    pub control: bool,
+    /// Seed of controls and of weights to begin with.
+    pub seed: u64,
+}
+
+impl Default for ProbeSettings {
+    fn default() -> Self {
+        Self {
+            kind: ProbeKind::Linear,
+            cs: vec![1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1.0],
+            bootstrap: Bootstrap::default(),
+            control: true,
+            seed: 0,
+        }
+    }
+}
+
+/// One number about a layer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProbeScore {
+    /// Its name: `accuracy`, `macro_f1`, `micro_f1`; `r2`, `r`.
+    pub metric: &'static str,
+    /// With its interval; none where the test has fewer than two groups.
+    pub value: ProbeValue,
+}
+
+/// A score with its interval, if there are groups to draw.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ProbeValue {
+    /// On the test rows.
+    pub estimate: f64,
+    /// Ends of the interval.
+    pub interval: Option<(f64, f64)>,
+}
+
+/// What was found in one layer.
+pub struct LayerProbe {
+    /// Hidden state, from 0.
+    pub layer: usize,
+    /// Scores on the test rows; the first is the one that curves and peaks are about.
+    pub scores: Vec<ProbeScore>,
+    /// The first score of a probe that learnt random labels, on random labels.
+    pub control: Option<f64>,
+    /// The first score as sums of each group, for [`paired_bootstrap`](crate::paired_bootstrap) with another model.
+    pub sums: Option<GroupSums>,
+}
+
+/// What was found in all layers.
+pub struct Probed {
+    /// The task's name.
+    pub task: String,
+    /// The layers, state 0 first.
+    pub layers: Vec<LayerProbe>,
+    /// The first score of always saying what is most frequent in training, for classes.
+    pub baseline: Option<f64>,
+    /// Rows that probes were fitted on.
+    pub n_train: usize,
+    /// Rows that they were scored on.
+    pub n_test: usize,
+    /// Where the first score peaks; none where the test has fewer than two groups.
+    pub peak: Option<LayerPeak>,
+}
+
+impl std::fmt::Debug for Probed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let curve = self.layers.iter().filter_map(|layer| layer.scores.first());
+        f.debug_struct("Probed")
+            .field("task", &self.task)
+            .field(
+                "curve",
+                &curve.map(|score| score.value.estimate).collect::<Vec<_>>(),
+            )
+            .finish_non_exhaustive()
+    }
+}
+
+/// How far probing is.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ProbeProgress {
+    /// Recordings are read.
+    Reading {
+        /// Recordings done.
+        done: usize,
+        /// Recordings of the task.
+        total: usize,
+    },
+    /// Layers are probed.
+    Probing {
+        /// Layers done.
+        done: usize,
+        /// Layers of the model.
+        total: usize,
+    },
+}
+
+/// Probes every layer on a task.
+///
+/// `features` gives the layers of a recording, `[n_frames, d_model]` each, from its audio at 16 kHz; it is called once
+/// for each recording. Rows are kept in a folder of their own in `scratch`, which is gone at the end: memory holds the
+/// rows of one layer.
+///
+/// # Errors
+/// Data that are missing or damaged; classes that occur in the test and not in training; what `features` says;
+/// [`ProbingError::Cancelled`] if `on` breaks.
+#[instrument(skip_all, fields(task = task.name()))]
+pub fn probe_layers<E: Into<Box<dyn Error + Send + Sync>>>(
+    task: &dyn ProbeTask,
+    mut features: impl FnMut(&Recording, &Waveform) -> Result<FrameFeatures, E>,
+    settings: &ProbeSettings,
+    scratch: &Path,
+    on: &mut dyn FnMut(ProbeProgress) -> ControlFlow<()>,
+) -> Result<Probed> {
+    let mut gathered = gather(task, &mut features, scratch, &mut |done, total| {
+        on(ProbeProgress::Reading { done, total })
+    })?;
+    let total = gathered.store.n_layers();
+    let rows = Rows3::new(task, &gathered.labels)?;
+    let mut layers = Vec::with_capacity(total);
+    for layer in 0..total {
+        if on(ProbeProgress::Probing { done: layer, total }).is_break() {
+            return Err(ProbingError::Cancelled);
+        }
+        layers.push(probe_layer(&mut gathered.store, layer, &rows, settings)?);
+    }
+    let sums: Vec<&GroupSums> = layers
+        .iter()
+        .filter_map(|layer| layer.sums.as_ref())
+        .collect();
+    let peak = (sums.len() == total)
+        .then(|| layer_peak(&sums, &settings.bootstrap))
+        .transpose()?;
+    let [train, _, test] = &gathered.labels;
+    Ok(Probed {
+        task: task.name().to_owned(),
+        baseline: rows.baseline()?,
+        n_train: train.n_rows(),
+        n_test: test.n_rows(),
+        layers,
+        peak,
+    })
+}
+
+/// A score of test rows, with an interval if they are of two groups or more.
+pub(crate) fn valued(
+    groups: Option<&Groups>,
+    n_rows: usize,
+    sums: impl Fn(&Groups) -> Result<GroupSums>,
+    settings: &Bootstrap,
+) -> Result<(ProbeValue, Option<GroupSums>)> {
+    if let Some(groups) = groups {
+        let sums = sums(groups)?;
+        let Interval {
+            estimate,
+            low,
+            high,
+        } = bootstrap(&sums, settings)?;
+        let interval = Some((low, high));
+        return Ok((ProbeValue { estimate, interval }, Some(sums)));
+    }
+    // One group: the score alone, whose groups are the rows.
+    let estimate = estimate(&sums(&Groups::of_single_items(n_rows)?)?);
+    let interval = None;
+    Ok((ProbeValue { estimate, interval }, None))
+}
+
+fn estimate(sums: &GroupSums) -> f64 {
+    use crate::evidence::GroupScore;
+    sums.score(&vec![1; sums.n_groups()])
+}

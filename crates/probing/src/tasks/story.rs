@@ -1,0 +1,329 @@
+//! What a story dataset can ask without any other corpus: words, phonemes, word rate, part of the story.
+//!
+//! Stories are cut into clips that a model hears one by one; labels come from the `TextGrid`s, splits are by story.
+//! Held by `tests/it/story.rs`.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::path::Path;
+
+use braintune_fmri::{Interval, StoryDataset, TextGrid, read_textgrid};
+
+use super::{cut, data_problem};
+use crate::error::{ProbingError, Result};
+use crate::phones::{CLASSES, class_of};
+use crate::splits;
+use crate::task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target};
+
+/// Seconds that a model hears at once.
+const CLIP_S: f64 = 10.0;
+/// Seconds of a group: where one story is all there is to test on, its minutes are what intervals are drawn from.
+const GROUP_S: f64 = 60.0;
+/// Seconds over which words are counted: a TR.
+const COUNT_S: f64 = 2.0;
+/// Intervals may overlap by this much, seconds: what rounding in a file makes.
+const SLACK_S: f64 = 1e-3;
+
+/// What is asked.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum StoryQuestion {
+    /// Which of the most frequent words of the training stories is said, from the mean over its frames.
+    Words {
+        /// How many words; all others are left out.
+        n_words: usize,
+    },
+    /// Which phoneme a frame belongs to (39 classes), where the `TextGrid`s have a tier of phones.
+    Phonemes,
+    /// How many words begin in 2 s, from the mean over their frames.
+    WordRate,
+    /// Whether 10 s are of the first, second or last third of their story.
+    PartOfStory,
+}
+
+/// A question about the stories of a dataset.
+#[derive(Debug, Clone)]
+pub struct StoryProbe {
+    question: StoryQuestion,
+    labels: LabelSet,
+    recordings: Vec<Recording>,
+}
+
+/// A story with what is said in it.
+struct Told<'a> {
+    name: &'a str,
+    audio: &'a Path,
+    split: Split,
+    grid: TextGrid,
+    path: &'a Path,
+}
+
+impl StoryProbe {
+    /// `stories` says what each story is for.
+    ///
+    /// # Errors
+    /// Stories that the dataset does not have, without audio or `TextGrid`, damaged grids, intervals that overlap,
+    /// labels that are no phones, a split with nothing in it.
+    pub fn new(
+        dataset: &dyn StoryDataset,
+        stories: &[(String, Split)],
+        question: StoryQuestion,
+    ) -> Result<Self> {
+        let told = stories
+            .iter()
+            .map(|(name, split)| told(dataset, name, *split))
+            .collect::<Result<Vec<_>>>()?;
+        let vocabulary = match question {
+            StoryQuestion::Words { n_words } => vocabulary(&told, n_words)?,
+            _ => BTreeMap::new(),
+        };
+        let mut recordings = Vec::new();
+        for story in &told {
+            let parts = match question {
+                StoryQuestion::Words { .. } => words(story, &vocabulary)?,
+                StoryQuestion::Phonemes => phonemes(story)?,
+                StoryQuestion::WordRate => word_counts(story)?,
+                StoryQuestion::PartOfStory => thirds(story),
+            };
+            recordings.extend(clips(story, &parts));
+        }
+        let splits: Vec<_> = recordings
+            .iter()
+            .map(|r: &Recording| ((), r.split))
+            .collect();
+        splits::check(&splits, "the stories")?;
+        let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
+        let labels = match question {
+            StoryQuestion::Words { .. } => LabelSet::OneOf(vocabulary.into_keys().collect()),
+            StoryQuestion::Phonemes => LabelSet::OneOf(owned(&CLASSES)),
+            StoryQuestion::WordRate => LabelSet::Values(owned(&["words"])),
+            StoryQuestion::PartOfStory => LabelSet::OneOf(owned(&["beginning", "middle", "end"])),
+        };
+        Ok(Self {
+            question,
+            labels,
+            recordings,
+        })
+    }
+}
+
+impl ProbeTask for StoryProbe {
+    fn name(&self) -> &'static str {
+        match self.question {
+            StoryQuestion::Words { .. } => "story-words",
+            StoryQuestion::Phonemes => "story-phonemes",
+            StoryQuestion::WordRate => "word-rate",
+            StoryQuestion::PartOfStory => "part-of-story",
+        }
+    }
+
+    fn labels(&self) -> &LabelSet {
+        &self.labels
+    }
+
+    fn rows(&self) -> Rows {
+        match self.question {
+            StoryQuestion::Phonemes => Rows::Frames,
+            _ => Rows::Mean,
+        }
+    }
+
+    fn recordings(&self) -> Result<Vec<Recording>> {
+        Ok(self.recordings.clone())
+    }
+}
+
+fn told<'a>(dataset: &'a dyn StoryDataset, name: &'a str, split: Split) -> Result<Told<'a>> {
+    let story = dataset.story(name)?;
+    let audio = story.require_audio()?;
+    let Some(path) = story.textgrid() else {
+        return Err(ProbingError::Task {
+            task: name.to_owned(),
+            problem: "the story has no TextGrid, and labels come from it".to_owned(),
+        });
+    };
+    Ok(Told {
+        name,
+        audio,
+        split,
+        grid: read_textgrid(path)?,
+        path,
+    })
+}
+
+/// Words in lower case, in order, none overlapping the one before.
+fn spoken(story: &Told<'_>) -> Result<Vec<(Range<f64>, String)>> {
+    let words = story.grid.words()?;
+    in_order(story.path, words.iter().copied())?;
+    let word = |word: &&Interval| (word.start_s..word.end_s, word.text.trim().to_lowercase());
+    Ok(words.iter().map(word).collect())
+}
+
+fn in_order<'a>(path: &Path, intervals: impl Iterator<Item = &'a Interval>) -> Result<()> {
+    let mut end = f64::NEG_INFINITY;
+    for interval in intervals {
+        if interval.start_s < end - SLACK_S || interval.end_s < interval.start_s {
+            let problem = format!(
+                "`{}` at {:.3} to {:.3} s overlaps what ends at {end:.3} s, or goes back",
+                cut(&interval.text),
+                interval.start_s,
+                interval.end_s
+            );
+            return Err(data_problem(path, problem));
+        }
+        end = interval.end_s;
+    }
+    Ok(())
+}
+
+/// The most frequent words of the training stories, numbered by name; of equal counts the first by name.
+fn vocabulary(told: &[Told<'_>], n_words: usize) -> Result<BTreeMap<String, usize>> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for story in told.iter().filter(|story| story.split == Split::Train) {
+        for (_, word) in spoken(story)? {
+            *counts.entry(word).or_default() += 1;
+        }
+    }
+    let mut counts: Vec<_> = counts.into_iter().collect();
+    counts.sort_by_key(|(_, count)| std::cmp::Reverse(*count));
+    let chosen: BTreeMap<_, _> = counts.into_iter().take(n_words).collect();
+    if chosen.len() < 2 {
+        return Err(ProbingError::Task {
+            task: "story-words".to_owned(),
+            problem: format!(
+                "the training stories have {} different words, at least 2 are needed",
+                chosen.len()
+            ),
+        });
+    }
+    Ok(chosen.into_keys().zip(0..).collect())
+}
+
+fn words(story: &Told<'_>, vocabulary: &BTreeMap<String, usize>) -> Result<Vec<Part>> {
+    let known = |(span, word): (Range<f64>, String)| {
+        let target = Target::Class(*vocabulary.get(&word)?);
+        Some(Part {
+            span_s: Some(span),
+            target,
+        })
+    };
+    Ok(spoken(story)?.into_iter().filter_map(known).collect())
+}
+
+fn phonemes(story: &Told<'_>) -> Result<Vec<Part>> {
+    let is_phones = |name: &str| ["phone", "phones", "phoneme", "phonemes"].contains(&name);
+    let tier = story
+        .grid
+        .tiers
+        .iter()
+        .find(|tier| is_phones(&tier.name.to_lowercase()));
+    let Some(tier) = tier else {
+        let names: Vec<_> = story
+            .grid
+            .tiers
+            .iter()
+            .map(|tier| tier.name.as_str())
+            .collect();
+        let problem = format!("no tier of phones in it (tiers: {})", names.join(", "));
+        return Err(data_problem(story.path, problem));
+    };
+    in_order(story.path, tier.intervals.iter())?;
+    let one = |interval: &Interval| {
+        // ARPAbet marks stress by a digit.
+        let label = interval
+            .text
+            .trim()
+            .trim_end_matches(|c: char| c.is_ascii_digit())
+            .to_lowercase();
+        let class = match label.as_str() {
+            "" | "sil" | "sp" | "spn" | "br" | "lg" | "ls" | "ns" | "cg" => class_of("h#"),
+            phone => class_of(phone),
+        };
+        let Some(class) = class else {
+            let problem = format!(
+                "`{}` at {:.3} s is no phone",
+                cut(&interval.text),
+                interval.start_s
+            );
+            return Err(data_problem(story.path, problem));
+        };
+        Ok(Part {
+            span_s: Some(interval.start_s..interval.end_s),
+            target: Target::Class(class),
+        })
+    };
+    tier.intervals.iter().map(one).collect()
+}
+
+fn word_counts(story: &Told<'_>) -> Result<Vec<Part>> {
+    let words = spoken(story)?;
+    let mut parts = Vec::new();
+    let mut start = 0.0;
+    while start + COUNT_S <= story.grid.duration_s() {
+        let span = start..start + COUNT_S;
+        let count = words
+            .iter()
+            .filter(|(word, _)| span.contains(&word.start))
+            .count();
+        parts.push(Part {
+            #[expect(clippy::cast_possible_truncation, reason = "a few words")]
+            target: Target::Values(vec![count as f64 as f32]),
+            span_s: Some(span),
+        });
+        start += COUNT_S;
+    }
+    Ok(parts)
+}
+
+fn thirds(story: &Told<'_>) -> Vec<Part> {
+    let duration = story.grid.duration_s();
+    let mut parts = Vec::new();
+    let mut start = 0.0;
+    while start + CLIP_S <= duration {
+        let middle = start + CLIP_S / 2.0;
+        let third = [1.0, 2.0]
+            .iter()
+            .filter(|third| middle > *third * duration / 3.0)
+            .count();
+        parts.push(Part {
+            span_s: Some(start..start + CLIP_S),
+            target: Target::Class(third),
+        });
+        start += CLIP_S;
+    }
+    parts
+}
+
+/// Clips of the story with the parts that lie within each, whole; a clip without any is left out.
+fn clips(story: &Told<'_>, parts: &[Part]) -> Vec<Recording> {
+    let mut clips: BTreeMap<usize, Vec<Part>> = BTreeMap::new();
+    for part in parts {
+        let Some(span) = &part.span_s else { continue };
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "stories last minutes"
+        )]
+        let clip = ((span.start + SLACK_S) / CLIP_S).max(0.0) as usize;
+        let from = clip as f64 * CLIP_S;
+        if span.end > from + CLIP_S + SLACK_S {
+            continue;
+        }
+        clips.entry(clip).or_default().push(Part {
+            span_s: Some((span.start - from).max(0.0)..span.end - from),
+            target: part.target.clone(),
+        });
+    }
+    let recording = |(clip, parts): (usize, Vec<Part>)| {
+        let start = clip as f64 * CLIP_S;
+        Recording {
+            audio: story.audio.to_path_buf(),
+            span_s: Some(start..start + CLIP_S),
+            length_s: None,
+            split: story.split,
+            group: format!("{}, minute {}", story.name, (start / GROUP_S).floor()),
+            text: Some(story.name.to_owned()),
+            parts,
+        }
+    };
+    clips.into_iter().map(recording).collect()
+}

@@ -1,0 +1,168 @@
+//! What a story dataset asks by itself.
+
+use std::path::Path;
+
+use braintune_fmri::{
+    InMemoryDataset, Interval, Story, StoryTiming, TextGrid, Tier, write_textgrid,
+};
+use braintune_probing::{
+    LabelSet, ProbeTask, ProbingError, Result, Rows, Split, StoryProbe, StoryQuestion, Target,
+};
+
+use crate::corpora::tone;
+
+type Tiers<'a> = [(&'a str, Vec<(f64, f64, &'a str)>)];
+
+/// A `TextGrid` of tiers of `(start, end, label)`.
+fn grid(path: &Path, tiers: &Tiers<'_>) {
+    let interval = |(start_s, end_s, text): &(f64, f64, &str)| Interval {
+        start_s: *start_s,
+        end_s: *end_s,
+        text: (*text).to_owned(),
+    };
+    let tier = |(name, intervals): &(&str, Vec<_>)| Tier {
+        name: (*name).to_owned(),
+        intervals: intervals.iter().map(interval).collect(),
+    };
+    let tiers = tiers.iter().map(tier).collect();
+    write_textgrid(path, &TextGrid { tiers }).unwrap();
+}
+
+fn words() -> Vec<(f64, f64, &'static str)> {
+    vec![
+        (0.0, 1.0, "sp"),
+        (1.0, 1.5, "THE"),
+        (1.5, 2.0, "cat"),
+        (2.0, 2.4, "the"),
+        // Over the border of two clips of 10 s: in neither.
+        (9.8, 10.3, "cat"),
+        (11.0, 11.5, "dog"),
+        (12.0, 30.0, "sp"),
+    ]
+}
+
+fn probe(folder: &Path, tiers: &Tiers<'_>, question: StoryQuestion) -> Result<StoryProbe> {
+    let mut dataset = InMemoryDataset::new("test");
+    for name in ["a", "b", "c"] {
+        let (audio, textgrid) = (
+            folder.join(format!("{name}.wav")),
+            folder.join(format!("{name}.TextGrid")),
+        );
+        tone(&audio, 1.0);
+        grid(&textgrid, tiers);
+        let story = Story::new(name).with_audio(audio).with_textgrid(textgrid);
+        dataset
+            .add_story(story, StoryTiming::new(10, 2.0, 1.0, 0..10).unwrap())
+            .unwrap();
+    }
+    let roles = [
+        ("a", Split::Train),
+        ("b", Split::Validation),
+        ("c", Split::Test),
+    ];
+    let roles = roles.map(|(name, split)| (name.to_owned(), split));
+    StoryProbe::new(&dataset, &roles, question)
+}
+
+fn targets(probe: &StoryProbe) -> Vec<(f64, Vec<Target>)> {
+    let recordings = probe.recordings().unwrap();
+    let train = recordings.iter().filter(|r| r.split == Split::Train);
+    train
+        .map(|r| {
+            let targets = r.parts.iter().map(|part| part.target.clone()).collect();
+            (r.span_s.as_ref().unwrap().start, targets)
+        })
+        .collect()
+}
+
+#[test]
+fn the_most_frequent_words_are_asked_for() {
+    let dir = tempfile::tempdir().unwrap();
+    let tiers = [("word", words())];
+    let probe = probe(dir.path(), &tiers, StoryQuestion::Words { n_words: 2 }).unwrap();
+    assert_eq!(
+        probe.labels(),
+        &LabelSet::OneOf(vec!["cat".to_owned(), "the".to_owned()])
+    );
+    let class = Target::Class;
+    assert_eq!(targets(&probe), [(0.0, vec![class(1), class(0), class(1)])]);
+    let part = &probe.recordings().unwrap()[0].parts[1];
+    assert_eq!(part.span_s, Some(1.5..2.0));
+}
+
+#[test]
+fn words_are_counted_and_thirds_told() {
+    let dir = tempfile::tempdir().unwrap();
+    let tiers = [("word", words())];
+    let counted = probe(dir.path(), &tiers, StoryQuestion::WordRate).unwrap();
+    let (start, counts) = &targets(&counted)[0];
+    let value = |n: f32| Target::Values(vec![n]);
+    assert_eq!(
+        (*start, counts.as_slice()),
+        (0.0, [2.0, 1.0, 0.0, 0.0, 1.0].map(value).as_slice())
+    );
+    let thirds = probe(dir.path(), &tiers, StoryQuestion::PartOfStory).unwrap();
+    let class = |start, class| (start, vec![Target::Class(class)]);
+    assert_eq!(
+        targets(&thirds),
+        [class(0.0, 0), class(10.0, 1), class(20.0, 2)]
+    );
+    assert_eq!(thirds.recordings().unwrap()[0].group, "a, minute 0");
+}
+
+#[test]
+fn phonemes_come_from_a_tier_of_phones() {
+    let dir = tempfile::tempdir().unwrap();
+    let phones = vec![
+        (0.0, 0.5, "sp"),
+        (0.5, 0.6, "DH"),
+        (0.6, 0.7, "AH0"),
+        (0.7, 2.0, ""),
+    ];
+    let tiers = [("phone", phones), ("word", words())];
+    let found = probe(dir.path(), &tiers, StoryQuestion::Phonemes).unwrap();
+    assert_eq!(found.rows(), Rows::Frames);
+    let names = found.labels().names();
+    let (_, targets) = &targets(&found)[0];
+    let name = |target: &Target| match target {
+        Target::Class(class) => names[*class].clone(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(
+        targets.iter().map(name).collect::<Vec<_>>(),
+        ["h#", "dh", "ah", "h#"]
+    );
+}
+
+#[test]
+fn what_grids_lack_or_get_wrong_is_said() {
+    let dir = tempfile::tempdir().unwrap();
+    let fails = |tiers: &Tiers<'_>, question, said: &[&str]| {
+        let error: ProbingError = probe(dir.path(), tiers, question).unwrap_err();
+        for words in said {
+            assert!(error.to_string().contains(words), "{error}");
+        }
+    };
+    fails(
+        &[("word", words())],
+        StoryQuestion::Phonemes,
+        &["a.TextGrid", "no tier of phones", "word"],
+    );
+    let overlapping = vec![(0.0, 1.0, "the"), (0.5, 1.5, "cat")];
+    fails(
+        &[("word", overlapping)],
+        StoryQuestion::Words { n_words: 2 },
+        &["a.TextGrid", "`cat`", "overlaps"],
+    );
+    fails(
+        &[("word", vec![(0.0, 1.0, "the")])],
+        StoryQuestion::Words { n_words: 2 },
+        &["1 different words"],
+    );
+    let phones = vec![(0.0, 0.5, "QQ")];
+    fails(
+        &[("phones", phones)],
+        StoryQuestion::Phonemes,
+        &["a.TextGrid", "`QQ`", "no phone"],
+    );
+}
