@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use braintune_audio::Waveform;
 use ndarray::Array2;
-use sha2::{Digest, Sha256};
 
 use crate::backbone::BackboneSpec;
+use crate::disk::content_key;
 use crate::error::{BackboneError, Result, io_error};
 use crate::extractor::{
     ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction, stack_rows,
@@ -59,22 +59,10 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
     /// Where the features of this recording are, or will be.
     #[must_use]
     pub fn path(&self, audio: &Waveform) -> PathBuf {
-        let mut hasher = Sha256::new();
-        let rate = audio.sample_rate().as_hz();
-        for text in [
-            FORMAT,
-            &self.weights_sha256,
-            &self.inner.settings(),
-            &rate.to_string(),
-        ] {
-            hasher.update((text.len() as u64).to_le_bytes());
-            hasher.update(text);
-        }
-        for samples in audio.samples().chunks(4096) {
-            let bytes: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
-            hasher.update(bytes);
-        }
-        let key = hex::encode(hasher.finalize());
+        let rate = audio.sample_rate().as_hz().to_string();
+        let settings = self.inner.settings();
+        let texts = [FORMAT, &self.weights_sha256, &settings, &rate];
+        let key = content_key(&texts, audio.samples());
         self.folder.join(format!("{key}.safetensors"))
     }
 

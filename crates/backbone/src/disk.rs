@@ -1,9 +1,10 @@
-//! Files that are either whole or not there.
+//! Files that are either whole or not there, and names of what a cache holds.
 
 use std::io::Write as _;
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
+use sha2::{Digest, Sha256};
 
 use crate::error::{Result, io_error};
 
@@ -14,4 +15,18 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)
         .and_then(|()| file.commit())
         .map_err(io_error("write", path))
+}
+
+/// A SHA-256 of texts and samples, in hexadecimal: the name of what was made of them.
+pub(crate) fn content_key(texts: &[&str], samples: &[f32]) -> String {
+    let mut hasher = Sha256::new();
+    for text in texts {
+        hasher.update((text.len() as u64).to_le_bytes());
+        hasher.update(text);
+    }
+    for samples in samples.chunks(4096) {
+        let bytes: Vec<u8> = samples.iter().flat_map(|x| x.to_le_bytes()).collect();
+        hasher.update(bytes);
+    }
+    hex::encode(hasher.finalize())
 }

@@ -1,17 +1,17 @@
 //! Outputs of frozen segments kept on disk, so that epochs after the first begin where tuning begins.
 //!
 //! The key is a SHA-256 of what stands for the weights, the samples and the device; the file holds `output`,
-//! f32 `[batch, n_frames, width]`, bit by bit what was computed. Held by `tests/it/frozen_cache.rs`.
+//! f32 `[batch, n_frames, width]`, bit by bit what was computed. Held by
+//! `crates/tuning/tests/it/frozen.rs`.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
-use sha2::{Digest, Sha256};
 
 use crate::checkpoint::WeightsFile;
-use crate::disk::write_atomically;
+use crate::disk::{content_key, write_atomically};
 use crate::error::{BackboneError, Result, io_error};
 
 /// Part of every key, with the crate's version: other kernels may round otherwise.
@@ -79,24 +79,12 @@ impl FrozenCache {
     }
 
     fn path(&self, samples: &Tensor<2>, lengths: &[usize]) -> PathBuf {
-        let mut hasher = Sha256::new();
         let device = format!("{:?}", samples.device());
-        for text in [FORMAT, &self.identity, &device] {
-            hasher.update((text.len() as u64).to_le_bytes());
-            hasher.update(text);
-        }
-        let numbers = [self.n_segments].into_iter().chain(samples.dims());
-        for number in numbers.chain(lengths.iter().copied()) {
-            hasher.update((number as u64).to_le_bytes());
-        }
+        let shape = format!("{} {:?} {lengths:?}", self.n_segments, samples.dims());
         let data = samples.clone().into_data_as::<f32>();
         let values = data.as_slice::<f32>();
         let values = values.unwrap_or_else(|_| unreachable!("just converted"));
-        for values in values.chunks(4096) {
-            let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-            hasher.update(bytes);
-        }
-        let key = hex::encode(hasher.finalize());
+        let key = content_key(&[FORMAT, &self.identity, &device, &shape], values);
         self.folder.join(format!("{key}.safetensors"))
     }
 }

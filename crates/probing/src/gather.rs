@@ -6,7 +6,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use braintune_audio::{SampleRate, Waveform, load_audio};
+use braintune_audio::{Waveform, load_audio};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
 use crate::error::{ProbingError, Result};
@@ -88,19 +88,15 @@ pub(crate) fn cut_to(whole: &Waveform, recording: &Recording) -> Result<Waveform
         clippy::cast_sign_loss,
         reason = "seconds of audio"
     )]
-    let at = |seconds: f64| ((seconds.max(0.0) * rate).round() as usize).min(samples.len());
+    let n = |seconds: f64| (seconds.max(0.0) * rate).round() as usize;
+    let at = |seconds: f64| n(seconds).min(samples.len());
     let span = recording
         .span_s
         .as_ref()
         .map_or(0..samples.len(), |span| at(span.start)..at(span.end));
     let mut samples = samples[span.start..span.end.max(span.start)].to_vec();
     if let Some(length) = recording.length_s {
-        #[expect(
-            clippy::cast_possible_truncation,
-            clippy::cast_sign_loss,
-            reason = "seconds of audio"
-        )]
-        samples.resize((length * rate).round() as usize, 0.0);
+        samples.resize(n(length), 0.0);
     }
     if samples.is_empty() {
         return Err(ProbingError::Data {
@@ -112,10 +108,7 @@ pub(crate) fn cut_to(whole: &Waveform, recording: &Recording) -> Result<Waveform
             ),
         });
     }
-    Ok(Waveform::from_samples(
-        samples,
-        SampleRate::from_hz(whole.sample_rate().as_hz())?,
-    )?)
+    Ok(Waveform::from_samples(samples, whole.sample_rate())?)
 }
 
 /// All rows of a task. `features` is called once for each recording; `on` is told after each how many are done, and

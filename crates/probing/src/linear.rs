@@ -179,3 +179,39 @@ impl<P> LinearProbe<P> {
         self.offsets.len()
     }
 }
+
+/// linfa's `Fit` of parameters that fit classes and labels by a method of that name.
+macro_rules! fit_labels {
+    ($params:ident) => {
+        /// Classes are numbered up to the largest label.
+        impl<D: Data<Elem = f32>, D2: Data<Elem = usize>>
+            Fit<ArrayBase<D, Ix2>, ArrayBase<D2, Ix1>, ProbingError> for $params
+        {
+            type Object = LinearProbe<Array1<usize>>;
+
+            fn fit(
+                &self,
+                dataset: &DatasetBase<ArrayBase<D, Ix2>, ArrayBase<D2, Ix1>>,
+            ) -> Result<Self::Object> {
+                let labels = dataset.targets.to_vec();
+                let n_classes = labels.iter().max().map_or(0, |largest| largest + 1);
+                let classes = Classes::new(&labels, n_classes)?;
+                Self::fit(self, dataset.records.view(), classes)
+            }
+        }
+
+        impl<D: Data<Elem = f32>, D2: Data<Elem = bool>>
+            Fit<ArrayBase<D, Ix2>, ArrayBase<D2, Ix2>, ProbingError> for $params
+        {
+            type Object = LinearProbe<Array2<bool>>;
+
+            fn fit(
+                &self,
+                dataset: &DatasetBase<ArrayBase<D, Ix2>, ArrayBase<D2, Ix2>>,
+            ) -> Result<Self::Object> {
+                Self::fit(self, dataset.records.view(), dataset.targets.view())
+            }
+        }
+    };
+}
+pub(crate) use fit_labels;

@@ -1,6 +1,6 @@
 //! Frames of a recording to rows of features and labels.
 //!
-//! Per layer `[n_frames, d_model]` at frame centres `times`, seconds → `[n_rows, d_model]`. Held by `tests/it/rows.rs`.
+//! Per layer `[n_frames, d_model]` at frame centres `times`, seconds → `[n_rows, d_model]`. Held by `tests/it/probe.rs`.
 
 use std::ops::Range;
 
@@ -125,8 +125,8 @@ impl RowPlan {
     }
 }
 
-/// The frame whose centre is nearest to `time`.
-fn nearest(times: &[f64], time: f64) -> usize {
+/// The one of `times`, rising, that is nearest to `time`.
+pub(crate) fn nearest(times: &[f64], time: f64) -> usize {
     let after = times
         .partition_point(|centre| *centre < time)
         .min(times.len() - 1);

@@ -68,7 +68,7 @@ pub(crate) fn split_timit(
             all.into_iter().filter(is_kept).collect::<Vec<_>>()
         }
     };
-    check(&found, "TIMIT")?;
+    check(found.iter().map(|(_, split)| *split), "TIMIT")?;
     Ok(found)
 }
 
@@ -105,13 +105,14 @@ pub(crate) fn held_out(groups: BTreeSet<String>, seed: u64) -> BTreeSet<String> 
 }
 
 /// Every split has something.
-pub(crate) fn check<T>(found: &[(T, Split)], corpus: &str) -> Result<()> {
+pub(crate) fn check(found: impl Iterator<Item = Split>, corpus: &str) -> Result<()> {
+    let found: Vec<Split> = found.collect();
     for (wanted, name) in [
         (Split::Train, "train on"),
         (Split::Validation, "validate on"),
         (Split::Test, "test on"),
     ] {
-        if !found.iter().any(|(_, split)| *split == wanted) {
+        if !found.contains(&wanted) {
             return Err(ProbingError::Task {
                 task: corpus.to_owned(),
                 problem: format!(

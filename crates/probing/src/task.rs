@@ -1,7 +1,7 @@
 //! What a probe is asked: recordings, their parts, a label for each, and which are for what.
 //!
 //! A [`ProbeTask`] lists recordings; features of a recording, `[n_frames, d_model]` per layer, become one row for
-//! each part of it, or for each frame of each part ([`Rows`]). Held by `tests/it/tasks.rs`.
+//! each part of it, or for each frame of each part ([`Rows`]). Held by `tests/it/probe.rs`.
 
 use std::ops::Range;
 use std::path::PathBuf;
@@ -91,6 +91,25 @@ pub struct Recording {
     pub text: Option<String>,
     /// Its parts, in order.
     pub parts: Vec<Part>,
+}
+
+impl Recording {
+    /// A whole file with one label.
+    #[must_use]
+    pub fn whole(audio: PathBuf, split: Split, group: String, target: Target) -> Self {
+        Self {
+            audio,
+            span_s: None,
+            length_s: None,
+            split,
+            group,
+            text: None,
+            parts: vec![Part {
+                span_s: None,
+                target,
+            }],
+        }
+    }
 }
 
 /// A question that layers are probed with.

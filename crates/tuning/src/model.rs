@@ -245,8 +245,8 @@ impl<B: SpeechBackbone> TuningModel<B> {
         lengths: &[usize],
         n: usize,
     ) -> Tensor<3> {
-        let plain = self.backbone.valid();
         let compute = |samples| {
+            let plain = self.backbone.valid();
             let Some(segments) = plain.segments() else {
                 unreachable!("it has segments that are frozen")
             };

@@ -7,7 +7,7 @@ use tracing::instrument;
 use super::{Adam, linear_layer, n_terms, rng};
 use crate::{
     Classes, FitProgress, FitReport, LinearProbe, OnProgress, ProbingError, Result, Targets,
-    blocks::Design, check, pass, progress,
+    blocks::Design, check, linear::fit_labels, pass, progress,
 };
 
 /// Where linear probes trained by Adam begin: [`AdamProbe::params`].
@@ -152,35 +152,4 @@ impl AdamProbeValidParams {
     }
 }
 
-/// Classes are numbered up to the largest label.
-impl<D: Data<Elem = f32>, D2: Data<Elem = usize>>
-    Fit<ArrayBase<D, Ix2>, ArrayBase<D2, Ix1>, ProbingError> for AdamProbeValidParams
-{
-    type Object = LinearProbe<Array1<usize>>;
-
-    fn fit(
-        &self,
-        dataset: &DatasetBase<ArrayBase<D, Ix2>, ArrayBase<D2, Ix1>>,
-    ) -> Result<Self::Object> {
-        let labels = dataset.targets.to_vec();
-        let n_classes = labels.iter().max().map_or(0, |largest| largest + 1);
-        Self::fit(
-            self,
-            dataset.records.view(),
-            Classes::new(&labels, n_classes)?,
-        )
-    }
-}
-
-impl<D: Data<Elem = f32>, D2: Data<Elem = bool>>
-    Fit<ArrayBase<D, Ix2>, ArrayBase<D2, Ix2>, ProbingError> for AdamProbeValidParams
-{
-    type Object = LinearProbe<Array2<bool>>;
-
-    fn fit(
-        &self,
-        dataset: &DatasetBase<ArrayBase<D, Ix2>, ArrayBase<D2, Ix2>>,
-    ) -> Result<Self::Object> {
-        Self::fit(self, dataset.records.view(), dataset.targets.view())
-    }
-}
+fit_labels!(AdamProbeValidParams);

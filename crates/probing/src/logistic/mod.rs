@@ -18,7 +18,10 @@ use tracing::{instrument, warn};
 
 use self::problem::{Problem, Solution};
 pub use self::select::{BestFit, Criterion};
-use crate::{Classes, Labels, LinearProbe, OnProgress, ProbingError, Result, check, progress};
+use crate::{
+    Classes, Labels, LinearProbe, OnProgress, ProbingError, Result, check, linear::fit_labels,
+    progress,
+};
 
 /// Where logistic probes begin: [`Logistic::params`].
 #[derive(Debug, Clone, Copy)]
@@ -138,35 +141,4 @@ fn warn_if_unfinished(solution: &Solution, c: f64) {
     }
 }
 
-/// Classes are numbered up to the largest label.
-impl<D: Data<Elem = f32>, D2: Data<Elem = usize>>
-    Fit<ArrayBase<D, Ix2>, ArrayBase<D2, Ix1>, ProbingError> for LogisticValidParams
-{
-    type Object = LinearProbe<Array1<usize>>;
-
-    fn fit(
-        &self,
-        dataset: &DatasetBase<ArrayBase<D, Ix2>, ArrayBase<D2, Ix1>>,
-    ) -> Result<Self::Object> {
-        let labels = dataset.targets.to_vec();
-        let n_classes = labels.iter().max().map_or(0, |largest| largest + 1);
-        Self::fit(
-            self,
-            dataset.records.view(),
-            Classes::new(&labels, n_classes)?,
-        )
-    }
-}
-
-impl<D: Data<Elem = f32>, D2: Data<Elem = bool>>
-    Fit<ArrayBase<D, Ix2>, ArrayBase<D2, Ix2>, ProbingError> for LogisticValidParams
-{
-    type Object = LinearProbe<Array2<bool>>;
-
-    fn fit(
-        &self,
-        dataset: &DatasetBase<ArrayBase<D, Ix2>, ArrayBase<D2, Ix2>>,
-    ) -> Result<LinearProbe<Array2<bool>>> {
-        Self::fit(self, dataset.records.view(), dataset.targets.view())
-    }
-}
+fit_labels!(LogisticValidParams);

@@ -1,7 +1,7 @@
 //! What any audio can ask: MFCC, filter banks, pitch and energy, frame by frame.
 //!
 //! Numbers come from the audio itself: those of the frame whose centre is nearest to the model's, `[n_rows, n_values]`;
-//! for the paper's probe the whole track of 4 s at once, `[1, 398 · 40]`. Held by `tests/it/acoustic.rs`.
+//! for the paper's probe the whole track of 4 s at once, `[1, 398 · 40]`. Held by `tests/it/probe.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,6 +11,7 @@ use ndarray::{Array2, Axis};
 
 use super::{data_problem, files, folders, is_audio, name_of};
 use crate::error::{ProbingError, Result};
+use crate::rows::nearest;
 use crate::splits::{self, held_out};
 use crate::task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target};
 
@@ -99,25 +100,17 @@ impl AcousticTask {
         );
         let recording = |audio: PathBuf| {
             let group = group(&audio);
-            Recording {
-                split: if tested.contains(&group) {
-                    Split::Test
-                } else if validated.contains(&group) {
-                    Split::Validation
-                } else {
-                    Split::Train
-                },
-                audio,
-                span_s: None,
-                length_s: None,
-                group,
-                text: None,
-                parts: Vec::new(),
-            }
+            let split = if tested.contains(&group) {
+                Split::Test
+            } else if validated.contains(&group) {
+                Split::Validation
+            } else {
+                Split::Train
+            };
+            Recording::whole(audio, split, group, Target::FromAudio)
         };
         let recordings: Vec<Recording> = found.into_iter().map(recording).collect();
-        let splits: Vec<_> = recordings.iter().map(|r| ((), r.split)).collect();
-        splits::check(&splits, &name_of(folder))?;
+        splits::check(recordings.iter().map(|r| r.split), &name_of(folder))?;
         Self::of_recordings(recordings, question)
     }
 }
@@ -205,16 +198,7 @@ impl ProbeTask for AcousticTask {
 
 /// The row whose time is nearest to each of `wanted`, both rising.
 fn at(values: &Array2<f32>, times: &[f64], wanted: &[f64]) -> Array2<f32> {
-    let nearest = |&time: &f64| {
-        let after = times.partition_point(|t| *t < time).min(times.len() - 1);
-        let before = after.saturating_sub(1);
-        if time - times[before] <= times[after] - time {
-            before
-        } else {
-            after
-        }
-    };
-    let rows: Vec<usize> = wanted.iter().map(nearest).collect();
+    let rows: Vec<usize> = wanted.iter().map(|&time| nearest(times, time)).collect();
     values.select(Axis(0), &rows)
 }
 
@@ -239,7 +223,7 @@ fn names(question: Acoustics) -> Result<Vec<String>> {
                 reason = "seconds of audio"
             )]
             let n_samples = (TRACK_S * f64::from(SampleRate::SPEECH.as_hz())) as usize;
-            numbered(mfcc.frames().times(n_samples).len() * mfcc.n_mfcc())
+            numbered(mfcc.frames().n_frames(n_samples) * mfcc.n_mfcc())
         }
         Acoustics::Fbank => numbered(N_MELS),
         Acoustics::Pitch => vec!["f0".to_owned()],

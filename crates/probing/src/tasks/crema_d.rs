@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{child, data_problem, files, is_audio, name_of};
 use crate::error::Result;
 use crate::splits::{self, held_out};
-use crate::task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target};
+use crate::task::{LabelSet, ProbeTask, Recording, Rows, Split, Target};
 
 const EMOTIONS: [&str; 6] = ["ANG", "DIS", "FEA", "HAP", "NEU", "SAD"];
 /// The paper's clips, seconds.
@@ -65,8 +65,7 @@ impl CremaD {
             hold_out(&mut recordings, Split::Test, seed);
         }
         hold_out(&mut recordings, Split::Validation, seed.wrapping_add(1));
-        let splits: Vec<_> = recordings.iter().map(|r| ((), r.split)).collect();
-        splits::check(&splits, "CREMA-D")?;
+        splits::check(recordings.iter().map(|r| r.split), "CREMA-D")?;
         Ok(Self {
             labels: LabelSet::OneOf(EMOTIONS.map(str::to_owned).to_vec()),
             recordings,
@@ -106,17 +105,11 @@ fn recording(audio: PathBuf, is_test: bool, paper: bool) -> Result<Recording> {
         return Err(data_problem(&audio, problem));
     };
     let (group, text) = ((*actor).to_owned(), Some((*sentence).to_owned()));
+    let split = if is_test { Split::Test } else { Split::Train };
     Ok(Recording {
-        audio,
-        span_s: None,
         length_s: paper.then_some(PAPER_S),
-        split: if is_test { Split::Test } else { Split::Train },
-        group,
         text,
-        parts: vec![Part {
-            span_s: None,
-            target: Target::Class(class),
-        }],
+        ..Recording::whole(audio, split, group, Target::Class(class))
     })
 }
 

@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::{cut, data_problem, text_of};
 use crate::error::Result;
 use crate::splits;
-use crate::task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target};
+use crate::task::{LabelSet, ProbeTask, Recording, Rows, Split, Target};
 
 /// The paper's clips, seconds.
 const PAPER_S: f64 = 7.0;
@@ -93,22 +93,15 @@ impl Slurp {
                         format!("line {number}: an item without a recording"),
                     ));
                 };
+                let (audio, target) = (audio.join(file), Target::Class(class));
                 Ok(Recording {
-                    audio: audio.join(file),
-                    span_s: None,
                     length_s: paper.then_some(PAPER_S),
-                    split,
-                    group: file.clone(),
                     text: line.sentence,
-                    parts: vec![Part {
-                        span_s: None,
-                        target: Target::Class(class),
-                    }],
+                    ..Recording::whole(audio, split, file.clone(), target)
                 })
             })
             .collect::<Result<Vec<_>>>()?;
-        let splits: Vec<_> = recordings.iter().map(|r| ((), r.split)).collect();
-        splits::check(&splits, "SLURP")?;
+        splits::check(recordings.iter().map(|r| r.split), "SLURP")?;
         Ok(Self {
             labels: LabelSet::OneOf(classes.into_keys().collect()),
             recordings,

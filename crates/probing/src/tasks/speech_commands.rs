@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use super::{cut, data_problem, files, folders, is_audio, name_of, text_of};
 use crate::error::Result;
 use crate::splits;
-use crate::task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target};
+use crate::task::{LabelSet, ProbeTask, Recording, Rows, Split, Target};
 
 const WHERE: &str = "Speech Commands v0.02 is at http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz (CC BY 4.0); unpack it and give its folder";
 
@@ -66,8 +66,7 @@ impl SpeechCommands {
                 ("validation_list.txt", &validation),
             ],
         )?;
-        let splits: Vec<_> = recordings.iter().map(|r| ((), r.split)).collect();
-        splits::check(&splits, "Speech Commands")?;
+        splits::check(recordings.iter().map(|r| r.split), "Speech Commands")?;
         Ok(Self {
             labels: LabelSet::OneOf(words.iter().map(|word| name_of(word)).collect()),
             recordings,
@@ -96,18 +95,7 @@ impl ProbeTask for SpeechCommands {
 fn recording(audio: PathBuf, class: usize, split: Split) -> Recording {
     let name = name_of(&audio);
     let speaker = name.split("_nohash_").next().unwrap_or(&name).to_owned();
-    Recording {
-        audio,
-        span_s: None,
-        length_s: None,
-        split,
-        group: speaker,
-        text: None,
-        parts: vec![Part {
-            span_s: None,
-            target: Target::Class(class),
-        }],
-    }
+    Recording::whole(audio, split, speaker, Target::Class(class))
 }
 
 /// Lines of one of the lists.

@@ -76,7 +76,7 @@ impl StoryProbe {
             StoryQuestion::Words { n_words } => vocabulary(&told, n_words)?,
             _ => BTreeMap::new(),
         };
-        let mut recordings = Vec::new();
+        let mut recordings: Vec<Recording> = Vec::new();
         for story in &told {
             let parts = match question {
                 StoryQuestion::Words { .. } => words(story, &vocabulary)?,
@@ -86,11 +86,7 @@ impl StoryProbe {
             };
             recordings.extend(clips(story, &parts));
         }
-        let splits: Vec<_> = recordings
-            .iter()
-            .map(|r: &Recording| ((), r.split))
-            .collect();
-        splits::check(&splits, "the stories")?;
+        splits::check(recordings.iter().map(|r| r.split), "the stories")?;
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let labels = match question {
             StoryQuestion::Words { .. } => LabelSet::OneOf(vocabulary.into_keys().collect()),

@@ -1,12 +1,12 @@
 //! TIMIT (LDC93S1): phonemes per utterance and per frame, and the type of a sentence.
 //!
 //! `TRAIN` and `TEST` / dialect / speaker / `SA1.WAV`, `.PHN`, `.TXT`; upper or lower case, RIFF or NIST SPHERE,
-//! also one folder down (`data/`, `TIMIT/`). `.PHN` holds `first last phone` in samples. Held by `tests/it/timit.rs`.
+//! also one folder down (`data/`, `TIMIT/`). `.PHN` holds `first last phone` in samples. Held by `tests/it/corpora.rs`.
 
 use std::path::{Path, PathBuf};
 
-use super::{child, cut, files, folders, name_of};
-use crate::error::{ProbingError, Result};
+use super::{child, cut, data_problem, files, folders, name_of, text_of};
+use crate::error::Result;
 use crate::phones::{CLASSES, N_CLASSES, class_of};
 use crate::splits::{TimitSplit, split_timit};
 use crate::task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target};
@@ -41,13 +41,9 @@ impl TimitUtterance {
     /// No `.PHN` beside the audio, a line that is none, intervals that overlap or go back, a phone that is none of the 61.
     pub fn phones(&self) -> Result<Vec<Part>> {
         let path = beside(&self.audio, "PHN")?;
-        let text = std::fs::read_to_string(&path).map_err(|source| ProbingError::Io {
-            path: path.clone(),
-            source,
-        })?;
-        let problem = |line: usize, problem: String| ProbingError::Data {
-            path: path.clone(),
-            problem: format!("line {}: {problem}", line + 1),
+        let text = text_of(&path)?;
+        let problem = |line: usize, problem: String| {
+            data_problem(&path, format!("line {}: {problem}", line + 1))
         };
         let (mut phones, mut end) = (Vec::new(), 0_u64);
         for (i, line) in text
@@ -113,10 +109,10 @@ pub fn timit_utterances(folder: &Path) -> Result<Vec<TimitUtterance>> {
     .map(|below| folder.join(below))
     .find(|root| child(root, "TRAIN").is_some() && child(root, "TEST").is_some());
     let Some(root) = root else {
-        return Err(ProbingError::Data {
-            path: folder.to_path_buf(),
-            problem: format!("no TRAIN and TEST in it; {WHERE}"),
-        });
+        return Err(data_problem(
+            folder,
+            format!("no TRAIN and TEST in it; {WHERE}"),
+        ));
     };
     let mut utterances = Vec::new();
     for (part, is_test) in [("TRAIN", false), ("TEST", true)] {
@@ -128,10 +124,10 @@ pub fn timit_utterances(folder: &Path) -> Result<Vec<TimitUtterance>> {
         }
     }
     if utterances.is_empty() {
-        return Err(ProbingError::Data {
-            path: root,
-            problem: format!("no dialect/speaker/*.WAV in TRAIN and TEST; {WHERE}"),
-        });
+        return Err(data_problem(
+            &root,
+            format!("no dialect/speaker/*.WAV in TRAIN and TEST; {WHERE}"),
+        ));
     }
     Ok(utterances)
 }
@@ -161,10 +157,7 @@ fn beside(audio: &Path, extension: &str) -> Result<PathBuf> {
         .collect::<String>();
     let name = format!("{stem}.{extension}");
     let folder = audio.parent().unwrap_or(Path::new("."));
-    child(folder, &name).ok_or_else(|| ProbingError::Data {
-        path: audio.to_path_buf(),
-        problem: format!("no {name} beside it"),
-    })
+    child(folder, &name).ok_or_else(|| data_problem(audio, format!("no {name} beside it")))
 }
 
 /// Phonemes of TIMIT: 39 classes after Lee & Hon (1989), silence and closures being one of them.
@@ -266,10 +259,10 @@ impl TimitSentenceType {
             .iter()
             .find(|utterance| utterance.kind().is_none())
         {
-            return Err(ProbingError::Data {
-                path: other.audio.clone(),
-                problem: "is none of SA, SI, SX by its name".to_owned(),
-            });
+            return Err(data_problem(
+                &other.audio,
+                "is none of SA, SI, SX by its name".to_owned(),
+            ));
         }
         Ok(Self {
             utterances: split_timit(utterances, split, seed)?,
