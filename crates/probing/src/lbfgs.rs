@@ -91,15 +91,10 @@ impl Lbfgs {
             point = next;
             each(&point)?;
         }
-        let converged = point.gradient_norm() <= self.tolerance;
-        Ok((
-            point,
-            if converged {
-                End::Converged
-            } else {
-                End::MaxSteps
-            },
-        ))
+        if point.gradient_norm() <= self.tolerance {
+            return Ok((point, End::Converged));
+        }
+        Ok((point, End::MaxSteps))
     }
 }
 

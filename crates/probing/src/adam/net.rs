@@ -102,43 +102,32 @@ fn add_block(
         n_hidden,
         n_outputs,
     } = widths;
+    let Scratch {
+        x,
+        hidden,
+        scores,
+        back,
+        gradient,
+    } = scratch;
     let b = rows.len();
     let parts = widths.parts(w);
-    let x = design.block(rows, &mut scratch.x);
-    forward(
-        x,
-        b,
-        widths,
-        &parts,
-        &mut scratch.hidden,
-        &mut scratch.scores,
-    );
-    sums.loss += loss_and_slopes(truth, rows, &mut scratch.scores, n_outputs);
-    let out = [b, n_hidden, n_outputs];
-    scratch.back.resize(b * n_hidden, 0.0);
-    blocks::back(&mut scratch.back, &scratch.scores, parts.out_weights, out);
-    for (back, &hidden) in scratch.back.iter_mut().zip(&scratch.hidden) {
+    let x = design.block(rows, x);
+    forward(x, b, widths, &parts, hidden, scores);
+    sums.loss += loss_and_slopes(truth, rows, scores, n_outputs);
+    let (inner, out) = ([b, n_features, n_hidden], [b, n_hidden, n_outputs]);
+    back.resize(b * n_hidden, 0.0);
+    blocks::back(back, scores, parts.out_weights, out);
+    for (back, &hidden) in back.iter_mut().zip(hidden.iter()) {
         if hidden <= 0.0 {
             *back = 0.0;
         }
     }
-    scratch.gradient.resize(w.len(), 0.0);
+    gradient.resize(w.len(), 0.0);
     let [first, second, third] = widths.bounds();
-    let gradient = &mut scratch.gradient;
-    blocks::gradient(
-        &mut gradient[..first],
-        x,
-        &scratch.back,
-        [b, n_features, n_hidden],
-    );
-    column_sums(&mut gradient[first..second], &scratch.back);
-    blocks::gradient(
-        &mut gradient[second..third],
-        &scratch.hidden,
-        &scratch.scores,
-        out,
-    );
-    column_sums(&mut gradient[third..], &scratch.scores);
+    blocks::gradient(&mut gradient[..first], x, back, inner);
+    column_sums(&mut gradient[first..second], back);
+    blocks::gradient(&mut gradient[second..third], hidden, scores, out);
+    column_sums(&mut gradient[third..], scores);
     for (sum, &value) in sums.gradient.iter_mut().zip(gradient.iter()) {
         *sum += f64::from(value);
     }
