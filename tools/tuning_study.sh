@@ -29,8 +29,8 @@ tune() { # NAME SEED [--control …]
 evaluate() { # NAME MODEL
   [ -e "$out/$1-encoded/alignment.csv" ] && return
   "$bin/braintune" encode --dataset "$dataset" --subject "$subject" --model "$2" --out "$out/$1-encoded" \
-    --cache "$out/features-$1" --window-s 10 --stride-s 2 --train-stories "$train" --rois "$out/rois.json" 2>&1 |
-    tee -a "$out/$1-encoded.log"
+    --cache "$out/features-$1" --window-s 10 --stride-s 2 --window-feature stride-mean --train-stories "$train" \
+    --rois "$out/rois.json" 2>&1 | tee -a "$out/$1-encoded.log"
 }
 
 evaluate pretrained "$model"

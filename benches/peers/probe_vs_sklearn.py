@@ -3,11 +3,12 @@
     cargo build --release -p benches --no-default-features --example probe_fit
     python probe_vs_sklearn.py target/release/examples/probe_fit [--runs 3] [--threads 1] [--c 1e-3]
         [--shape N_SAMPLES N_FEATURES N_CLASSES] [--kind even|speech] [--tolerance 1e-4] [--ours 1e-3]
+        [--linfa 1e-2]
 
 `even`: features of equal variance, as after standardising. `speech`: as hidden states come, correlated, means
 and variances apart by two orders. scikit-learn stops at a gradient (of the mean loss) of which no entry is above
-`--tolerance`; ours where its own norm has fallen by `--ours`. Both results are judged by the same float64
-objective and gradient: ours counts only if its objective is not above scikit-learn's. User and system time of
+`--tolerance`; ours where its own norm has fallen by `--ours`; linfa-logistic, if asked for, at `--linfa`. All results are
+judged by the same float64 objective and gradient: ours counts only if its objective is not above scikit-learn's. User and system time of
 the fit in its process, the sides taking turns; medians. Peak memory is of the whole process, less what it held
 before the fit. Needs numpy and scikit-learn.
 """
@@ -85,6 +86,7 @@ def main():
     parser.add_argument("--c", type=float, default=1e-3)
     parser.add_argument("--tolerance", type=float, default=1e-4)
     parser.add_argument("--ours", type=float, default=1e-3)
+    parser.add_argument("--linfa", type=float, help="linfa-logistic as well, to this tolerance")
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -99,17 +101,19 @@ def main():
             "braintune": [args.braintune.resolve(), *size, str(args.ours)],
             "scikit-learn": [sys.executable, "-c", SKLEARN, *size, str(args.tolerance)],
         }
-        runs = {side: [] for side in commands}
+        if args.linfa:
+            commands["linfa"] = [args.braintune.resolve(), *size, str(args.linfa), "linfa"]
+        runs, found = {side: [] for side in commands}, {}
         for _ in range(args.runs):
             for side, command in commands.items():
                 done = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True)
                 runs[side].append([float(value) for value in done.stdout.split()[-4:]])
-        coef = np.fromfile(folder / "coef.f32", dtype=np.float32).reshape(d, k).astype(np.float64)
-        ours = np.vstack([coef, np.fromfile(folder / "intercept.f64")])
-        judged = {
-            "braintune": judge(folder, ours, n, d, k, args.c),
-            "scikit-learn": judge(folder, np.load(folder / "sklearn.npy"), n, d, k, args.c),
-        }
+                if side == "scikit-learn":
+                    found[side] = np.load(folder / "sklearn.npy")
+                else:
+                    coef = np.fromfile(folder / "coef.f32", dtype=np.float32).reshape(d, k).astype(np.float64)
+                    found[side] = np.vstack([coef, np.fromfile(folder / "intercept.f64")])
+        judged = {side: judge(folder, w, n, d, k, args.c) for side, w in found.items()}
     report = {}
     for side, of_side in runs.items():
         cpu, steps, held, peak = (statistics.median(values) for values in zip(*of_side))

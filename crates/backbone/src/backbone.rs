@@ -167,18 +167,26 @@ pub trait SpeechBackbone: Module + ModuleDisplay + Sync {
         device: &'a Device,
     ) -> WindowPasses<'a> {
         Box::new(move |batch| {
-            let windows = &windows[batch];
-            let lengths: Vec<usize> = windows.iter().map(Range::len).collect();
-            let longest = lengths.iter().copied().max().unwrap_or_default();
-            let mut clips = vec![0.0_f32; windows.len() * longest];
-            for (clip, window) in clips.chunks_exact_mut(longest).zip(windows) {
-                clip[..window.len()].copy_from_slice(&recording[window.clone()]);
-            }
-            let clips = TensorData::new(clips, [windows.len(), longest]);
-            let clips = Tensor::from_data(clips, device);
+            let (clips, lengths) = clips_of(recording, &windows[batch], device);
             self.hidden_states_at(clips, &lengths, &self.last_audio_frames(&lengths))
         })
     }
+}
+
+/// Windows of a recording as a batch `[n_windows, n_samples]`, zero-padded behind each, and their lengths.
+pub(crate) fn clips_of(
+    recording: &[f32],
+    windows: &[Range<usize>],
+    device: &Device,
+) -> (Tensor<2>, Vec<usize>) {
+    let lengths: Vec<usize> = windows.iter().map(Range::len).collect();
+    let longest = lengths.iter().copied().max().unwrap_or_default();
+    let mut clips = vec![0.0_f32; windows.len() * longest];
+    for (clip, window) in clips.chunks_exact_mut(longest).zip(windows) {
+        clip[..window.len()].copy_from_slice(&recording[window.clone()]);
+    }
+    let clips = TensorData::new(clips, [windows.len(), longest]);
+    (Tensor::from_data(clips, device), lengths)
 }
 
 /// Frame `frames[i]` of clip `i`: `[batch, n_frames, d_model]` → `[batch, 1, d_model]`.

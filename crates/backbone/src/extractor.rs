@@ -36,6 +36,12 @@ impl LayerFeatures {
         &self.layers
     }
 
+    /// The layers and their times.
+    #[must_use]
+    pub fn into_parts(self) -> (Vec<Array2<f32>>, Vec<f64>) {
+        (self.layers, self.times)
+    }
+
     /// Time of each row, seconds from the start of the recording.
     #[must_use]
     pub fn times(&self) -> &[f64] {

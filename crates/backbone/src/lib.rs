@@ -63,4 +63,4 @@ pub use wav2vec2::{
 pub use whisper::{WhisperConfig, WhisperEncoder};
 pub use whole::WholeClipExtractor;
 pub use windowed::WindowedExtractor;
-pub use windows::Windows;
+pub use windows::{WindowFeature, Windows};

@@ -14,7 +14,7 @@ use crate::wav2vec2::{SharedConvExtractor, Wav2Vec2Model};
 use crate::whisper::WhisperEncoder;
 use crate::whole::WholeClipExtractor;
 use crate::windowed::WindowedExtractor;
-use crate::windows::Windows;
+use crate::windows::{WindowFeature, Windows};
 
 /// Values of `model_type` that [`PretrainedModel::load`] takes.
 pub const SUPPORTED_MODEL_TYPES: &str = "wav2vec2, hubert, wavlm, data2vec-audio, whisper";
@@ -107,7 +107,8 @@ impl PretrainedModel {
         Ok(self)
     }
 
-    /// Lets windows share their convolutions, an approximation ([`SharedConvExtractor`]).
+    /// Lets windows share their convolutions, an approximation ([`SharedConvExtractor`]); only where their last
+    /// frame stands for them.
     ///
     /// # Errors
     /// The family is not wav2vec 2.0's.
@@ -127,7 +128,9 @@ impl PretrainedModel {
         let (device, batch_size) = (self.device, self.batch_size);
         match self.family {
             Family::Whisper(model) => windowed(*model, windows, (device, batch_size)),
-            Family::Wav2Vec2(model) if self.shares_convolutions => {
+            Family::Wav2Vec2(model)
+                if self.shares_convolutions && windows.feature() == WindowFeature::LastFrame =>
+            {
                 Box::new(SharedConvExtractor::new(*model, windows, device))
             }
             Family::Wav2Vec2(model) => windowed(*model, windows, (device, batch_size)),

@@ -1,7 +1,8 @@
-//! One feature per causal window: the last frame that saw audio, of every layer, in one pass.
+//! One feature per causal window, of every layer, in one pass: the last frame that saw audio, or the mean of the frames
+//! of the newest stride.
 //!
 //! Recording → windows `[batch, n_samples]` → hidden states → `[n_windows, d_model]` per layer at
-//! window ends. Follows method of Moussa & Toneva 2025 (their feature extraction from `HuthLab`);
+//! window ends (means: at the middle of the stride). Follows method of Moussa & Toneva 2025 (their feature extraction from `HuthLab`);
 //! held by `tests/it/windowed.rs`.
 
 use std::ops::Range;
@@ -13,10 +14,10 @@ use ndarray::Array2;
 use rayon::ThreadPoolBuilder;
 
 use crate::activations::n_at_once;
-use crate::backbone::{BackboneSpec, SpeechBackbone};
+use crate::backbone::{BackboneSpec, SpeechBackbone, WindowPasses, clips_of};
 use crate::error::{BackboneError, Result};
 use crate::extractor::{FeatureExtractor, check_audio, check_finite, stack_rows};
-use crate::windows::Windows;
+use crate::windows::{WindowFeature, Windows, to_samples};
 
 /// Windows per step: enough batches of one to keep some threads busy, few enough for Ctrl-C to be
 /// heard soon. Fixed, so that features never depend on the machine.
@@ -51,6 +52,44 @@ impl<B: SpeechBackbone> WindowedExtractor<B> {
         self.batch_size = batch_size.max(1);
         self
     }
+
+    /// As [`SpeechBackbone::window_passes`], but means over the frames of the newest stride.
+    fn stride_means<'a>(
+        &'a self,
+        recording: &'a [f32],
+        windows: &'a [Range<usize>],
+    ) -> WindowPasses<'a> {
+        let rate = f64::from(self.spec().sample_rate.as_hz());
+        let n_new = to_samples(self.windows.stride_s() * rate);
+        Box::new(move |batch| {
+            let (clips, lengths) = clips_of(recording, &windows[batch], &self.device);
+            let states = self.backbone.hidden_states(clips, &lengths).into_layers();
+            let spans: Vec<_> = lengths.iter().map(|&n| self.newest(n, n_new)).collect();
+            let means = |layer| means_over(&layer, &spans);
+            states.into_iter().map(means).collect()
+        })
+    }
+
+    /// Frames of a clip of `n_samples` that saw any of its last `n_new` samples and not only what is before them.
+    fn newest(&self, n_samples: usize, n_new: usize) -> Range<usize> {
+        let end = self.backbone.n_audio_frames(n_samples);
+        let before = n_samples.saturating_sub(n_new);
+        let start = if before < self.spec().min_samples {
+            0
+        } else {
+            self.backbone.n_audio_frames(before)
+        };
+        start.min(end - 1)..end
+    }
+}
+
+/// Means of clip `i` over frames `spans[i]`: `[batch, n_frames, d_model]` → `[batch, d_model]`.
+fn means_over(layer: &Tensor<3>, spans: &[Range<usize>]) -> Tensor<2> {
+    let one = |(clip, span): (usize, &Range<usize>)| {
+        let frames = layer.clone().slice([clip..clip + 1, span.clone()]);
+        frames.mean_dim(1).squeeze_dim(1)
+    };
+    Tensor::cat(spans.iter().enumerate().map(one).collect(), 0)
 }
 
 /// The windows of a recording that the backbone takes.
@@ -146,8 +185,12 @@ impl<B: SpeechBackbone> FeatureExtractor for WindowedExtractor<B> {
     }
 
     fn settings(&self) -> String {
+        let feature = match self.windows.feature() {
+            WindowFeature::LastFrame => "last frame",
+            WindowFeature::StrideMean => "mean of the newest stride",
+        };
         format!(
-            "last frame of windows of {} s every {} s, batches of {}, on {:?}",
+            "{feature} of windows of {} s every {} s, batches of {}, on {:?}",
             self.windows.length_s(),
             self.windows.stride_s(),
             self.batch_size,
@@ -156,9 +199,13 @@ impl<B: SpeechBackbone> FeatureExtractor for WindowedExtractor<B> {
     }
 
     fn times(&self, audio: &Waveform) -> Result<Vec<f64>> {
+        let before_end_s = match self.windows.feature() {
+            WindowFeature::LastFrame => 0.0,
+            WindowFeature::StrideMean => self.windows.stride_s() / 2.0,
+        };
         Ok(windows_over(self.spec(), self.windows, audio)?
             .into_iter()
-            .map(|(end_s, _)| end_s)
+            .map(|(end_s, _)| end_s - before_end_s)
             .collect())
     }
 
@@ -168,9 +215,13 @@ impl<B: SpeechBackbone> FeatureExtractor for WindowedExtractor<B> {
             BackboneError::Windows(format!("rows {rows:?} of {} windows", windows.len()))
         })?;
         let ranges: Vec<_> = windows.iter().map(|(_, window)| window.clone()).collect();
-        let pass = self
-            .backbone
-            .window_passes(audio.samples(), &ranges, &self.device);
+        let pass = match self.windows.feature() {
+            WindowFeature::LastFrame => {
+                let backbone = &self.backbone;
+                backbone.window_passes(audio.samples(), &ranges, &self.device)
+            }
+            WindowFeature::StrideMean => self.stride_means(audio.samples(), &ranges),
+        };
         let starts: Vec<usize> = (0..ranges.len()).step_by(self.batch_size).collect();
         let at_once = n_at_once(&self.backbone, &ranges, self.batch_size, &self.device);
         let features: Vec<Vec<_>> = in_threads(&starts, at_once, |&start| {

@@ -1,4 +1,4 @@
-//! Causal windows over a recording: where each starts and ends.
+//! Causal windows over a recording: where each starts and ends, and which of its frames stand for it.
 //!
 //! A window ends every `stride_s`; it holds the `length_s` before its end, or what there is of
 //! them near the start (ramp-up windows). The last, partial stride is discarded, windows under
@@ -17,11 +17,23 @@ const MIN_LENGTH_S: f64 = 0.025;
 /// Shorter strides than this are a mistake, and would be more windows than memory holds.
 const MIN_STRIDE_S: f64 = 0.001;
 
-/// Length and stride of the windows, seconds.
+/// What stands for a window.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum WindowFeature {
+    /// Its last frame that saw audio, at the window's end (Moussa & Toneva 2025).
+    #[default]
+    LastFrame,
+    /// The mean of the frames of its newest stride, at the middle of that stride. At a stride of one TR this takes in
+    /// all of the TR's audio for a twentieth of the passes that the last frame needs at 0.1 s.
+    StrideMean,
+}
+
+/// Length and stride of the windows, seconds, and what stands for each.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Windows {
     length_s: f64,
     stride_s: f64,
+    feature: WindowFeature,
 }
 
 impl Windows {
@@ -43,7 +55,24 @@ impl Windows {
                 "window {length_s} s: at least {MIN_LENGTH_S} s ({MIN_SAMPLES} samples at 16 kHz) are needed for one frame"
             )));
         }
-        Ok(Self { length_s, stride_s })
+        Ok(Self {
+            length_s,
+            stride_s,
+            feature: WindowFeature::default(),
+        })
+    }
+
+    /// The same windows with something else standing for them.
+    #[must_use]
+    pub fn with_feature(mut self, feature: WindowFeature) -> Self {
+        self.feature = feature;
+        self
+    }
+
+    /// What stands for a window.
+    #[must_use]
+    pub fn feature(&self) -> WindowFeature {
+        self.feature
     }
 
     /// Window length, seconds.
@@ -79,6 +108,7 @@ impl Default for Windows {
         Self {
             length_s: 16.1,
             stride_s: 0.1,
+            feature: WindowFeature::default(),
         }
     }
 }
@@ -88,7 +118,7 @@ impl Default for Windows {
     clippy::cast_sign_loss,
     reason = "positive by construction; saturates for absurd lengths"
 )]
-fn to_samples(samples: f64) -> usize {
+pub(crate) fn to_samples(samples: f64) -> usize {
     samples.round() as usize
 }
 

@@ -1,7 +1,7 @@
 //! NumPy files at the borders of the pipelines: any float or integer dtype in, f32 out.
 
 use std::fs::File;
-use std::io::{Read, Seek, Write};
+use std::io::{BufWriter, Read, Seek, Write};
 use std::path::Path;
 
 use atomic_write_file::AtomicWriteFile;
@@ -204,6 +204,20 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)
         .and_then(|()| file.commit())
         .map_err(io_error("write", path))
+}
+
+/// Writes a file piece by piece under a temporary name and renames.
+pub(crate) fn write_streamed(
+    path: &Path,
+    write: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<()>,
+) -> Result<()> {
+    let mut file = AtomicWriteFile::open(path).map_err(io_error("write", path))?;
+    let mut buffered = BufWriter::new(file.as_file_mut());
+    write(&mut buffered)
+        .and_then(|()| buffered.flush())
+        .map_err(io_error("write", path))?;
+    drop(buffered);
+    file.commit().map_err(io_error("write", path))
 }
 
 /// Copies a file under a temporary name and renames.

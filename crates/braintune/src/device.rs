@@ -1,6 +1,6 @@
 //! The one place where a compute device is chosen.
 
-use burn::tensor::Device;
+pub use burn::tensor::Device;
 
 /// Devices that this build can use, by the names that [`by_name`] takes.
 #[must_use]

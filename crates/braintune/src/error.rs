@@ -21,6 +21,9 @@ pub enum BraintuneError {
     /// Tuning.
     #[error(transparent)]
     Tuning(Box<braintune_tuning::TuningError>),
+    /// A probing task or its probes.
+    #[error(transparent)]
+    Probing(Box<braintune_probing::ProbingError>),
     /// A simulated participant.
     #[error(transparent)]
     Simulation(braintune_simulation::SimulationError),
@@ -63,6 +66,15 @@ impl From<braintune_fmri::FmriError> for BraintuneError {
 impl From<braintune_tuning::TuningError> for BraintuneError {
     fn from(error: braintune_tuning::TuningError) -> Self {
         Self::Tuning(Box::new(error))
+    }
+}
+
+impl From<braintune_probing::ProbingError> for BraintuneError {
+    fn from(error: braintune_probing::ProbingError) -> Self {
+        match error {
+            braintune_probing::ProbingError::Cancelled => Self::Cancelled,
+            error => Self::Probing(Box::new(error)),
+        }
     }
 }
 

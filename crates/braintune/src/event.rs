@@ -50,6 +50,17 @@ pub enum Event<'a> {
         /// Voxels in all.
         total: usize,
     },
+    /// Things of one kind were done in a stage.
+    Counted {
+        /// The stage.
+        stage: &'a str,
+        /// The things.
+        what: &'a str,
+        /// How many are done.
+        done: usize,
+        /// How many there are.
+        total: usize,
+    },
     /// A stage began whose steps are too quick to count.
     Stage(&'a str),
 }

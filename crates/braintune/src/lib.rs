@@ -1,8 +1,9 @@
 //! Brain-tuning and layer-wise brain alignment of speech models: everything under one roof.
 //!
 //! The crates of the workspace are re-exported as modules ([`audio`], [`backbone`], [`fmri`],
-//! [`encoding`], [`tuning`], [`simulation`]). What joins them lives here: [`encode`] runs the main job, from
-//! audio and responses to one number per layer and voxel; [`tune`] tunes a model to the responses; [`ridge`] fits plain arrays; [`demo`]
+//! [`encoding`], [`probing`], [`tuning`], [`simulation`]). What joins them lives here: [`encode`] runs the main job, from
+//! audio and responses to one number per layer and voxel; [`tune`] tunes a model to the responses; [`probe`] says
+//! what can be read from its layers; [`ridge`] fits plain arrays; [`demo`]
 //! does the main job on a simulated participant; [`provenance`] says what went into a result.
 //!
 //! ```
@@ -26,6 +27,7 @@ pub use braintune_audio as audio;
 pub use braintune_backbone as backbone;
 pub use braintune_encoding as encoding;
 pub use braintune_fmri as fmri;
+pub use braintune_probing as probing;
 pub use braintune_simulation as simulation;
 pub use braintune_tuning as tuning;
 
@@ -38,6 +40,7 @@ mod event;
 pub mod model;
 mod npy_responses;
 mod npz;
+pub mod probe;
 pub mod provenance;
 pub mod ridge;
 pub mod tune;

@@ -41,6 +41,7 @@ enum Command {
     Extract(commands::extract::Args),
     Encode(Box<commands::encode::Args>),
     Tune(Box<commands::tune::Args>),
+    Probe(Box<commands::probe::Args>),
     Ridge(Box<commands::ridge::Args>),
     Check(commands::check::Args),
     Simulate(commands::simulate::Args),
@@ -52,7 +53,7 @@ impl Command {
     fn resumes(&self) -> bool {
         match self {
             Self::Extract(args) => args.keeps_features(),
-            Self::Encode(_) | Self::Demo(_) => true,
+            Self::Encode(_) | Self::Probe(_) | Self::Demo(_) => true,
             // What is done is kept, but it takes --resume to go on.
             Self::Tune(args) => args.resumes(),
             Self::Ridge(_) | Self::Check(_) | Self::Simulate(_) => false,
@@ -75,6 +76,7 @@ fn main() -> ExitCode {
             Command::Extract(args) => commands::extract::run(&args),
             Command::Encode(args) => commands::encode::run(&args),
             Command::Tune(args) => commands::tune::run(&args),
+            Command::Probe(args) => commands::probe::run(&args),
             Command::Ridge(args) => commands::ridge::run(*args),
             Command::Check(args) => commands::check::run(&args),
             Command::Simulate(args) => commands::simulate::run(&args),

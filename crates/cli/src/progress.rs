@@ -84,6 +84,12 @@ impl Progress {
                     total,
                 );
             }
+            Event::Counted {
+                stage,
+                what,
+                done,
+                total,
+            } => self.show(stage, what, done, total),
             Event::Stage(name) => self.show(name, "", 0, 0),
             _ => {}
         }

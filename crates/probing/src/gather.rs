@@ -180,7 +180,11 @@ fn add_labels(
         .iter()
         .any(|part| part.target == Target::FromAudio)
     {
-        let values = task.values(audio, &plan.times(times))?;
+        let values = task.values(audio, &plan.times(times));
+        let values = values.map_err(|e| ProbingError::Data {
+            path: recording.audio.clone(),
+            problem: e.to_string(),
+        })?;
         if values.dim() != (plan.n_rows(), n_labels) {
             return Err(problem(
                 task,

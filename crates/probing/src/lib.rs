@@ -81,6 +81,6 @@ pub use self::{
     task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target},
     tasks::{
         AcousticTask, Acoustics, CremaD, Slurp, SpeechCommands, StoryProbe, StoryQuestion,
-        TimitPhonemes, TimitSentenceType, TimitUtterance, timit_utterances,
+        TimitPhonemes, TimitSentenceType, TimitUtterance, is_timit, timit_utterances,
     },
 };

@@ -2,25 +2,28 @@
 //!
 //! `[n_rows, d_model]` of each split → scores of the test rows. Held by `tests/it/probe.rs`.
 
-use std::hash::{DefaultHasher, Hash, Hasher};
+use std::collections::BTreeMap;
 
 use braintune_encoding::Alphas;
 use linfa::ParamGuard;
-use ndarray::{Array1, Array2, ArrayView2};
+use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::evidence::{ControlLabels, GroupSums, Groups};
 use crate::gather::SplitLabels;
-use crate::probe::{LayerProbe, ProbeKind, ProbeScore, ProbeSettings, valued};
+use crate::moments::Moments;
+use crate::probe::{LayerProbe, ProbeKind, ProbeScore, ProbeSettings, estimate, valued};
 use crate::store::RowStore;
 use crate::task::{LabelSet, ProbeTask, Split};
 use crate::{
-    AdamProbe, Classes, Criterion, LabelCounts, Labels, Logistic, Mlp, PredictedLabels,
+    AdamProbe, Classes, Criterion, LabelCounts, Labels, Logistic, Mlp, OnProgress, PredictedLabels,
     ProbingError, Result, RidgeProbe, majority_baseline,
 };
 
 /// Epochs after which an MLP ends, if validation has not ended it.
 const MLP_EPOCHS: usize = 500;
-/// Alphas of ridge probes; penalties are their squares, features are centred and of the model's own scale.
+/// Epochs of the paper's probe but for tasks that have their own.
+const PAPER_EPOCHS: usize = 50;
+/// Alphas of ridge probes; penalties are their squares, features have variance 1.
 const ALPHAS: &str = "logspace:-2:4:13";
 
 /// Labels of all splits, as probes take them.
@@ -28,14 +31,16 @@ pub(crate) struct Rows3 {
     targets: Targets3,
     groups: Option<Groups>,
     n_test: usize,
-    /// Whatever rows share a label under the control.
-    types: Option<[Vec<u64>; 2]>,
+    /// Number of the text of each row: rows of the same share a label under the control.
+    types: Option<[Vec<u64>; 3]>,
 }
 
 enum Targets3 {
     OneOf {
         n_classes: usize,
         splits: [Vec<usize>; 3],
+        /// Number that the task has for each class.
+        classes: Vec<usize>,
     },
     /// Labels that vary over the training rows, of `n_labels`; what the others always are there.
     AnyOf {
@@ -62,30 +67,23 @@ impl Rows3 {
         let targets = match task.labels() {
             LabelSet::OneOf(names) => one_of(names, labels).map_err(problem)?,
             LabelSet::AnyOf(names) => any_of(names, labels).map_err(problem)?,
-            LabelSet::Values(_) => Targets3::Values([0, 1, 2].map(|split| labels[split].values())),
+            LabelSet::Values(_) => varying_values(labels).map_err(problem)?,
         };
-        let [train, _, test] = labels;
-        let types = |labels: &SplitLabels| {
-            labels
-                .types
-                .iter()
-                .map(|text| text.as_deref().map(hash))
-                .collect::<Option<Vec<u64>>>()
-        };
+        let test = &labels[2];
         Ok(Self {
             targets,
             groups: Groups::new(&test.groups).ok(),
             n_test: test.n_rows(),
-            types: types(train)
-                .zip(types(test))
-                .map(|(train, test)| [train, test]),
+            types: types(labels),
         })
     }
 
     /// Accuracy of the most frequent class.
     pub(crate) fn baseline(&self) -> Result<Option<f64>> {
         match &self.targets {
-            Targets3::OneOf { n_classes, splits } => {
+            Targets3::OneOf {
+                n_classes, splits, ..
+            } => {
                 let train = Classes::new(&splits[0], *n_classes)?;
                 let test = Classes::new(&splits[2], *n_classes)?;
                 majority_baseline(train, test).map(Some)
@@ -106,10 +104,45 @@ impl Rows3 {
     }
 }
 
-fn hash(text: &str) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    text.hash(&mut hasher);
-    hasher.finish()
+/// Numbers of texts, where every row has one.
+fn types(labels: &[SplitLabels; 3]) -> Option<[Vec<u64>; 3]> {
+    let texts = labels.iter().flat_map(|labels| &labels.types);
+    let texts: Option<BTreeMap<&str, u64>> = texts
+        .map(|text| text.as_deref().map(|text| (text, 0)))
+        .collect();
+    let mut numbers = texts?;
+    for (number, of_text) in (0..).zip(numbers.values_mut()) {
+        *of_text = number;
+    }
+    let number = |text: &Option<String>| numbers[text.as_deref().unwrap_or_default()];
+    Some([0, 1, 2].map(|split| labels[split].types.iter().map(number).collect()))
+}
+
+/// Numbers that vary over the training rows and over the test rows: of the others nothing can be learnt, or shown.
+fn varying_values(labels: &[SplitLabels; 3]) -> Result<Targets3, String> {
+    let splits = [0, 1, 2].map(|split| labels[split].values());
+    let varies = |split: usize, column: usize| {
+        let column = splits[split].column(column);
+        column.iter().any(|value| *value != column[0])
+    };
+    let n = splits[0].ncols();
+    let kept: Vec<usize> = (0..n).filter(|&c| varies(0, c) && varies(2, c)).collect();
+    if kept.is_empty() {
+        return Err(
+            "every number is the same in all training rows, or in all test rows".to_owned(),
+        );
+    }
+    if kept.len() < n {
+        tracing::info!(
+            n_kept = kept.len(),
+            n,
+            "numbers that never vary are left out"
+        );
+        return Ok(Targets3::Values(
+            splits.map(|values| values.select(Axis(1), &kept)),
+        ));
+    }
+    Ok(Targets3::Values(splits))
 }
 
 /// Classes that occur, numbered anew; all of them must occur in training.
@@ -121,8 +154,12 @@ fn one_of(names: &[String], labels: &[SplitLabels; 3]) -> Result<Targets3, Strin
         }
     }
     let untrained = |(name, count): (&String, &[usize; 3])| {
-        (count[0] == 0 && count[1] + count[2] > 0)
-            .then(|| format!("{name} ({} test rows)", count[2]))
+        (count[0] == 0 && count[1] + count[2] > 0).then(|| {
+            format!(
+                "{name} ({} validation and {} test rows)",
+                count[1], count[2]
+            )
+        })
     };
     let untrained: Vec<String> = names.iter().zip(&counts).filter_map(untrained).collect();
     if !untrained.is_empty() {
@@ -149,7 +186,12 @@ fn one_of(names: &[String], labels: &[SplitLabels; 3]) -> Result<Targets3, Strin
             .map(|&class| numbers[class])
             .collect()
     });
-    Ok(Targets3::OneOf { n_classes, splits })
+    let trained = |class: &usize| counts[*class][0] > 0;
+    Ok(Targets3::OneOf {
+        n_classes,
+        splits,
+        classes: (0..names.len()).filter(trained).collect(),
+    })
 }
 
 /// Labels that every or no training row has are predicted as just that.
@@ -172,26 +214,72 @@ fn any_of(names: &[String], labels: &[SplitLabels; 3]) -> Result<Targets3, Strin
     })
 }
 
+/// What makes columns of training rows mean 0 and variance 1.
+struct Standard {
+    centre: Array1<f32>,
+    /// Standard deviation; 1 for a constant column.
+    scale: Array1<f32>,
+}
+
+impl Standard {
+    fn of(train: ArrayView2<'_, f32>) -> Result<Self> {
+        let moments = Moments::of(train)?;
+        #[expect(clippy::cast_possible_truncation, reason = "features are f32")]
+        let scale = |&variance: &f64| match variance.sqrt() as f32 {
+            scale if scale > 0.0 => scale,
+            _ => 1.0,
+        };
+        Ok(Self {
+            scale: moments.variance.iter().map(scale).collect(),
+            centre: moments.centre.into(),
+        })
+    }
+
+    fn apply(&self, splits: &mut [Array2<f32>]) {
+        for rows in splits {
+            *rows -= &self.centre;
+            *rows /= &self.scale;
+        }
+    }
+
+    fn undo(&self, rows: &mut Array2<f32>) {
+        *rows *= &self.scale;
+        *rows += &self.centre;
+    }
+}
+
 /// Probes one layer.
 pub(crate) fn probe_layer(
     store: &mut RowStore,
     layer: usize,
     rows: &Rows3,
     settings: &ProbeSettings,
+    on: &mut OnProgress<'_>,
 ) -> Result<LayerProbe> {
-    let train = store.read(Split::Train, layer)?;
-    let validation = store.read(Split::Validation, layer)?;
-    let test = store.read(Split::Test, layer)?;
-    let x = [train.view(), validation.view(), test.view()];
+    let mut x = [
+        store.read(Split::Train, layer)?,
+        store.read(Split::Validation, layer)?,
+        store.read(Split::Test, layer)?,
+    ];
+    if !matches!(settings.kind, ProbeKind::Paper { .. }) {
+        Standard::of(x[0].view())?.apply(&mut x);
+    }
+    let x = [x[0].view(), x[1].view(), x[2].view()];
+    let mut named = None;
     let (scores, sums, control) = match &rows.targets {
-        Targets3::OneOf { n_classes, splits } => {
+        Targets3::OneOf {
+            n_classes,
+            splits,
+            classes,
+        } => {
             let y = |split: usize| Classes::new(&splits[split], *n_classes);
-            let predicted = classify(settings, x, [y(0)?, y(1)?])?;
+            let predicted = classify(settings, x, [y(0)?, y(1)?], on)?;
+            named = Some(predicted.iter().map(|&class| classes[class]).collect());
             let (scores, sums) = label_scores(rows, settings, y(2)?, &predicted)?;
             (
                 scores,
                 sums,
-                control(rows, settings, x, *n_classes, splits)?,
+                control(rows, settings, x, (*n_classes, splits), on)?,
             )
         }
         Targets3::AnyOf {
@@ -199,22 +287,29 @@ pub(crate) fn probe_layer(
             varying,
             constant,
         } => {
-            let kept = |split: usize| splits[split].select(ndarray::Axis(1), varying);
-            let (train, validation) = (kept(0), kept(1));
-            let found = classify(settings, x, [train.view(), validation.view()])?;
-            let mut predicted =
-                Array2::from_shape_fn(splits[2].dim(), |(_, label)| constant[label]);
-            for (column, &label) in varying.iter().enumerate() {
-                predicted.column_mut(label).assign(&found.column(column));
-            }
+            let fitted = [&splits[0], &splits[1]];
+            let predicted = classify_any(settings, x, fitted, (varying, constant), on)?;
             let (scores, sums) = label_scores(rows, settings, splits[2].view(), &predicted)?;
-            (scores, sums, None)
+            let control = settings.control.then(|| {
+                let [train, validation, test] = shuffled(splits, settings.seed);
+                let fitted = [&train, &validation];
+                let predicted = classify_any(settings, x, fitted, (varying, constant), on)?;
+                Ok::<_, ProbingError>(LabelCounts::of(test.view(), &predicted)?.macro_f1())
+            });
+            (scores, sums, control.transpose()?)
         }
         Targets3::Values(splits) => {
             let y = [splits[0].view(), splits[1].view()];
-            let predicted = regress(settings, x, y)?;
+            let predicted = regress(settings, x, y, on)?;
             let (scores, sums) = value_scores(rows, settings, splits[2].view(), predicted.view())?;
-            (scores, sums, None)
+            let control = settings.control.then(|| {
+                let [train, validation, test] = shuffled(splits, settings.seed);
+                let predicted = regress(settings, x, [train.view(), validation.view()], on)?;
+                let all = Groups::all_in_one(rows.n_test);
+                GroupSums::r2(&all, test.view(), predicted.view())
+            });
+            let control = control.transpose()?.as_ref().map(estimate);
+            (scores, sums, control)
         }
     };
     Ok(LayerProbe {
@@ -222,6 +317,7 @@ pub(crate) fn probe_layer(
         scores,
         control,
         sums,
+        predicted: named,
     })
 }
 
@@ -229,36 +325,64 @@ fn classify<L: Labels>(
     settings: &ProbeSettings,
     [train, validation, test]: [ArrayView2<'_, f32>; 3],
     y: [L; 2],
+    on: &mut OnProgress<'_>,
 ) -> Result<L::Predicted>
 where
     L::Predicted: PredictedLabels,
 {
     match settings.kind {
         ProbeKind::Linear => {
-            let params = Logistic::params(1.0).standardise(true).check()?;
-            let best = params.fit_best(
+            let best = Logistic::params(1.0).check()?.fit_best_observed(
                 &settings.cs,
                 (train, y[0]),
                 (validation, y[1]),
                 Criterion::Loss,
+                on,
             )?;
             best.probe.predict(test)
         }
         ProbeKind::Mlp => {
             let params = Mlp::params(MLP_EPOCHS).seed(settings.seed).check()?;
-            params.fit((train, y[0]), (validation, y[1]))?.predict(test)
+            let fitted = params.fit_observed((train, y[0]), (validation, y[1]), on)?;
+            fitted.predict(test)
         }
         ProbeKind::Paper { n_epochs } => {
-            let params = AdamProbe::params(n_epochs).seed(settings.seed).check()?;
-            params.fit(train, y[0])?.predict(test)
+            let params = AdamProbe::params(paper(n_epochs)).seed(settings.seed);
+            params.check()?.fit_observed(train, y[0], on)?.predict(test)
         }
     }
+}
+
+/// Epochs of the paper's probe, where the task has not said others.
+fn paper(n_epochs: Option<usize>) -> usize {
+    n_epochs.unwrap_or(PAPER_EPOCHS)
+}
+
+/// Any number of labels: a probe of those that `varying` lists, the others as they are in training.
+fn classify_any(
+    settings: &ProbeSettings,
+    x: [ArrayView2<'_, f32>; 3],
+    [train, validation]: [&Array2<bool>; 2],
+    (varying, constant): (&[usize], &Array1<bool>),
+    on: &mut OnProgress<'_>,
+) -> Result<Array2<bool>> {
+    let kept = |labels: &Array2<bool>| labels.select(Axis(1), varying);
+    let (train, validation) = (kept(train), kept(validation));
+    let found = classify(settings, x, [train.view(), validation.view()], on)?;
+    let n_rows = x[2].nrows();
+    let mut predicted =
+        Array2::from_shape_fn((n_rows, constant.len()), |(_, label)| constant[label]);
+    for (column, &label) in varying.iter().enumerate() {
+        predicted.column_mut(label).assign(&found.column(column));
+    }
+    Ok(predicted)
 }
 
 fn regress(
     settings: &ProbeSettings,
     [train, validation, test]: [ArrayView2<'_, f32>; 3],
     y: [ArrayView2<'_, f32>; 2],
+    on: &mut OnProgress<'_>,
 ) -> Result<Array2<f32>> {
     match settings.kind {
         ProbeKind::Linear => {
@@ -270,11 +394,20 @@ fn regress(
         }
         ProbeKind::Mlp => {
             let params = Mlp::params(MLP_EPOCHS).seed(settings.seed).check()?;
-            params.fit((train, y[0]), (validation, y[1]))?.predict(test)
+            // Adam's steps are of one size: numbers of another scale would not be reached.
+            let standard = Standard::of(y[0])?;
+            let mut y = y.map(|y| y.to_owned());
+            standard.apply(&mut y);
+            let (train_y, validation_y) = ((train, y[0].view()), (validation, y[1].view()));
+            let mut predicted = params
+                .fit_observed(train_y, validation_y, on)?
+                .predict(test)?;
+            standard.undo(&mut predicted);
+            Ok(predicted)
         }
         ProbeKind::Paper { n_epochs } => {
-            let params = AdamProbe::params(n_epochs).seed(settings.seed).check()?;
-            params.fit(train, y[0])?.predict(test)
+            let params = AdamProbe::params(paper(n_epochs)).seed(settings.seed);
+            params.check()?.fit_observed(train, y[0], on)?.predict(test)
         }
     }
 }
@@ -331,24 +464,31 @@ fn value_scores(
     Ok((scores, sums))
 }
 
+/// Rows of labels in random order, each split by itself.
+fn shuffled<T: Clone>(splits: &[Array2<T>; 3], seed: u64) -> [Array2<T>; 3] {
+    [0, 1, 2].map(|split| {
+        let rows: Vec<usize> = (0..splits[split].nrows()).collect();
+        let rows = ControlLabels::shuffled(&rows, seed.wrapping_add(split as u64));
+        splits[split].select(Axis(0), &rows)
+    })
+}
+
 /// Accuracy of a probe that learnt random labels: of texts where recordings have some, else of rows.
 fn control(
     rows: &Rows3,
     settings: &ProbeSettings,
     x: [ArrayView2<'_, f32>; 3],
-    n_classes: usize,
-    splits: &[Vec<usize>; 3],
+    (n_classes, splits): (usize, &[Vec<usize>; 3]),
+    on: &mut OnProgress<'_>,
 ) -> Result<Option<f64>> {
     if !settings.control {
         return Ok(None);
     }
     let [train, validation, test] = match &rows.types {
-        Some([train, test]) => {
-            let labels =
-                ControlLabels::by_type(Classes::new(&splits[0], n_classes)?, train, settings.seed)?;
-            // Validation rows choose a penalty; what they are called does not matter to that.
-            let validation = ControlLabels::shuffled(&splits[1], settings.seed);
-            [labels.labels(train), validation, labels.labels(test)]
+        Some(types) => {
+            let train = Classes::new(&splits[0], n_classes)?;
+            let labels = ControlLabels::by_type(train, &types[0], settings.seed)?;
+            types.each_ref().map(|types| labels.labels(types))
         }
         None => [0, 1, 2].map(|split| {
             ControlLabels::shuffled(&splits[split], settings.seed.wrapping_add(split as u64))
@@ -358,9 +498,9 @@ fn control(
         Classes::new(&train, n_classes)?,
         Classes::new(&validation, n_classes)?,
     ];
-    let predicted = match classify(settings, x, y) {
-        // Few types may leave a class without any.
-        Err(ProbingError::EmptyClass { .. }) => return Ok(None),
+    let predicted = match classify(settings, x, y, on) {
+        // Few types may leave a class without any, or be one alone.
+        Err(ProbingError::EmptyClass { .. } | ProbingError::OneClass { .. }) => return Ok(None),
         other => other?,
     };
     Ok(Some(

@@ -4,6 +4,7 @@
 //! validation rows, scored on test rows; intervals come from drawing groups of the test rows anew. Held by
 //! `tests/it/probe.rs`.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -12,7 +13,7 @@ use braintune_audio::Waveform;
 use tracing::instrument;
 
 use crate::evidence::{Bootstrap, GroupSums, Groups, Interval, LayerPeak, bootstrap, layer_peak};
-use crate::gather::{FrameFeatures, gather};
+use crate::gather::{FrameFeatures, SplitLabels, gather};
 use crate::one_layer::{Rows3, probe_layer};
 use crate::task::{ProbeTask, Recording};
 use crate::{ProbingError, Result};
@@ -26,8 +27,8 @@ pub enum ProbeKind {
     Mlp,
     /// The paper's: one linear layer, full-batch Adam at 1e-3 for so many epochs, features as they are, no penalty.
     Paper {
-        /// Epochs: 50 for phonemes, 100 for sentence types.
-        n_epochs: usize,
+        /// Epochs; what the task says unless given ([`ProbeTask::paper_epochs`]).
+        n_epochs: Option<usize>,
     },
 }
 
@@ -40,7 +41,7 @@ pub struct ProbeSettings {
     pub cs: Vec<f64>,
     /// Draws behind intervals.
     pub bootstrap: Bootstrap,
-    /// Whether a control on random labels is fitted beside each probe of classes.
+    /// Whether a control on random labels is fitted beside each probe.
     pub control: bool,
     /// Seed of controls and of weights to begin with.
     pub seed: u64,
@@ -86,6 +87,8 @@ pub struct LayerProbe {
     pub control: Option<f64>,
     /// The first score as sums of each group, for [`paired_bootstrap`](crate::paired_bootstrap) with another model.
     pub sums: Option<GroupSums>,
+    /// The class that was predicted for each test row, as the task numbers them; of tasks with one class per row.
+    pub predicted: Option<Vec<usize>>,
 }
 
 /// What was found in all layers.
@@ -96,6 +99,12 @@ pub struct Probed {
     pub layers: Vec<LayerProbe>,
     /// The first score of always saying what is most frequent in training, for classes.
     pub baseline: Option<f64>,
+    /// Speakers, or stories, of each split, by [`Split`](crate::Split).
+    pub groups: [BTreeSet<String>; 3],
+    /// Speaker, or story, of each test row.
+    pub test_groups: Vec<String>,
+    /// Class of each test row, as the task numbers them; empty for tasks with other labels.
+    pub test_classes: Vec<usize>,
     /// Rows that probes were fitted on.
     pub n_train: usize,
     /// Rows that they were scored on.
@@ -154,6 +163,10 @@ pub fn probe_layers<E: Into<Box<dyn Error + Send + Sync>>>(
     scratch: &Path,
     on: &mut dyn FnMut(ProbeProgress) -> ControlFlow<()>,
 ) -> Result<Probed> {
+    let mut settings = settings.clone();
+    if let ProbeKind::Paper { n_epochs } = &mut settings.kind {
+        n_epochs.get_or_insert_with(|| task.paper_epochs());
+    }
     let mut gathered = gather(task, &mut features, scratch, &mut |done, total| {
         on(ProbeProgress::Reading { done, total })
     })?;
@@ -164,7 +177,9 @@ pub fn probe_layers<E: Into<Box<dyn Error + Send + Sync>>>(
         if on(ProbeProgress::Probing { done: layer, total }).is_break() {
             return Err(ProbingError::Cancelled);
         }
-        layers.push(probe_layer(&mut gathered.store, layer, &rows, settings)?);
+        let mut poll = |_| on(ProbeProgress::Probing { done: layer, total });
+        let store = &mut gathered.store;
+        layers.push(probe_layer(store, layer, &rows, &settings, &mut poll)?);
     }
     let sums: Vec<&GroupSums> = layers
         .iter()
@@ -174,9 +189,13 @@ pub fn probe_layers<E: Into<Box<dyn Error + Send + Sync>>>(
         .then(|| layer_peak(&sums, &settings.bootstrap))
         .transpose()?;
     let [train, _, test] = &gathered.labels;
+    let groups = |labels: &SplitLabels| labels.groups.iter().cloned().collect();
     Ok(Probed {
         task: task.name().to_owned(),
+        groups: gathered.labels.each_ref().map(groups),
         baseline: rows.baseline()?,
+        test_groups: test.groups.clone(),
+        test_classes: test.classes.clone(),
         n_train: train.n_rows(),
         n_test: test.n_rows(),
         layers,
@@ -201,13 +220,14 @@ pub(crate) fn valued(
         let interval = Some((low, high));
         return Ok((ProbeValue { estimate, interval }, Some(sums)));
     }
-    // One group: the score alone, whose groups are the rows.
-    let estimate = estimate(&sums(&Groups::of_single_items(n_rows)?)?);
+    // One group: the score alone.
+    let estimate = estimate(&sums(&Groups::all_in_one(n_rows))?);
     let interval = None;
     Ok((ProbeValue { estimate, interval }, None))
 }
 
-fn estimate(sums: &GroupSums) -> f64 {
+/// The score of all groups as they are.
+pub(crate) fn estimate(sums: &GroupSums) -> f64 {
     use crate::evidence::GroupScore;
     sums.score(&vec![1; sums.n_groups()])
 }

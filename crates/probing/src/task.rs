@@ -137,6 +137,11 @@ pub trait ProbeTask {
         String::new()
     }
 
+    /// Epochs of the paper's probe; 50 unless overridden.
+    fn paper_epochs(&self) -> usize {
+        50
+    }
+
     /// Numbers to predict of a recording, where [`labels`](Self::labels) are [`LabelSet::Values`]: `[n_rows, n_values]`;
     /// rows are those of the frames at `times` (seconds from the start of `audio`), or one for each part under
     /// [`Rows::Mean`].

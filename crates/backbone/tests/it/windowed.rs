@@ -5,7 +5,7 @@ use std::path::Path;
 use braintune_audio::{SampleRate, Waveform};
 use braintune_backbone::{
     BackboneError, Checkpoint, FeatureExtractor, PretrainedModel, SharedConvExtractor,
-    Wav2Vec2Model, WindowedExtractor, Windows,
+    Wav2Vec2Model, WindowFeature, WindowedExtractor, Windows,
 };
 use burn::tensor::Device;
 use ndarray::s;
@@ -40,6 +40,47 @@ fn a_window_is_the_last_audio_frame_of_that_stretch_alone() {
                 "window {row}, state {layer}: {difference}"
             );
         }
+    }
+}
+
+#[test]
+fn a_stride_mean_is_the_mean_over_the_newest_frames_of_that_stretch_alone() {
+    let audio = clip();
+    for folder in [micro(), family("wav2vec2-ctc-bin")] {
+        let model = || PretrainedModel::load(&folder, Device::flex()).unwrap();
+        let windows = Windows::new(0.9, 0.3).unwrap();
+        let windowed = model()
+            .with_batch_size(3)
+            .into_windowed(windows.with_feature(WindowFeature::StrideMean));
+        let features = windowed.extract(&audio).unwrap();
+        let whole = model().into_whole_clip();
+        let frames_of = |samples: &[f32]| {
+            let part = Waveform::from_samples(samples.to_vec(), SampleRate::SPEECH).unwrap();
+            whole.extract(&part).unwrap()
+        };
+        let middles: Vec<f64> = (0..7).map(|k| 0.15 + 0.3 * f64::from(k)).collect();
+        for (row, (found, middle)) in features.times().iter().zip(middles).enumerate() {
+            assert!((found - middle).abs() < 1e-9, "{found} {middle}");
+            let end = 4_800 * (row + 1);
+            let start = end.saturating_sub(14_400);
+            let alone = frames_of(&audio.samples()[start..end]);
+            let n_before = if row == 0 {
+                0
+            } else {
+                frames_of(&audio.samples()[start..end - 4_800])
+                    .times()
+                    .len()
+            };
+            for (windowed, alone) in features.layers().iter().zip(alone.layers()) {
+                let newest = alone.slice(s![n_before.., ..]);
+                assert!(newest.nrows() > 0 && (row == 0 || n_before > 0));
+                let mean = newest.mean_axis(ndarray::Axis(0)).unwrap();
+                let difference = &windowed.row(row) - &mean;
+                // Batched products and means may sum in another order.
+                assert!(difference.iter().all(|d| d.abs() < 1e-5), "window {row}");
+            }
+        }
+        assert!(windowed.settings().contains("mean of the newest stride"));
     }
 }
 

@@ -1,6 +1,6 @@
 //! Which stories are tuned on, which choose among the states of a run, and which are left alone.
 
-use braintune_fmri::StoryDataset;
+use braintune_fmri::{Story, StoryDataset};
 use braintune_tuning::TargetDataset;
 
 use crate::error::{BraintuneError, Result};
@@ -36,6 +36,14 @@ impl StoryRoles {
     ) -> Result<Self> {
         let stories = [&train, &validation, &test];
         let heard = heard(dataset, subjects, stories.into_iter().flatten().flatten())?;
+        Self::among(&heard, dataset.name(), [train, validation, test])
+    }
+
+    fn among(
+        heard: &Heard,
+        dataset: &str,
+        [train, validation, test]: [Option<Vec<String>>; 3],
+    ) -> Result<Self> {
         let test = test.unwrap_or_else(|| {
             let preset = heard.named(&[TEST]);
             let given = [&train, &validation];
@@ -58,7 +66,29 @@ impl StoryRoles {
             validation,
             test,
         };
-        roles.check(dataset.name())?;
+        roles.check(dataset)?;
+        Ok(roles)
+    }
+
+    /// Roles for probes: those of [`choose`](Self::choose) for all subjects, and stories that nobody heard but that have
+    /// audio and a `TextGrid` for training as well. A dataset without subjects has roles by the same rules.
+    ///
+    /// # Errors
+    /// Nothing left to train on.
+    pub fn for_probes(dataset: &dyn StoryDataset) -> Result<Self> {
+        let is_told = |story: &&Story| story.audio().is_some() && story.textgrid().is_some();
+        let told = dataset.stories().iter().filter(is_told);
+        let told: Vec<String> = told.map(|story| story.name().to_owned()).collect();
+        if dataset.subjects().is_empty() {
+            return Self::among(&Heard(told), dataset.name(), [None, None, None]);
+        }
+        let mut roles = Self::choose(dataset, dataset.subjects(), None, None, None)?;
+        let has_role = |story: &String| {
+            let all = [&roles.train, &roles.validation, &roles.test];
+            all.into_iter().any(|role| role.contains(story))
+        };
+        let unheard: Vec<String> = told.into_iter().filter(|s| !has_role(s)).collect();
+        roles.train.extend(unheard);
         Ok(roles)
     }
 

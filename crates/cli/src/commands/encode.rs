@@ -4,13 +4,12 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use braintune::arrays::{read_folds, read_vector};
-use braintune::backbone::Windows;
 use braintune::encode::{BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Regions};
 use braintune::encoding::{Alphas, Delays};
 use braintune::fmri::{Ds003020, StoryDataset, Trim};
 use clap::ValueEnum;
 
-use super::model::{CacheArgs, ModelArgs};
+use super::model::{CacheArgs, ModelArgs, WindowArgs};
 use super::{command_line, report};
 use crate::progress::Progress;
 
@@ -50,12 +49,8 @@ pub(crate) struct Args {
         default_value = "wheretheressmoke"
     )]
     test_stories: Vec<String>,
-    /// Window length in seconds, the newest stride included
-    #[arg(long, value_name = "S", default_value_t = 16.1)]
-    window_s: f64,
-    /// Seconds from one window end to the next
-    #[arg(long, value_name = "S", default_value_t = 0.1)]
-    stride_s: f64,
+    #[command(flatten)]
+    windows: WindowArgs,
     /// FIR delays in TRs
     #[arg(
         long,
@@ -133,7 +128,7 @@ enum Compat {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let windows = Windows::new(args.window_s, args.stride_s)?;
+    let windows = args.windows.windows(&args.model)?;
     let dataset = Ds003020::open(&args.dataset)?;
     let config = config(args, &dataset)?;
     let model = args.model.load()?;

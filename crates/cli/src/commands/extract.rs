@@ -6,11 +6,11 @@ use std::process::ExitCode;
 use anyhow::Context;
 use braintune::arrays::copy_file;
 use braintune::audio::Waveform;
-use braintune::backbone::{CachedExtractor, FeatureExtractor, Windows};
+use braintune::backbone::{CachedExtractor, FeatureExtractor};
 use braintune::provenance::{Provenance, file_sha256};
 use braintune::{BraintuneError, Event};
 
-use super::model::{CacheArgs, ModelArgs};
+use super::model::{CacheArgs, ModelArgs, WindowArgs};
 use super::{check_output, command_line};
 use crate::progress::Progress;
 
@@ -18,8 +18,9 @@ use crate::progress::Progress;
 ///
 /// Writes safetensors: hidden_states.{i} f32 [n_windows, d_model] for i = 0 (input of the first
 /// layer) to the last layer, numbered and normalised as transformers does, and times f64, seconds
-/// of window ends (with --whole: frame centres). A window's feature is its last frame that saw
-/// audio. Beside it, a file with .provenance.json in its name says what it was made from.
+/// of window ends (with --whole: frame centres, with --window-feature stride-mean: middles of
+/// strides). A window's feature is its last frame that saw audio, unless --window-feature says
+/// otherwise. Beside it, a file with .provenance.json in its name says what it was made from.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(flatten)]
@@ -33,14 +34,10 @@ pub(crate) struct Args {
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
     /// Every frame of one clip (at most 30 s for Whisper) instead of windows
-    #[arg(long, conflicts_with_all = ["window_s", "stride_s", "share_convolutions"])]
+    #[arg(long, conflicts_with_all = ["window_s", "stride_s", "window_feature", "share_convolutions"])]
     whole: bool,
-    /// Window length in seconds, the newest stride included
-    #[arg(long, value_name = "S", default_value_t = 16.1)]
-    window_s: f64,
-    /// Seconds from one window end to the next
-    #[arg(long, value_name = "S", default_value_t = 0.1)]
-    stride_s: f64,
+    #[command(flatten)]
+    windows: WindowArgs,
     /// Do not keep features for the next run
     #[arg(long)]
     no_cache: bool,
@@ -54,7 +51,7 @@ impl Args {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let windows = Windows::new(args.window_s, args.stride_s)?;
+    let windows = args.windows.windows(&args.model)?;
     let audio = braintune::audio::load_audio(&args.audio)?;
     check_output(&args.out, &[&args.audio])?;
     args.model.check_outside(&args.out)?;

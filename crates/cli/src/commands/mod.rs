@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod encode;
 pub(crate) mod extract;
 pub(crate) mod model;
+pub(crate) mod probe;
 pub(crate) mod ridge;
 pub(crate) mod simulate;
 pub(crate) mod tune;

@@ -3,7 +3,9 @@
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use braintune::backbone::PretrainedModel;
+use braintune::backbone::{PretrainedModel, WindowFeature, Windows};
+use braintune::device::Device;
+use clap::ValueEnum;
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModelArgs {
@@ -18,9 +20,49 @@ pub(crate) struct ModelArgs {
     /// data2vec); much cheaper at short strides, docs/benchmarks.md has the error
     #[arg(long)]
     share_convolutions: bool,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct DeviceArgs {
     /// Device to compute on
     #[arg(long, default_value = braintune::device::available().first().copied().unwrap_or_default(), value_parser = clap::builder::PossibleValuesParser::new(braintune::device::available()))]
     device: String,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct WindowArgs {
+    /// Window length in seconds, the newest stride included
+    #[arg(long, value_name = "S", default_value_t = 16.1)]
+    window_s: f64,
+    /// Seconds from one window end to the next
+    #[arg(long, value_name = "S", default_value_t = 0.1)]
+    stride_s: f64,
+    /// What stands for a window
+    #[arg(long, value_name = "WHAT", default_value = "last-frame")]
+    window_feature: Feature,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Feature {
+    /// Its last frame that saw audio, at the window's end: the papers', for short strides
+    LastFrame,
+    /// The mean over the frames of the newest stride, at its middle: for strides of about a TR, which are cheap
+    StrideMean,
+}
+
+impl WindowArgs {
+    pub(crate) fn windows(&self, model: &ModelArgs) -> anyhow::Result<Windows> {
+        let feature = match self.window_feature {
+            Feature::StrideMean if model.share_convolutions => bail!(
+                "--share-convolutions is for --window-feature last-frame: leave one of them out"
+            ),
+            Feature::LastFrame => WindowFeature::LastFrame,
+            Feature::StrideMean => WindowFeature::StrideMean,
+        };
+        Ok(Windows::new(self.window_s, self.stride_s)?.with_feature(feature))
+    }
 }
 
 #[derive(Debug, clap::Args)]
@@ -33,13 +75,7 @@ pub(crate) struct CacheArgs {
 impl ModelArgs {
     pub(crate) fn load(&self) -> anyhow::Result<PretrainedModel> {
         let folder = braintune::model::resolve(&self.model)?;
-        let Some(device) = braintune::device::by_name(&self.device) else {
-            bail!(
-                "no device for --device {}: this machine lacks the hardware or its driver",
-                self.device
-            );
-        };
-        let mut model = PretrainedModel::load(&folder, device)?;
+        let mut model = PretrainedModel::load(&folder, self.device.get()?)?;
         if let Some(adapter) = &self.adapter {
             model = model.with_adapter(adapter)?;
         }
@@ -66,10 +102,32 @@ impl ModelArgs {
         Ok(())
     }
 
-    /// The model's name in tables: the last part of its folder or id.
+    /// The model's name in tables.
     pub(crate) fn name(&self) -> String {
-        let trimmed = self.model.trim_end_matches('/');
-        trimmed.rsplit('/').next().unwrap_or(trimmed).to_owned()
+        name_of(&self.model)
+    }
+}
+
+/// A model's name in tables: the last part of its folder or id.
+pub(crate) fn name_of(model: &str) -> String {
+    // `.` and `..` are no names.
+    let folder = Path::new(model).canonicalize().ok();
+    let name = folder.as_deref().and_then(Path::file_name);
+    if let Some(name) = name {
+        return name.to_string_lossy().into_owned();
+    }
+    model.rsplit('/').next().unwrap_or(model).to_owned()
+}
+
+impl DeviceArgs {
+    pub(crate) fn get(&self) -> anyhow::Result<Device> {
+        let Some(device) = braintune::device::by_name(&self.device) else {
+            bail!(
+                "no device for --device {}: this machine lacks the hardware or its driver",
+                self.device
+            );
+        };
+        Ok(device)
     }
 }
 

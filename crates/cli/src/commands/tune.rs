@@ -14,6 +14,7 @@ use braintune::tuning::{
 use clap::ValueEnum;
 
 use super::command_line;
+use super::model::DeviceArgs;
 use crate::interrupt;
 use crate::progress::Progress;
 
@@ -99,9 +100,8 @@ pub(crate) struct Args {
     /// Go on from --out/state; begins anew where there is none
     #[arg(long)]
     resume: bool,
-    /// Device to compute on
-    #[arg(long, default_value = braintune::device::available().first().copied().unwrap_or_default(), value_parser = clap::builder::PossibleValuesParser::new(braintune::device::available()))]
-    device: String,
+    #[command(flatten)]
+    device: DeviceArgs,
 }
 
 impl Args {
@@ -135,12 +135,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let targets = folder.map(|folder| targets_from_folder(&dataset, folder));
     let targets = targets.transpose()?;
     let settings = settings(args, &dataset, targets.as_ref())?;
-    let Some(device) = braintune::device::by_name(&args.device) else {
-        bail!(
-            "no device for --device {}: this machine lacks the hardware or its driver",
-            args.device
-        );
-    };
+    let device = args.device.get()?;
     let model = braintune::model::resolve(&args.model)?;
     if args
         .out

@@ -9,6 +9,7 @@
 mod bad_input;
 mod encode;
 mod extract;
+mod probe;
 mod ridge;
 mod ridge_memory;
 mod tune;

@@ -52,6 +52,14 @@ impl Groups {
         Self::new(&(0..n_items).collect::<Vec<_>>())
     }
 
+    /// All items one group, for a score without an interval.
+    pub(crate) fn all_in_one(n_items: usize) -> Self {
+        Self {
+            of_items: vec![0; n_items],
+            n_groups: 1,
+        }
+    }
+
     /// Number of groups.
     #[must_use]
     pub fn n_groups(&self) -> usize {

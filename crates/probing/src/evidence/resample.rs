@@ -46,7 +46,8 @@ pub struct PairedDifference {
     /// With its interval.
     pub difference: Interval,
     /// Two-sided: twice the smaller share of draws that reach or pass 0 from either side, counting the
-    /// data as one more draw.
+    /// data as one more draw; never below 2 · 2⁻ⁿ of n groups, the least that exchanging the two in whole
+    /// groups can show.
     pub p_two_sided: f64,
 }
 
@@ -110,9 +111,10 @@ pub fn paired_bootstrap(
         let n_passing = draws.iter().filter(|d| passes(d)).count();
         (1 + n_passing) as f64 / (1 + draws.len()) as f64
     };
+    let least = 2.0 * 0.5_f64.powi(i32::try_from(n_groups).unwrap_or(i32::MAX));
     let smaller = share(|&d| d <= 0.0).min(share(|&d| d >= 0.0));
     Ok(PairedDifference {
-        p_two_sided: (2.0 * smaller).min(1.0),
+        p_two_sided: (2.0 * smaller).clamp(least, 1.0),
         difference: settings.interval(estimate, draws),
     })
 }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use braintune_audio::{Fbank, Frames, Framing, Mfcc, Rms, SampleRate, Waveform, Yin};
+use braintune_audio::{Fbank, Frames, Framing, Mfcc, Rms, SampleRate, Waveform, Yin, probe_audio};
 use ndarray::{Array2, Axis};
 
 use super::{data_problem, files, folders, is_audio, name_of};
@@ -17,6 +17,9 @@ use crate::task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target};
 
 /// The paper's clips, seconds.
 const TRACK_S: f64 = 4.0;
+/// Longer files are heard in pieces, seconds.
+const LONG_S: f64 = 30.0;
+const PIECE_S: f64 = 10.0;
 const N_MELS: usize = 80;
 /// Of voices, Hz.
 const PITCH_HZ: std::ops::Range<f64> = 60.0..400.0;
@@ -72,7 +75,7 @@ impl AcousticTask {
     }
 
     /// Asks it of all audio below a folder. Files of one folder are a group; where there are fewer than three, every
-    /// file is. A tenth of the groups is for the test, a tenth of the others for validation.
+    /// file is. Files of more than 30 s are heard in pieces of 10 s. A tenth of the groups is for the test, a tenth of the others for validation.
     ///
     /// # Errors
     /// A folder without audio, or with fewer than three files.
@@ -98,7 +101,7 @@ impl AcousticTask {
             groups.difference(&tested).cloned().collect(),
             seed.wrapping_add(1),
         );
-        let recording = |audio: PathBuf| {
+        let pieces = |audio: PathBuf| -> Result<Vec<Recording>> {
             let group = group(&audio);
             let split = if tested.contains(&group) {
                 Split::Test
@@ -107,9 +110,20 @@ impl AcousticTask {
             } else {
                 Split::Train
             };
-            Recording::whole(audio, split, group, Target::FromAudio)
+            let spans = match question {
+                Acoustics::MfccTrack => vec![None],
+                _ => spans(&audio)?,
+            };
+            let whole = Recording::whole(audio, split, group, Target::FromAudio);
+            let piece = |span_s| Recording {
+                span_s,
+                ..whole.clone()
+            };
+            Ok(spans.into_iter().map(piece).collect())
         };
-        let recordings: Vec<Recording> = found.into_iter().map(recording).collect();
+        let recordings: Vec<Vec<Recording>> =
+            found.into_iter().map(pieces).collect::<Result<_>>()?;
+        let recordings = recordings.concat();
         splits::check(recordings.iter().map(|r| r.split), &name_of(folder))?;
         Self::of_recordings(recordings, question)
     }
@@ -165,7 +179,7 @@ impl ProbeTask for AcousticTask {
         let column = |values: ndarray::Array1<f32>| values.insert_axis(Axis(1));
         let (values, frames) = match self.question {
             Acoustics::MfccTrack => {
-                let track = Mfcc::speech()?.compute(samples)?;
+                let track = without_rounding(Mfcc::speech()?.compute(samples)?);
                 let shape = (1, track.len());
                 let flat = track.into_iter().collect();
                 let found = Array2::from_shape_vec(shape, flat);
@@ -173,7 +187,7 @@ impl ProbeTask for AcousticTask {
             }
             Acoustics::Mfcc => {
                 let mfcc = Mfcc::speech()?;
-                (mfcc.compute(samples)?, *mfcc.frames())
+                (without_rounding(mfcc.compute(samples)?), *mfcc.frames())
             }
             Acoustics::Fbank => {
                 let fbank = fbank()?;
@@ -194,6 +208,13 @@ impl ProbeTask for AcousticTask {
             times,
         ))
     }
+}
+
+/// MFCC of frames without sound are 0 but for rounding, which no probe should be asked for: values reach hundreds, and
+/// single precision resolves 1e-5 of that.
+fn without_rounding(mut mfcc: Array2<f32>) -> Array2<f32> {
+    mfcc.mapv_inplace(|value| if value.abs() < 1e-3 { 0.0 } else { value });
+    mfcc
 }
 
 /// The row whose time is nearest to each of `wanted`, both rising.
@@ -231,10 +252,27 @@ fn names(question: Acoustics) -> Result<Vec<String>> {
     })
 }
 
+/// Pieces in which a model hears a file: all of it at once, unless it is longer than Whisper takes.
+fn spans(audio: &Path) -> Result<Vec<Option<std::ops::Range<f64>>>> {
+    let length_s = probe_audio(audio)?.duration_s().unwrap_or(0.0);
+    if length_s <= LONG_S {
+        return Ok(vec![None]);
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "seconds of audio"
+    )]
+    let n = (length_s / PIECE_S) as u32; // what is left at the end is not heard
+    let piece = |i: u32| Some(f64::from(i) * PIECE_S..f64::from(i + 1) * PIECE_S);
+    Ok((0..n).map(piece).collect())
+}
+
 fn find(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
     found.extend(files(folder)?.into_iter().filter(|path| is_audio(path)));
-    for below in folders(folder)? {
-        find(&below, found)?;
+    // A link may lead back here.
+    for below in folders(folder)?.iter().filter(|path| !path.is_symlink()) {
+        find(below, found)?;
     }
     Ok(())
 }

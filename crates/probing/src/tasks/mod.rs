@@ -12,7 +12,7 @@ pub use crema_d::CremaD;
 pub use slurp::Slurp;
 pub use speech_commands::SpeechCommands;
 pub use story::{StoryProbe, StoryQuestion};
-pub use timit::{TimitPhonemes, TimitSentenceType, TimitUtterance, timit_utterances};
+pub use timit::{TimitPhonemes, TimitSentenceType, TimitUtterance, is_timit, timit_utterances};
 
 use std::path::{Path, PathBuf};
 

@@ -134,7 +134,9 @@ fn told<'a>(dataset: &'a dyn StoryDataset, name: &'a str, split: Split) -> Resul
     let Some(path) = story.textgrid() else {
         return Err(ProbingError::Task {
             task: name.to_owned(),
-            problem: "the story has no TextGrid, and labels come from it".to_owned(),
+            problem: format!(
+                "the story has no TextGrid, and labels come from it: expected {name}.TextGrid in the dataset"
+            ),
         });
     };
     Ok(Told {

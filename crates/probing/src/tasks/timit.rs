@@ -94,20 +94,26 @@ impl TimitUtterance {
     }
 }
 
+/// Whether a folder has TIMIT's `TRAIN` and `TEST`.
+#[must_use]
+pub fn is_timit(folder: &Path) -> bool {
+    root_of(folder).is_some()
+}
+
+/// The folder that holds `TRAIN` and `TEST`.
+fn root_of(folder: &Path) -> Option<PathBuf> {
+    ["", "data", "TIMIT", "timit"]
+        .iter()
+        .map(|below| folder.join(below))
+        .find(|root| child(root, "TRAIN").is_some() && child(root, "TEST").is_some())
+}
+
 /// Utterances of a TIMIT folder, by path.
 ///
 /// # Errors
 /// No `TRAIN` or `TEST` there (the message says where TIMIT is to be had), no utterances.
 pub fn timit_utterances(folder: &Path) -> Result<Vec<TimitUtterance>> {
-    let root = [
-        PathBuf::new(),
-        "data".into(),
-        "TIMIT".into(),
-        "timit".into(),
-    ]
-    .iter()
-    .map(|below| folder.join(below))
-    .find(|root| child(root, "TRAIN").is_some() && child(root, "TEST").is_some());
+    let root = root_of(folder);
     let Some(root) = root else {
         return Err(data_problem(
             folder,
@@ -272,6 +278,10 @@ impl TimitSentenceType {
 }
 
 impl ProbeTask for TimitSentenceType {
+    fn paper_epochs(&self) -> usize {
+        100
+    }
+
     fn name(&self) -> &'static str {
         "sentence-type"
     }

@@ -1,10 +1,11 @@
 //! linfa's traits.
 
-use braintune_probing::{AdamProbe, LinearProbe, Logistic, ProbingError};
+use braintune_probing::{AdamProbe, Classes, LinearProbe, Logistic, ProbingError};
 use linfa::{
     Dataset, ParamGuard,
     traits::{Fit, Predict},
 };
+use linfa_logistic::MultiLogisticRegression;
 use ndarray::{Array1, Array2};
 
 use crate::problem::problem;
@@ -43,4 +44,28 @@ fn unchecked_parameters_are_checked_by_fit() {
     let data = Dataset::new(problem.x, Array1::from(problem.labels));
     let error = Logistic::params(0.0).fit(&data).unwrap_err();
     assert!(matches!(error, ProbingError::Setting { name: "C", .. }));
+}
+
+/// linfa-logistic minimises the same objective, its alpha being 1 / C.
+#[test]
+fn the_minimum_is_that_of_linfa_logistic() {
+    let problem = problem(300, 6, 4, 0.5, 54);
+    let x = problem.x.mapv(f64::from);
+    let labels = Array1::from(problem.labels.clone());
+    let theirs = MultiLogisticRegression::default()
+        .alpha(0.5)
+        .gradient_tolerance(1e-9)
+        .max_iterations(10_000)
+        .fit(&Dataset::new(x.clone(), labels))
+        .unwrap();
+    assert_eq!(theirs.classes(), [0, 1, 2, 3]);
+    let ours = Logistic::params(2.0).tolerance(1e-9).check().unwrap();
+    let classes = Classes::new(&problem.labels, 4).unwrap();
+    let ours = ours.fit(problem.x.view(), classes).unwrap();
+    let ours = ours.predict_proba(problem.x.view()).unwrap();
+    let theirs = theirs.predict_probabilities(&x);
+    for (ours, theirs) in ours.iter().zip(&theirs) {
+        // Scores in f32; linfa's line search ends a little before its tolerance.
+        assert!((f64::from(*ours) - theirs).abs() < 1e-4, "{ours} {theirs}");
+    }
 }

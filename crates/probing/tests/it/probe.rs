@@ -130,7 +130,9 @@ fn a_layer_that_knows_is_told_from_one_that_does_not() {
     for kind in [
         ProbeKind::Linear,
         ProbeKind::Mlp,
-        ProbeKind::Paper { n_epochs: 2000 },
+        ProbeKind::Paper {
+            n_epochs: Some(2000),
+        },
     ] {
         let settings = ProbeSettings {
             kind,
@@ -265,7 +267,7 @@ fn what_cannot_be_probed_is_said() {
         .unwrap_err()
         .to_string();
     assert!(
-        message.contains("no training row of 2 (16 test rows)"),
+        message.contains("no training row of 2 (16 validation and 16 test rows)"),
         "{message}"
     );
     task.recordings.retain(|r| r.split != Split::Validation);

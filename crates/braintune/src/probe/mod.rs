@@ -1,0 +1,198 @@
+//! `braintune probe`: what can be read from every layer of one or several models.
+//!
+//! A task's recordings go through each model once, all layers at a time, features kept in the cache; then a probe per
+//! layer. `probes.csv`, `paired.csv` where there are several models, per task predictions and a figure (SVG and PNG),
+//! and `provenance.json`. Held by `tests/it/probe.rs`.
+
+mod figure;
+mod table;
+
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use braintune_audio::Waveform;
+use braintune_backbone::{CachedExtractor, FeatureExtractor, PretrainedModel};
+use braintune_probing::{
+    FrameFeatures, ProbeProgress, ProbeSettings, ProbeTask, Probed, ProbingError, probe_layers,
+};
+use serde_json::json;
+
+use crate::error::{BraintuneError, Result, io_error};
+use crate::event::{Event, OnEvent};
+use crate::provenance::Provenance;
+
+/// A model that is probed.
+pub struct ProbedModel {
+    name: String,
+    weights_sha256: String,
+    extractor: CachedExtractor<Box<dyn FeatureExtractor>>,
+}
+
+impl std::fmt::Debug for ProbedModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ProbedModel")
+            .field("name", &self.name)
+            .finish_non_exhaustive()
+    }
+}
+
+impl ProbedModel {
+    /// A pretrained model with its name in tables; features are kept in `cache`.
+    ///
+    /// # Errors
+    /// The folder cannot be made.
+    pub fn new(name: String, model: PretrainedModel, cache: &Path) -> Result<Self> {
+        let weights_sha256 = model.weights_sha256().to_owned();
+        let extractor =
+            CachedExtractor::new(model.into_whole_clip(), weights_sha256.clone(), cache)?;
+        Ok(Self {
+            name,
+            weights_sha256,
+            extractor,
+        })
+    }
+
+    fn features(&self, audio: &Waveform) -> braintune_backbone::Result<FrameFeatures> {
+        let (layers, times) = self.extractor.extract(audio)?.into_parts();
+        Ok(FrameFeatures { layers, times })
+    }
+}
+
+/// What one model gave on one task.
+#[derive(Debug)]
+pub struct ModelProbed {
+    /// The model's name in tables.
+    pub model: String,
+    /// Its layers.
+    pub found: Probed,
+}
+
+/// Probes models on tasks into folder `out`; the first model is what others are compared with.
+///
+/// # Errors
+/// No models, two of one name; what [`probe_layers`] and writing can cause. Being stopped is
+/// [`BraintuneError::Cancelled`]; features that were made are in the cache.
+pub fn run(
+    tasks: &[Box<dyn ProbeTask>],
+    models: &[ProbedModel],
+    settings: &ProbeSettings,
+    out: &Path,
+    command: Vec<String>,
+    on: &mut OnEvent<'_>,
+) -> Result<Vec<Vec<ModelProbed>>> {
+    check(tasks, models)?;
+    std::fs::create_dir_all(out).map_err(io_error("create", out))?;
+    let mut results = Vec::with_capacity(tasks.len());
+    for task in tasks {
+        let of_task = models
+            .iter()
+            .map(|model| one(task.as_ref(), model, settings, out, on));
+        let of_task = of_task.collect::<Result<Vec<_>>>()?;
+        table::write_predictions(task.labels().names(), &of_task, out)?;
+        results.push(of_task);
+        // After each task, so that what is done stays if a later one fails.
+        table::write(&results, settings, out)?;
+        let inputs = record(tasks, &results, models, settings);
+        Provenance::new(command.clone(), inputs).write(&out.join("provenance.json"))?;
+        figure::write(results.last().map_or(&[], Vec::as_slice), out)?;
+    }
+    Ok(results)
+}
+
+/// What went into the results so far.
+fn record(
+    tasks: &[Box<dyn ProbeTask>],
+    results: &[Vec<ModelProbed>],
+    models: &[ProbedModel],
+    settings: &ProbeSettings,
+) -> serde_json::Value {
+    let of_task = |(task, of_task): (&Box<dyn ProbeTask>, &Vec<ModelProbed>)| {
+        let groups = of_task.first().map(|model| &model.found.groups);
+        let [train, validation, test] = groups.cloned().unwrap_or_default();
+        json!({
+            "name": task.name(),
+            "settings": task.settings(),
+            "groups": { "train": train, "validation": validation, "test": test },
+        })
+    };
+    let of_model = |model: &ProbedModel| {
+        json!({
+            "name": model.name,
+            "weights_sha256": model.weights_sha256,
+            "features": model.extractor.settings(),
+        })
+    };
+    json!({
+        "tasks": tasks.iter().zip(results).map(of_task).collect::<Vec<_>>(),
+        "models": models.iter().map(of_model).collect::<Vec<_>>(),
+        "probe": format!("{:?}", settings.kind),
+        "cs": settings.cs,
+        "draws": settings.bootstrap.n_draws,
+        "level": settings.bootstrap.level,
+        "control": settings.control,
+        "seed": settings.seed,
+    })
+}
+
+fn check(tasks: &[Box<dyn ProbeTask>], models: &[ProbedModel]) -> Result<()> {
+    if models.is_empty() || tasks.is_empty() {
+        return Err(BraintuneError::Input(
+            "nothing to probe: a task and a model are needed".to_owned(),
+        ));
+    }
+    let twice = |names: &[&str]| -> Option<String> {
+        let repeated = |&(i, name): &(usize, &&str)| names[..i].contains(name);
+        let found = names.iter().enumerate().find(repeated);
+        found.map(|(_, name)| (*name).to_owned())
+    };
+    let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
+    if let Some(name) = twice(&names) {
+        return Err(BraintuneError::Input(format!(
+            "two models are called {name}: tables could not tell them apart; rename a folder"
+        )));
+    }
+    let names: Vec<&str> = tasks.iter().map(|task| task.name()).collect();
+    if let Some(name) = twice(&names) {
+        return Err(BraintuneError::Input(format!(
+            "task {name} is named twice: once is enough"
+        )));
+    }
+    Ok(())
+}
+
+fn one(
+    task: &dyn ProbeTask,
+    model: &ProbedModel,
+    settings: &ProbeSettings,
+    out: &Path,
+    on: &mut OnEvent<'_>,
+) -> Result<ModelProbed> {
+    let mut told = |progress| tell(task.name(), &model.name, progress, on);
+    let features = |_: &_, audio: &_| model.features(audio);
+    let found = match probe_layers(task, features, settings, out, &mut told) {
+        Err(ProbingError::Cancelled) => return Err(BraintuneError::Cancelled),
+        other => other?,
+    };
+    Ok(ModelProbed {
+        model: model.name.clone(),
+        found,
+    })
+}
+
+fn tell(task: &str, model: &str, progress: ProbeProgress, on: &mut OnEvent<'_>) -> ControlFlow<()> {
+    match progress {
+        ProbeProgress::Reading { done, total } => on(Event::Counted {
+            stage: task,
+            what: &format!("features of {model}"),
+            done,
+            total,
+        }),
+        ProbeProgress::Probing { done, total } => on(Event::Counted {
+            stage: task,
+            what: &format!("layers of {model}"),
+            done,
+            total,
+        }),
+        _ => ControlFlow::Continue(()),
+    }
+}
