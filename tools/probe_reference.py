@@ -47,7 +47,7 @@ class Whisper:
 
     def __init__(self, folder):
         self.extractor = AutoFeatureExtractor.from_pretrained(folder)
-        self.encoder = AutoModel.from_pretrained(folder).encoder.eval()
+        self.encoder = AutoModel.from_pretrained(folder).encoder.float().eval()
 
     @torch.no_grad()
     def __call__(self, samples):

@@ -27,7 +27,8 @@ const COLOURS: [&str; 6] = [
 const LEGEND: f64 = 40.0;
 const LEGEND_LINE: f64 = 16.0;
 const INK: &str = "#333";
-const N_TICKS: usize = 5;
+/// Ticks of the axis of scores, about.
+const N_TICKS: f64 = 5.0;
 
 pub(super) fn write(of_task: &[ModelProbed], out: &Path) -> Result<()> {
     let Some(first) = of_task.first() else {
@@ -114,14 +115,13 @@ impl Axes {
     /// Axes, ticks, title, baseline.
     fn frame(&self, of_task: &[ModelProbed], svg: &mut String) {
         let (left, right, top, bottom) = (LEFT, WIDTH - RIGHT, TOP, HEIGHT - BOTTOM);
-        for tick in 0..N_TICKS {
-            let value = self.low + (self.high - self.low) * tick as f64 / (N_TICKS - 1) as f64;
+        for (value, label) in ticks(self.low, self.high) {
             let y = self.y(value);
             let _ = writeln!(
                 svg,
                 "<path d=\"M{left} {y:.1}H{right}\" stroke=\"#e5e5e5\"/>"
             );
-            text(svg, (left - 8.0, y + 4.0), "end", &short(value));
+            text(svg, (left - 8.0, y + 4.0), "end", &label);
         }
         // Not more numbers than there is room for.
         let step = (self.last_layer / 13.0).ceil().max(1.0);
@@ -212,13 +212,28 @@ fn text(svg: &mut String, (x, y): (f64, f64), anchor: &str, text: &str) {
     );
 }
 
-/// A number that fits beside the axis.
-fn short(value: f64) -> String {
-    if value.abs() < 1000.0 {
-        format!("{value:.3}")
-    } else {
-        format!("{value:.1e}")
-    }
+/// Round numbers from `low` to `high`, with the digits that tell them apart.
+fn ticks(low: f64, high: f64) -> Vec<(f64, String)> {
+    let rough = ((high - low) / N_TICKS).max(1e-6);
+    let power = 10.0_f64.powf(rough.log10().floor());
+    let step = [1.0, 2.0, 5.0, 10.0].map(|step| step * power);
+    let step = step.into_iter().find(|step| *step >= rough);
+    let step = step.unwrap_or(rough);
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_sign_loss,
+        reason = "digits of a number"
+    )]
+    let digits = (-step.log10()).ceil().max(0.0) as usize;
+    let label = |value: f64| match value.abs() {
+        ..1e4 => format!("{value:.digits$}"),
+        _ => format!("{value:.1e}"),
+    };
+    let first = (low / step).ceil();
+    let n_steps = (0..=20).map(f64::from);
+    let values = n_steps.map(|i| (first + i) * step + 0.0); // no -0
+    let inside = values.take_while(|value| *value <= high);
+    inside.map(|value| (value, label(value))).collect()
 }
 
 /// The figure as pixels, in a font that comes along.
@@ -243,4 +258,21 @@ fn png(svg: &str) -> Result<Vec<u8>, String> {
         &mut pixels.as_mut(),
     );
     pixels.encode_png().map_err(|e| e.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::ticks;
+
+    #[test]
+    fn ticks_are_round_numbers_within_the_range() {
+        let labels = |low, high| -> Vec<String> {
+            let ticks = ticks(low, high).into_iter();
+            ticks.map(|(_, label)| label).collect()
+        };
+        assert_eq!(labels(0.055, 1.045), ["0.2", "0.4", "0.6", "0.8", "1.0"]);
+        assert_eq!(labels(-0.03, 0.04), ["-0.02", "0.00", "0.02", "0.04"]);
+        assert_eq!(labels(0.5, 0.5).len(), 1);
+        assert!(labels(-1e26, 1.0).len() <= 21);
+    }
 }
