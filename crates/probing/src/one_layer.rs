@@ -123,7 +123,7 @@ fn varying_values(labels: &[SplitLabels; 3]) -> Result<Targets3, String> {
     let splits = [0, 1, 2].map(|split| labels[split].values());
     let varies = |split: usize, column: usize| {
         let column = splits[split].column(column);
-        column.iter().any(|value| *value != column[0])
+        column.iter().any(|value| (value - column[0]).abs() > 0.0)
     };
     let n = splits[0].ncols();
     let kept: Vec<usize> = (0..n).filter(|&c| varies(0, c) && varies(2, c)).collect();

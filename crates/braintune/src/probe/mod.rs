@@ -77,7 +77,7 @@ pub fn run(
     models: &[ProbedModel],
     settings: &ProbeSettings,
     out: &Path,
-    command: Vec<String>,
+    command: &[String],
     on: &mut OnEvent<'_>,
 ) -> Result<Vec<Vec<ModelProbed>>> {
     check(tasks, models)?;
@@ -93,7 +93,7 @@ pub fn run(
         // After each task, so that what is done stays if a later one fails.
         table::write(&results, settings, out)?;
         let inputs = record(tasks, &results, models, settings);
-        Provenance::new(command.clone(), inputs).write(&out.join("provenance.json"))?;
+        Provenance::new(command.to_vec(), inputs).write(&out.join("provenance.json"))?;
         figure::write(results.last().map_or(&[], Vec::as_slice), out)?;
     }
     Ok(results)
@@ -106,7 +106,7 @@ fn record(
     models: &[ProbedModel],
     settings: &ProbeSettings,
 ) -> serde_json::Value {
-    let of_task = |(task, of_task): (&Box<dyn ProbeTask>, &Vec<ModelProbed>)| {
+    let of_task = |(task, of_task): (&dyn ProbeTask, &Vec<ModelProbed>)| {
         let groups = of_task.first().map(|model| &model.found.groups);
         let [train, validation, test] = groups.cloned().unwrap_or_default();
         json!({
@@ -123,7 +123,7 @@ fn record(
         })
     };
     json!({
-        "tasks": tasks.iter().zip(results).map(of_task).collect::<Vec<_>>(),
+        "tasks": tasks.iter().map(AsRef::as_ref).zip(results).map(of_task).collect::<Vec<_>>(),
         "models": models.iter().map(of_model).collect::<Vec<_>>(),
         "probe": format!("{:?}", settings.kind),
         "cs": settings.cs,

@@ -148,7 +148,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         &models,
         &settings(args),
         &args.out,
-        command_line(),
+        &command_line(),
         &mut |event| progress.on(event),
     )?;
     drop(progress);
@@ -207,11 +207,10 @@ fn task(question: Question, args: &Args) -> anyhow::Result<Box<dyn ProbeTask>> {
     let (data, seed) = (args.data.as_path(), args.seed);
     let paper = args.compat.is_some();
     let split = match args.split {
-        Some(SplitKind::Official) => TimitSplit::Official,
         Some(SplitKind::Paper) => TimitSplit::Paper,
         Some(SplitKind::TextDisjoint) => TimitSplit::TextDisjoint,
         None if paper && question == Question::Phonemes => TimitSplit::Paper,
-        None => TimitSplit::Official,
+        Some(SplitKind::Official) | None => TimitSplit::Official,
     };
     Ok(match question {
         Question::Phonemes => Box::new(TimitPhonemes::of_utterances(data, split, seed)?),

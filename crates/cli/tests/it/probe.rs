@@ -10,7 +10,7 @@ use crate::workplace::{assert_refused, braintune, model, model_copy, stderr, wor
 
 /// Words in the layout of Speech Commands: a low tone and a high one by ten speakers, six of which train.
 fn tones(folder: &Path) {
-    let (mut validation, mut test) = (String::new(), String::new());
+    let (mut validation, mut test) = (Vec::new(), Vec::new());
     for (word, step) in [("low", 0.02), ("high", 0.4)] {
         for speaker in 0..10 {
             let name = format!("{word}/sp{speaker}_nohash_0.wav");
@@ -24,14 +24,14 @@ fn tones(folder: &Path) {
             )
             .unwrap();
             match speaker {
-                6 | 7 => validation += &format!("{name}\n"),
-                8 | 9 => test += &format!("{name}\n"),
+                6 | 7 => validation.push(name),
+                8 | 9 => test.push(name),
                 _ => {}
             }
         }
     }
-    std::fs::write(folder.join("validation_list.txt"), validation).unwrap();
-    std::fs::write(folder.join("testing_list.txt"), test).unwrap();
+    std::fs::write(folder.join("validation_list.txt"), validation.join("\n")).unwrap();
+    std::fs::write(folder.join("testing_list.txt"), test.join("\n")).unwrap();
 }
 
 fn probe(folder: &Path, task: &str, data: &str, models: &str, more: &[&str]) -> Output {
