@@ -33,6 +33,8 @@ FOLD = {"ao": "aa", "ax": "ah", "ax-h": "ah", "axr": "er", "hv": "hh", "ix": "ih
         "nx": "n", "eng": "ng", "zh": "sh", "ux": "uw"} | dict.fromkeys(
             ["pcl", "tcl", "kcl", "bcl", "dcl", "gcl", "pau", "epi", "q"], "h#")
 
+PHONEMES = ("aa ae ah aw ay b ch d dh dx eh er ey f g h# hh ih iy jh k l m n ng ow oy p r s sh t th uh uw v w y z").split()
+
 
 def load(path):
     samples, rate = soundfile.read(path, dtype="float32", always_2d=True)
@@ -108,9 +110,8 @@ def best(x, y):
 
 def of_labels(x, y):
     """Macro F1 of one probe for each label; C by the mean loss over all labels that vary."""
-    names = sorted(set().union(*y[0], *y[1], *y[2]))
-    table = [np.array([[name in row for name in names] for row in part]) for part in y]
-    varying = [i for i in range(len(names)) if 0 < table[0][:, i].sum() < len(table[0])]
+    table = [np.array([[name in row for name in PHONEMES] for row in part]) for part in y]
+    varying = [i for i in range(len(PHONEMES)) if 0 < table[0][:, i].sum() < len(table[0])]
     found = None
     for c in CS:
         probes = [LogisticRegression(C=c, tol=1e-6, max_iter=10_000).fit(x[0], table[0][:, i]) for i in varying]
