@@ -1,6 +1,6 @@
-//! Means and variances of the columns, in one pass of f64 sums about the first row.
+//! Means and variances of the columns, in one pass of f64 sums about the first row, and columns standardised by them.
 
-use ndarray::{ArrayView2, Axis, s};
+use ndarray::{Array1, Array2, ArrayView2, Axis, s};
 use rayon::prelude::*;
 
 use crate::{Result, blocks, check};
@@ -58,5 +58,41 @@ impl Moments {
             centre: centre.collect(),
             variance: variance.collect(),
         })
+    }
+}
+
+/// What makes columns of training rows mean 0 and variance 1.
+pub(crate) struct Standard {
+    centre: Array1<f32>,
+    /// Standard deviation; 1 for a constant column.
+    scale: Array1<f32>,
+}
+
+impl Standard {
+    /// Of `train` `[n_samples, n_features]`, which must be finite.
+    pub(crate) fn of(train: ArrayView2<'_, f32>) -> Result<Self> {
+        let moments = Moments::of(train)?;
+        #[expect(clippy::cast_possible_truncation, reason = "features are f32")]
+        let scale = |&variance: &f64| match variance.sqrt() as f32 {
+            scale if scale > 0.0 => scale,
+            _ => 1.0,
+        };
+        Ok(Self {
+            scale: moments.variance.iter().map(scale).collect(),
+            centre: moments.centre.into(),
+        })
+    }
+
+    pub(crate) fn apply(&self, splits: &mut [Array2<f32>]) {
+        for rows in splits {
+            *rows -= &self.centre;
+            *rows /= &self.scale;
+        }
+    }
+
+    /// From standardised to the scale of the training rows.
+    pub(crate) fn undo(&self, rows: &mut Array2<f32>) {
+        *rows *= &self.scale;
+        *rows += &self.centre;
     }
 }

@@ -10,7 +10,7 @@ use ndarray::{Array1, Array2, ArrayView2, Axis};
 
 use crate::evidence::{ControlLabels, GroupSums, Groups};
 use crate::gather::SplitLabels;
-use crate::moments::Moments;
+use crate::moments::Standard;
 use crate::probe::{LayerProbe, ProbeKind, ProbeScore, ProbeSettings, estimate, valued};
 use crate::store::RowStore;
 use crate::task::{LabelSet, ProbeTask, Split};
@@ -212,40 +212,6 @@ fn any_of(names: &[String], labels: &[SplitLabels; 3]) -> Result<Targets3, Strin
         varying,
         constant,
     })
-}
-
-/// What makes columns of training rows mean 0 and variance 1.
-struct Standard {
-    centre: Array1<f32>,
-    /// Standard deviation; 1 for a constant column.
-    scale: Array1<f32>,
-}
-
-impl Standard {
-    fn of(train: ArrayView2<'_, f32>) -> Result<Self> {
-        let moments = Moments::of(train)?;
-        #[expect(clippy::cast_possible_truncation, reason = "features are f32")]
-        let scale = |&variance: &f64| match variance.sqrt() as f32 {
-            scale if scale > 0.0 => scale,
-            _ => 1.0,
-        };
-        Ok(Self {
-            scale: moments.variance.iter().map(scale).collect(),
-            centre: moments.centre.into(),
-        })
-    }
-
-    fn apply(&self, splits: &mut [Array2<f32>]) {
-        for rows in splits {
-            *rows -= &self.centre;
-            *rows /= &self.scale;
-        }
-    }
-
-    fn undo(&self, rows: &mut Array2<f32>) {
-        *rows *= &self.scale;
-        *rows += &self.centre;
-    }
 }
 
 /// Probes one layer.
