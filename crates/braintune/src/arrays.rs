@@ -200,10 +200,7 @@ pub(crate) fn check_size(path: &Path, file: &mut File) -> Result<()> {
 
 /// Writes a file under a temporary name and renames.
 pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    let mut file = AtomicWriteFile::open(path).map_err(io_error("write", path))?;
-    file.write_all(bytes)
-        .and_then(|()| file.commit())
-        .map_err(io_error("write", path))
+    write_streamed(path, |file| file.write_all(bytes))
 }
 
 /// Writes a file piece by piece under a temporary name and renames.
@@ -226,10 +223,7 @@ pub(crate) fn write_streamed(
 /// What the file system says, naming the file.
 pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
     let mut source = File::open(from).map_err(io_error("read", from))?;
-    let mut file = AtomicWriteFile::open(to).map_err(io_error("write", to))?;
-    std::io::copy(&mut source, file.as_file_mut())
-        .and_then(|_| file.commit())
-        .map_err(io_error("write", to))
+    write_streamed(to, |file| std::io::copy(&mut source, file).map(|_| ()))
 }
 
 #[cfg(test)]

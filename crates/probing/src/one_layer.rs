@@ -21,8 +21,6 @@ use crate::{
 
 /// Epochs after which an MLP ends, if validation has not ended it.
 const MLP_EPOCHS: usize = 500;
-/// Epochs of the paper's probe but for tasks that have their own.
-const PAPER_EPOCHS: usize = 50;
 /// Alphas of ridge probes; penalties are their squares, features have variance 1.
 const ALPHAS: &str = "logspace:-2:4:13";
 
@@ -319,9 +317,9 @@ where
     }
 }
 
-/// Epochs of the paper's probe, where the task has not said others.
+/// Epochs of the paper's probe, which [`probe_layers`](crate::probe_layers) has from the task where none are given.
 fn paper(n_epochs: Option<usize>) -> usize {
-    n_epochs.unwrap_or(PAPER_EPOCHS)
+    n_epochs.unwrap_or_else(|| unreachable!("the task says how many"))
 }
 
 /// Any number of labels: a probe of those that `varying` lists, the others as they are in training.

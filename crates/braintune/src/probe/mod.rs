@@ -83,15 +83,17 @@ pub fn run(
     check(tasks, models)?;
     std::fs::create_dir_all(out).map_err(io_error("create", out))?;
     let mut results = Vec::with_capacity(tasks.len());
+    let mut tables = table::Tables::default();
     for task in tasks {
         let of_task = models
             .iter()
             .map(|model| one(task.as_ref(), model, settings, out, on));
         let of_task = of_task.collect::<Result<Vec<_>>>()?;
         table::write_predictions(task.labels().names(), &of_task, out)?;
+        tables.add(&of_task, settings)?;
         results.push(of_task);
         // After each task, so that what is done stays if a later one fails.
-        table::write(&results, settings, out)?;
+        tables.write(out)?;
         let inputs = record(tasks, &results, models, settings);
         Provenance::new(command.to_vec(), inputs).write(&out.join("provenance.json"))?;
         figure::write(results.last().map_or(&[], Vec::as_slice), out)?;

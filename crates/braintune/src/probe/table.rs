@@ -1,12 +1,12 @@
-//! `probes.csv` and `paired.csv`.
+//! `probes.csv`, `paired.csv` and predictions of each task.
 
 use std::path::Path;
 
 use braintune_probing::{ProbeSettings, ProbeValue, Probed, paired_bootstrap};
 
 use super::ModelProbed;
-use crate::arrays::{write_atomically, write_streamed};
-use crate::error::{Result, file_error, io_error};
+use crate::arrays::write_streamed;
+use crate::error::{Result, io_error};
 
 /// A row of `probes.csv`.
 struct Row<'a> {
@@ -16,46 +16,71 @@ struct Row<'a> {
     interval: Option<(f64, f64)>,
 }
 
-pub(super) fn write(
-    results: &[Vec<ModelProbed>],
-    settings: &ProbeSettings,
-    out: &Path,
-) -> Result<()> {
-    let mut probes = csv::Writer::from_writer(Vec::new());
-    let path = out.join("probes.csv");
-    let failed = |e: csv::Error| file_error(&path, e.to_string());
-    let header = [
-        "task", "model", "layer", "metric", "value", "ci_low", "ci_high", "n_train", "n_test",
-        "n_groups",
-    ];
-    probes.write_record(header).map_err(failed)?;
-    for ModelProbed { model, found } in results.iter().flatten() {
-        for row in rows(found) {
+const PROBES: [&str; 10] = [
+    "task", "model", "layer", "metric", "value", "ci_low", "ci_high", "n_train", "n_test",
+    "n_groups",
+];
+const PAIRED: [&str; 10] = [
+    "task",
+    "model",
+    "reference",
+    "layer",
+    "metric",
+    "difference",
+    "ci_low",
+    "ci_high",
+    "p_value",
+    "n_groups",
+];
+
+/// Both tables so far, a task added at a time.
+#[derive(Default)]
+pub(super) struct Tables {
+    probes: Vec<[String; 10]>,
+    paired: Vec<[String; 10]>,
+    compares: bool,
+}
+
+impl Tables {
+    /// Adds what the models gave on a task, and their differences.
+    pub(super) fn add(&mut self, of_task: &[ModelProbed], settings: &ProbeSettings) -> Result<()> {
+        for ModelProbed { model, found } in of_task {
             let end = |end: Option<f64>| end.map_or_else(String::new, number);
-            let record = [
-                found.task.clone(),
-                model.clone(),
-                row.layer.to_string(),
-                row.metric.to_owned(),
-                number(row.value),
-                end(row.interval.map(|(low, _)| low)),
-                end(row.interval.map(|(_, high)| high)),
-                found.n_train.to_string(),
-                found.n_test.to_string(),
-                found.groups[2].len().to_string(),
-            ];
-            probes.write_record(&record).map_err(failed)?;
+            self.probes.extend(rows(found).into_iter().map(|row| {
+                [
+                    found.task.clone(),
+                    model.clone(),
+                    row.layer.to_string(),
+                    row.metric.to_owned(),
+                    number(row.value),
+                    end(row.interval.map(|(low, _)| low)),
+                    end(row.interval.map(|(_, high)| high)),
+                    found.n_train.to_string(),
+                    found.n_test.to_string(),
+                    found.groups[2].len().to_string(),
+                ]
+            }));
         }
+        if let Some((reference, others)) = of_task.split_first() {
+            for other in others {
+                self.compares = true;
+                self.paired.extend(differences(other, reference, settings)?);
+            }
+        }
+        Ok(())
     }
-    finish(probes, &path)?;
-    let path = out.join("paired.csv");
-    if results.iter().any(|of_task| of_task.len() > 1) {
-        return write_paired(results, settings, &path);
-    }
-    // That of an earlier run with more models would not belong to these results.
-    match std::fs::remove_file(&path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", &path)(e)),
-        _ => Ok(()),
+
+    pub(super) fn write(&self, out: &Path) -> Result<()> {
+        write_csv(&out.join("probes.csv"), PROBES, &self.probes)?;
+        let path = out.join("paired.csv");
+        if self.compares {
+            return write_csv(&path, PAIRED, &self.paired);
+        }
+        // That of an earlier run with more models would not belong to these results.
+        match std::fs::remove_file(&path) {
+            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", &path)(e)),
+            _ => Ok(()),
+        }
     }
 }
 
@@ -121,75 +146,60 @@ pub(super) fn write_predictions(
                 }
             }
         }
-        table.flush()?;
-        Ok(())
+        table.flush()
     })
 }
 
-/// The first score of every other model less that of the first model, layer by layer as far as both have them.
-fn write_paired(results: &[Vec<ModelProbed>], settings: &ProbeSettings, path: &Path) -> Result<()> {
-    let mut paired = csv::Writer::from_writer(Vec::new());
-    let failed = |e: csv::Error| file_error(path, e.to_string());
-    let header = [
-        "task",
-        "model",
-        "reference",
-        "layer",
-        "metric",
-        "difference",
-        "ci_low",
-        "ci_high",
-        "p_value",
-        "n_groups",
-    ];
-    paired.write_record(header).map_err(failed)?;
-    for of_task in results {
-        let Some((reference, others)) = of_task.split_first() else {
+/// The first score of a model less that of the reference, layer by layer as far as both have them.
+fn differences(
+    other: &ModelProbed,
+    reference: &ModelProbed,
+    settings: &ProbeSettings,
+) -> Result<Vec<[String; 10]>> {
+    if other.found.n_test != reference.found.n_test {
+        tracing::warn!(
+            task = other.found.task,
+            model = other.model,
+            n_rows = other.found.n_test,
+            n_rows_of_reference = reference.found.n_test,
+            "frames of these models are not the same items: there is no paired test of them"
+        );
+        return Ok(Vec::new());
+    }
+    let mut rows = Vec::new();
+    for (a, b) in other.found.layers.iter().zip(&reference.found.layers) {
+        let (Some(of_a), Some(of_b)) = (&a.sums, &b.sums) else {
             continue;
         };
-        for other in others {
-            if other.found.n_test != reference.found.n_test {
-                tracing::warn!(
-                    task = other.found.task,
-                    model = other.model,
-                    n_rows = other.found.n_test,
-                    n_rows_of_reference = reference.found.n_test,
-                    "frames of these models are not the same items: there is no paired test of them"
-                );
-                continue;
-            }
-            for (a, b) in other.found.layers.iter().zip(&reference.found.layers) {
-                let (Some(of_a), Some(of_b)) = (&a.sums, &b.sums) else {
-                    continue;
-                };
-                let found = paired_bootstrap(of_a, of_b, &settings.bootstrap)?;
-                let metric = a.scores.first().map_or("", |score| score.metric);
-                let record = [
-                    other.found.task.clone(),
-                    other.model.clone(),
-                    reference.model.clone(),
-                    a.layer.to_string(),
-                    metric.to_owned(),
-                    number(found.difference.estimate),
-                    number(found.difference.low),
-                    number(found.difference.high),
-                    number(found.p_two_sided),
-                    reference.found.groups[2].len().to_string(),
-                ];
-                paired.write_record(&record).map_err(failed)?;
-            }
-        }
+        let found = paired_bootstrap(of_a, of_b, &settings.bootstrap)?;
+        let metric = a.scores.first().map_or("", |score| score.metric);
+        rows.push([
+            other.found.task.clone(),
+            other.model.clone(),
+            reference.model.clone(),
+            a.layer.to_string(),
+            metric.to_owned(),
+            number(found.difference.estimate),
+            number(found.difference.low),
+            number(found.difference.high),
+            number(found.p_two_sided),
+            reference.found.groups[2].len().to_string(),
+        ]);
     }
-    finish(paired, path)
+    Ok(rows)
 }
 
 fn number(value: f64) -> String {
     format!("{value:.6}")
 }
 
-fn finish(table: csv::Writer<Vec<u8>>, path: &Path) -> Result<()> {
-    let bytes = table
-        .into_inner()
-        .map_err(|e| file_error(path, e.to_string()))?;
-    write_atomically(path, &bytes)
+fn write_csv(path: &Path, header: [&str; 10], rows: &[[String; 10]]) -> Result<()> {
+    write_streamed(path, |file| {
+        let mut table = csv::Writer::from_writer(file);
+        table.write_record(header)?;
+        for row in rows {
+            table.write_record(row)?;
+        }
+        table.flush()
+    })
 }
