@@ -68,8 +68,8 @@ pub use self::{
     metrics::{LabelCounts, majority_baseline, pearson_r, r2_scores},
     phones::{CLASSES as PHONEMES, class_of as phoneme_of},
     probe::{
-        LayerProbe, ProbeKind, ProbeProgress, ProbeScore, ProbeSettings, ProbeValue, Probed,
-        probe_layers,
+        ControlScore, LayerProbe, Penalty, ProbeKind, ProbeProgress, ProbeScore, ProbeSettings,
+        ProbeValue, Probed, probe_layers,
     },
     progress::{FitProgress, OnProgress},
     regression::{
@@ -80,7 +80,7 @@ pub use self::{
     targets::{Classes, Labels, Predicted, PredictedLabels, Targets},
     task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target},
     tasks::{
-        AcousticTask, Acoustics, CremaD, Slurp, SpeechCommands, StoryProbe, StoryQuestion,
-        TimitPhonemes, TimitSentenceType, TimitUtterance, is_timit, timit_utterances,
+        AcousticTask, Acoustics, CorpusTask, StoryProbe, StoryQuestion, TimitPhonemes,
+        TimitSentenceType, TimitUtterance, is_timit, timit_utterances,
     },
 };

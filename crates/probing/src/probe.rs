@@ -77,14 +77,34 @@ pub struct ProbeValue {
     pub interval: Option<(f64, f64)>,
 }
 
+/// The penalty of a probe, chosen on validation rows.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Penalty {
+    /// Inverse penalty of a logistic regression.
+    C(f64),
+    /// Ridge: the median over targets of their alphas, whose squares are the penalties.
+    MedianAlpha(f64),
+}
+
+/// What a probe of random labels says about the probe beside it.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct ControlScore {
+    /// The first score, of the control.
+    pub value: f64,
+    /// The probe's first score less that, groups drawn for both alike (Hewitt & Liang 2019).
+    pub selectivity: ProbeValue,
+}
+
 /// What was found in one layer.
 pub struct LayerProbe {
     /// Hidden state, from 0.
     pub layer: usize,
     /// Scores on the test rows; the first is the one that curves and peaks are about.
     pub scores: Vec<ProbeScore>,
-    /// The first score of a probe that learnt random labels, on random labels.
-    pub control: Option<f64>,
+    /// The penalty that was chosen on validation rows; only [`ProbeKind::Linear`] has one.
+    pub penalty: Option<Penalty>,
+    /// A probe that learnt random labels, on random labels.
+    pub control: Option<ControlScore>,
     /// The first score as sums of each group, for [`paired_bootstrap`](crate::paired_bootstrap) with another model.
     pub sums: Option<GroupSums>,
     /// The class that was predicted for each test row, as the task numbers them; of tasks with one class per row.

@@ -114,7 +114,7 @@ impl Recording {
 
 /// A question that layers are probed with.
 ///
-/// Implementers: [`TimitPhonemes`](crate::TimitPhonemes), [`SpeechCommands`](crate::SpeechCommands) and the others of
+/// Implementers: [`TimitPhonemes`](crate::TimitPhonemes), [`CorpusTask`](crate::CorpusTask) and the others of
 /// this crate.
 pub trait ProbeTask {
     /// Its name, for tables and figures.

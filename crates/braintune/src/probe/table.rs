@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use braintune_probing::{ProbeSettings, ProbeValue, Probed, paired_bootstrap};
+use braintune_probing::{Penalty, ProbeSettings, ProbeValue, Probed, paired_bootstrap};
 
 use super::ModelProbed;
 use crate::arrays::write_streamed;
@@ -84,7 +84,7 @@ impl Tables {
     }
 }
 
-/// Scores of every layer, control and selectivity, the baseline, and the layer where the first score peaks.
+/// Scores of every layer, control and selectivity, the penalty, the baseline, and the layer where the first score peaks.
 fn rows(found: &Probed) -> Vec<Row<'_>> {
     let mut rows = Vec::new();
     for layer in &found.layers {
@@ -100,9 +100,15 @@ fn rows(found: &Probed) -> Vec<Row<'_>> {
             let ProbeValue { estimate, interval } = score.value;
             add(score.metric, estimate, interval);
         }
-        if let (Some(control), Some(first)) = (layer.control, layer.scores.first()) {
-            add("control", control, None);
-            add("selectivity", first.value.estimate - control, None);
+        if let Some(control) = &layer.control {
+            add("control", control.value, None);
+            let ProbeValue { estimate, interval } = control.selectivity;
+            add("selectivity", estimate, interval);
+        }
+        match layer.penalty {
+            Some(Penalty::C(c)) => add("c", c, None),
+            Some(Penalty::MedianAlpha(alpha)) => add("median_alpha", alpha, None),
+            None => {}
         }
         if let Some(baseline) = found.baseline {
             add("baseline", baseline, None);

@@ -19,9 +19,9 @@ use braintune_backbone::{
 };
 use braintune_fmri::StoryDataset;
 use braintune_tuning::{
-    BrainTuner, Control, ControlDataset, HeadSharing, Learning, OwnHead, OwnObjective,
-    StoryBatches, StoryUnits, Tuned, TunedSubject, TuningConfig, TuningEnd, TuningEvent,
-    TuningModel,
+    BrainTuner, Control, ControlDataset, Digests, HeadSharing, Learning, OwnHead, OwnObjective,
+    StoryBatches, StoryUnits, Tuned, TunedSubject, TuningConfig, TuningData, TuningEnd,
+    TuningEvent, TuningModel,
 };
 use burn::tensor::Device;
 use ndarray::Array1;
@@ -182,8 +182,8 @@ impl Job<'_> {
             }
             on(&event)
         };
-        let validation = validation.map(|data| data as _);
-        let result = tuner.fit(model, train, validation, self.device, &mut told)?;
+        let for_choice = validation.map(|data| data as _);
+        let result = tuner.fit(model, train, for_choice, self.device, &mut told)?;
         if let Some(error) = failure {
             return Err(error);
         }
@@ -191,7 +191,9 @@ impl Job<'_> {
             return Err(BraintuneError::Cancelled);
         }
         log.finish()?;
-        self.write(&result, subjects)
+        let mut read = train.digests();
+        read.extend(validation.map(StoryBatches::digests).unwrap_or_default());
+        self.write(&result, subjects, &read)
     }
 
     /// Batches that choose among the states of the run, if there are such stories.
@@ -273,6 +275,7 @@ impl Job<'_> {
         &self,
         result: &Tuned<B>,
         subjects: &[TunedSubject],
+        read: &Digests,
     ) -> Result<TuneOutcome> {
         let outcome = TuneOutcome {
             end: result.end,
@@ -292,7 +295,7 @@ impl Job<'_> {
                 write_npy(&path, &Array1::from(mask.clone()))?;
             }
         }
-        self.provenance(subjects, &outcome)
+        self.provenance(subjects, read, &outcome)
             .write(&self.out.join("provenance.json"))?;
         Ok(outcome)
     }
@@ -314,7 +317,12 @@ impl Job<'_> {
         )?)
     }
 
-    fn provenance(&self, subjects: &[TunedSubject], outcome: &TuneOutcome) -> Provenance {
+    fn provenance(
+        &self,
+        subjects: &[TunedSubject],
+        read: &Digests,
+        outcome: &TuneOutcome,
+    ) -> Provenance {
         let n_kept = |subject: &TunedSubject| {
             let mask = subject.mask.as_ref();
             mask.map(|mask| mask.iter().filter(|kept| **kept).count())
@@ -331,6 +339,7 @@ impl Job<'_> {
         let inputs = json!({
             "dataset": self.dataset.name(),
             "weights_sha256": self.weights,
+            "sha256": read,
             "config": self.settings.config,
             "control": self.settings.control.as_ref().map(|control| format!("{control:?}")),
             "voxels": voxels,

@@ -160,6 +160,15 @@ fn it_writes_a_checkpoint_that_loads_with_all_that_belongs_to_it() {
         record["inputs"]["test_stories"],
         serde_json::json!(roles.test)
     );
+    let read = record["inputs"]["sha256"].as_object().unwrap();
+    let n_read = roles.train.len() + roles.validation.len();
+    assert_eq!(
+        read.keys()
+            .filter(|what| what.starts_with("samples of "))
+            .count(),
+        n_read
+    );
+    assert!(read.keys().any(|what| what.starts_with("responses of ")));
     assert!(
         record["inputs"]["voxels"][0]["n_masked_voxels"]
             .as_u64()

@@ -8,8 +8,8 @@ use braintune::backbone::PretrainedModel;
 use braintune::fmri::Ds003020;
 use braintune::probe::{ModelProbed, ProbedModel};
 use braintune::probing::{
-    AcousticTask, Acoustics, CremaD, ProbeKind, ProbeSettings, ProbeTask, Slurp, SpeechCommands,
-    Split, StoryProbe, StoryQuestion, TimitPhonemes, TimitSentenceType, TimitSplit, is_timit,
+    AcousticTask, Acoustics, CorpusTask, ProbeKind, ProbeSettings, ProbeTask, Split, StoryProbe,
+    StoryQuestion, TimitPhonemes, TimitSentenceType, TimitSplit, is_timit,
 };
 use braintune::tune::StoryRoles;
 use clap::ValueEnum;
@@ -216,9 +216,9 @@ fn task(question: Question, args: &Args) -> anyhow::Result<Box<dyn ProbeTask>> {
         Question::Phonemes => Box::new(TimitPhonemes::of_utterances(data, split, seed)?),
         Question::PhonemeFrames => Box::new(TimitPhonemes::of_frames(data, split, seed)?),
         Question::SentenceType => Box::new(TimitSentenceType::new(data, split, seed)?),
-        Question::Words => Box::new(SpeechCommands::new(data)?),
-        Question::Emotion => Box::new(CremaD::new(data, paper, seed)?),
-        Question::Action => Box::new(Slurp::new(data, paper)?),
+        Question::Words => Box::new(CorpusTask::speech_commands(data)?),
+        Question::Emotion => Box::new(CorpusTask::crema_d(data, paper, seed)?),
+        Question::Action => Box::new(CorpusTask::slurp(data, paper)?),
         Question::Mfcc => acoustic(data, Acoustics::Mfcc, split, seed)?,
         Question::MfccTrack => acoustic(data, Acoustics::MfccTrack, split, seed)?,
         Question::Fbank => acoustic(data, Acoustics::Fbank, split, seed)?,
@@ -297,9 +297,10 @@ fn table(of_task: &[ModelProbed]) {
                 interval.map_or_else(String::new, |(low, high)| format!(
                     "  ({low:.4} to {high:.4})"
                 )),
-                layer
-                    .control
-                    .map_or_else(String::new, |score| format!("  random labels {score:.4}"))
+                layer.control.map_or_else(String::new, |control| format!(
+                    "  random labels {:.4}",
+                    control.value
+                ))
             );
         }
     }

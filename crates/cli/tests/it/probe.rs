@@ -72,9 +72,11 @@ fn tones_are_told_apart_and_a_copy_of_a_model_differs_by_nothing() {
     assert_eq!(baseline[4], "0.500000");
     assert!(found.iter().all(|row| row[7] == "12" && row[8] == "4"));
     let metrics: BTreeSet<&str> = found.iter().map(|row| row[3].as_str()).collect();
-    for metric in ["macro_f1", "control", "selectivity", "peak_layer"] {
+    for metric in ["macro_f1", "control", "selectivity", "c", "peak_layer"] {
         assert!(metrics.contains(metric), "{metrics:?}");
     }
+    let selectivity = found.iter().find(|row| row[3] == "selectivity").unwrap();
+    assert!(!selectivity[5].is_empty() && !selectivity[6].is_empty());
     let predicted = rows(&out.join("words.predictions.csv"));
     assert_eq!(predicted.len(), 2 * 3 * 4, "models, layers, test rows");
     let right = predicted.iter().filter(|row| row[4] == row[5]).count() as f64;

@@ -125,7 +125,7 @@ fn says_how_exact_it_is_and_warns_of_the_ends_of_the_grid() {
         "{text}"
     );
     assert!(
-        text.contains("many voxels chose the smallest alpha"),
+        text.contains("many targets (voxels) chose the smallest alpha"),
         "{text}"
     );
 }

@@ -78,15 +78,15 @@ impl GridEdges {
             tracing::warn!(
                 n_voxels,
                 n_first,
-                "many voxels chose the smallest alpha: extend the grid downwards"
+                "many targets (voxels) chose the smallest alpha: extend the grid downwards"
             );
         }
         if self.many_last() {
             tracing::warn!(
                 n_voxels,
                 n_last,
-                "many voxels chose the largest alpha: extend the grid upwards, unless these \
-                 voxels carry no signal"
+                "many targets (voxels) chose the largest alpha: extend the grid upwards, unless \
+                 these carry no signal"
             );
         }
     }

@@ -6,24 +6,19 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{child, data_problem, files, is_audio, name_of};
+use super::{CorpusTask, child, data_problem, files, is_audio, name_of};
 use crate::error::Result;
 use crate::splits::{self, held_out};
-use crate::task::{LabelSet, ProbeTask, Recording, Rows, Split, Target};
+use crate::task::{LabelSet, Recording, Split, Target};
 
 const EMOTIONS: [&str; 6] = ["ANG", "DIS", "FEA", "HAP", "NEU", "SAD"];
 /// The paper's clips, seconds.
 const PAPER_S: f64 = 2.0;
 const WHERE: &str = "CREMA-D is at https://github.com/CheyneyComputerScience/CREMA-D (Open Database License): its AudioWAV folder, fetched with Git LFS";
 
-/// Emotion, six classes, from the mean over a recording's frames.
-#[derive(Debug, Clone)]
-pub struct CremaD {
-    labels: LabelSet,
-    recordings: Vec<Recording>,
-}
-
-impl CremaD {
+impl CorpusTask {
+    /// Emotion, six classes, from the mean over a recording's frames.
+    ///
     /// The corpus in `folder`. `training` and `testing` are the splits if they are there, else actors are drawn, a tenth
     /// to test and a tenth of the others to validate, so that no actor is in two splits. `paper` cuts or fills every
     /// recording to 2 s.
@@ -31,7 +26,7 @@ impl CremaD {
     /// # Errors
     /// No recordings (the message says where the corpus is to be had), names that are none of the corpus's, a split
     /// with nothing in it.
-    pub fn new(folder: &Path, paper: bool, seed: u64) -> Result<Self> {
+    pub fn crema_d(folder: &Path, paper: bool, seed: u64) -> Result<Self> {
         let audio = |folder: &Path| -> Result<Vec<PathBuf>> {
             Ok(files(folder)?
                 .into_iter()
@@ -67,27 +62,10 @@ impl CremaD {
         hold_out(&mut recordings, Split::Validation, seed.wrapping_add(1));
         splits::check(recordings.iter().map(|r| r.split), "CREMA-D")?;
         Ok(Self {
+            name: "emotion",
             labels: LabelSet::OneOf(EMOTIONS.map(str::to_owned).to_vec()),
             recordings,
         })
-    }
-}
-
-impl ProbeTask for CremaD {
-    fn name(&self) -> &'static str {
-        "emotion"
-    }
-
-    fn labels(&self) -> &LabelSet {
-        &self.labels
-    }
-
-    fn rows(&self) -> Rows {
-        Rows::Mean
-    }
-
-    fn recordings(&self) -> Result<Vec<Recording>> {
-        Ok(self.recordings.clone())
     }
 }
 

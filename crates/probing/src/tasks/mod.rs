@@ -1,6 +1,7 @@
 //! The tasks: each a corpus in the layout that it comes in, or what a story dataset has itself.
 
 mod acoustic;
+mod corpus;
 mod crema_d;
 mod slurp;
 mod speech_commands;
@@ -8,9 +9,7 @@ mod story;
 mod timit;
 
 pub use acoustic::{AcousticTask, Acoustics};
-pub use crema_d::CremaD;
-pub use slurp::Slurp;
-pub use speech_commands::SpeechCommands;
+pub use corpus::CorpusTask;
 pub use story::{StoryProbe, StoryQuestion};
 pub use timit::{TimitPhonemes, TimitSentenceType, TimitUtterance, is_timit, timit_utterances};
 

@@ -8,10 +8,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use super::{cut, data_problem, text_of};
+use super::{CorpusTask, cut, data_problem, text_of};
 use crate::error::Result;
 use crate::splits;
-use crate::task::{LabelSet, ProbeTask, Recording, Rows, Split, Target};
+use crate::task::{LabelSet, Recording, Split, Target};
 
 /// The paper's clips, seconds.
 const PAPER_S: f64 = 7.0;
@@ -31,21 +31,16 @@ struct File {
     file: String,
 }
 
-/// Action (46 in the whole corpus) of the first recording of each item, from the mean over its frames.
-#[derive(Debug, Clone)]
-pub struct Slurp {
-    labels: LabelSet,
-    recordings: Vec<Recording>,
-}
-
-impl Slurp {
+impl CorpusTask {
+    /// Action (46 in the whole corpus) of the first recording of each item, from the mean over its frames.
+    ///
     /// The corpus in `folder` with its own lists. Classes are those of the training list, by name; `paper` cuts or fills
     /// every recording to 7 s. The lists do not name speakers: every recording is a group of its own.
     ///
     /// # Errors
     /// Lists or audio that are not there (the message says where they are to be had), a line that is no such object or
     /// has no recording, an action that the training list has not.
-    pub fn new(folder: &Path, paper: bool) -> Result<Self> {
+    pub fn slurp(folder: &Path, paper: bool) -> Result<Self> {
         let lists = [
             ("train", Split::Train),
             ("devel", Split::Validation),
@@ -103,27 +98,10 @@ impl Slurp {
             .collect::<Result<Vec<_>>>()?;
         splits::check(recordings.iter().map(|r| r.split), "SLURP")?;
         Ok(Self {
+            name: "action",
             labels: LabelSet::OneOf(classes.into_keys().collect()),
             recordings,
         })
-    }
-}
-
-impl ProbeTask for Slurp {
-    fn name(&self) -> &'static str {
-        "action"
-    }
-
-    fn labels(&self) -> &LabelSet {
-        &self.labels
-    }
-
-    fn rows(&self) -> Rows {
-        Rows::Mean
-    }
-
-    fn recordings(&self) -> Result<Vec<Recording>> {
-        Ok(self.recordings.clone())
     }
 }
 

@@ -6,26 +6,21 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use super::{cut, data_problem, files, folders, is_audio, name_of, text_of};
+use super::{CorpusTask, cut, data_problem, files, folders, is_audio, name_of, text_of};
 use crate::error::Result;
 use crate::splits;
-use crate::task::{LabelSet, ProbeTask, Recording, Rows, Split, Target};
+use crate::task::{LabelSet, Recording, Split, Target};
 
 const WHERE: &str = "Speech Commands v0.02 is at http://download.tensorflow.org/data/speech_commands_v0.02.tar.gz (CC BY 4.0); unpack it and give its folder";
 
-/// Word identity, 35 classes in the whole corpus, from the mean over a recording's frames.
-#[derive(Debug, Clone)]
-pub struct SpeechCommands {
-    labels: LabelSet,
-    recordings: Vec<Recording>,
-}
-
-impl SpeechCommands {
+impl CorpusTask {
+    /// Word identity, 35 classes in the whole corpus, from the mean over a recording's frames.
+    ///
     /// The corpus in `folder` with its official lists, which share no speaker.
     ///
     /// # Errors
     /// No word folders or lists (the message says where the corpus is to be had), lines of a list that name no file, a split with nothing in it.
-    pub fn new(folder: &Path) -> Result<Self> {
+    pub fn speech_commands(folder: &Path) -> Result<Self> {
         let words: Vec<PathBuf> = folders(folder)?
             .into_iter()
             .filter(|word| !name_of(word).starts_with(['_', '.']))
@@ -68,27 +63,10 @@ impl SpeechCommands {
         )?;
         splits::check(recordings.iter().map(|r| r.split), "Speech Commands")?;
         Ok(Self {
+            name: "words",
             labels: LabelSet::OneOf(words.iter().map(|word| name_of(word)).collect()),
             recordings,
         })
-    }
-}
-
-impl ProbeTask for SpeechCommands {
-    fn name(&self) -> &'static str {
-        "words"
-    }
-
-    fn labels(&self) -> &LabelSet {
-        &self.labels
-    }
-
-    fn rows(&self) -> Rows {
-        Rows::Mean
-    }
-
-    fn recordings(&self) -> Result<Vec<Recording>> {
-        Ok(self.recordings.clone())
     }
 }
 

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use braintune_audio::{SampleRate, Waveform, write_wav};
 use braintune_probing::{
-    CremaD, LabelSet, ProbeTask, ProbingError, Recording, Rows, Slurp, SpeechCommands, Split,
-    Target, TimitPhonemes, TimitSentenceType, TimitSplit, timit_utterances,
+    CorpusTask, LabelSet, ProbeTask, ProbingError, Recording, Rows, Split, Target, TimitPhonemes,
+    TimitSentenceType, TimitSplit, timit_utterances,
 };
 
 pub(crate) fn tone(path: &Path, seconds: f64) {
@@ -180,9 +180,12 @@ fn commands(folder: &Path) {
 #[test]
 fn speech_commands_follow_their_lists() {
     let dir = tempfile::tempdir().unwrap();
-    assert_says(SpeechCommands::new(dir.path()), &["speech_commands_v0.02"]);
+    assert_says(
+        CorpusTask::speech_commands(dir.path()),
+        &["speech_commands_v0.02"],
+    );
     commands(dir.path());
-    let task = SpeechCommands::new(dir.path()).unwrap();
+    let task = CorpusTask::speech_commands(dir.path()).unwrap();
     assert_eq!(
         task.labels(),
         &LabelSet::OneOf(vec!["no".to_owned(), "yes".to_owned()])
@@ -197,7 +200,7 @@ fn speech_commands_follow_their_lists() {
         "yes/c3_nohash_0.wav\nno/z_nohash_0.wav\n",
     );
     assert_says(
-        SpeechCommands::new(dir.path()),
+        CorpusTask::speech_commands(dir.path()),
         &["testing_list.txt", "1 of 2", "no/z_nohash_0.wav"],
     );
     write(
@@ -205,19 +208,22 @@ fn speech_commands_follow_their_lists() {
         "yes/b2_nohash_0.wav\n",
     );
     assert_says(
-        SpeechCommands::new(dir.path()),
+        CorpusTask::speech_commands(dir.path()),
         &["yes/b2_nohash_0.wav", "both", "validation"]
             .map(|w| if w == "both" { "testing_list.txt" } else { w }),
     );
     std::fs::remove_file(dir.path().join("testing_list.txt")).unwrap();
-    assert_says(SpeechCommands::new(dir.path()), &["no testing_list.txt"]);
+    assert_says(
+        CorpusTask::speech_commands(dir.path()),
+        &["no testing_list.txt"],
+    );
 }
 
 #[test]
 fn crema_d_takes_its_labels_from_names() {
     let dir = tempfile::tempdir().unwrap();
     assert_says(
-        CremaD::new(dir.path(), false, 0),
+        CorpusTask::crema_d(dir.path(), false, 0),
         &["no recordings", "CREMA-D"],
     );
     for actor in 1001..1012 {
@@ -230,7 +236,7 @@ fn crema_d_takes_its_labels_from_names() {
             );
         }
     }
-    let task = CremaD::new(dir.path(), true, 0).unwrap();
+    let task = CorpusTask::crema_d(dir.path(), true, 0).unwrap();
     let recordings = task.recordings().unwrap();
     let (train, validation, test) = (
         groups(&recordings, Split::Train),
@@ -243,7 +249,7 @@ fn crema_d_takes_its_labels_from_names() {
     assert_eq!(recordings[1].parts[0].target, Target::Class(5)); // SAD
     tone(&dir.path().join("AudioWAV/1001_DFA_JOY_XX.wav"), 0.3);
     assert_says(
-        CremaD::new(dir.path(), false, 0),
+        CorpusTask::crema_d(dir.path(), false, 0),
         &["1001_DFA_JOY_XX.wav", "`JOY`"],
     );
 }
@@ -251,7 +257,10 @@ fn crema_d_takes_its_labels_from_names() {
 #[test]
 fn slurp_numbers_actions_once_for_all_lists() {
     let dir = tempfile::tempdir().unwrap();
-    assert_says(Slurp::new(dir.path(), false), &["train.jsonl", "slurp"]);
+    assert_says(
+        CorpusTask::slurp(dir.path(), false),
+        &["train.jsonl", "slurp"],
+    );
     let lists = dir.path().join("dataset/slurp");
     let line = |action: &str, file: &str| {
         format!(
@@ -264,9 +273,12 @@ fn slurp_numbers_actions_once_for_all_lists() {
     );
     write(&lists.join("devel.jsonl"), &line("set", "3.flac"));
     write(&lists.join("test.jsonl"), &line("query", "4.flac"));
-    assert_says(Slurp::new(dir.path(), false), &["no audio/slurp_real"]);
+    assert_says(
+        CorpusTask::slurp(dir.path(), false),
+        &["no audio/slurp_real"],
+    );
     std::fs::create_dir_all(dir.path().join("audio/slurp_real")).unwrap();
-    let task = Slurp::new(dir.path(), false).unwrap();
+    let task = CorpusTask::slurp(dir.path(), false).unwrap();
     assert_eq!(
         task.labels(),
         &LabelSet::OneOf(vec!["query".to_owned(), "set".to_owned()])
@@ -280,17 +292,20 @@ fn slurp_numbers_actions_once_for_all_lists() {
     assert_eq!(targets, [1, 0, 1, 0].map(Target::Class));
     write(&lists.join("test.jsonl"), &line("dance", "4.flac"));
     assert_says(
-        Slurp::new(dir.path(), false),
+        CorpusTask::slurp(dir.path(), false),
         &["test.jsonl", "line 1", "dance"],
     );
     write(&lists.join("test.jsonl"), "{\"action\": ");
-    assert_says(Slurp::new(dir.path(), false), &["test.jsonl", "line 1"]);
+    assert_says(
+        CorpusTask::slurp(dir.path(), false),
+        &["test.jsonl", "line 1"],
+    );
     write(
         &lists.join("test.jsonl"),
         "{\"action\": \"set\", \"recordings\": []}\n",
     );
     assert_says(
-        Slurp::new(dir.path(), false),
+        CorpusTask::slurp(dir.path(), false),
         &["test.jsonl", "without a recording"],
     );
 }

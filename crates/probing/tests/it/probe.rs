@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use braintune_audio::Waveform;
 use braintune_probing::{
-    AcousticTask, Acoustics, FrameFeatures, LabelSet, Part, ProbeKind, ProbeProgress,
+    AcousticTask, Acoustics, FrameFeatures, LabelSet, Part, Penalty, ProbeKind, ProbeProgress,
     ProbeSettings, ProbeTask, ProbingError, Recording, Result, RowPlan, Rows, Split, Target,
     audio_of, probe_layers,
 };
@@ -150,7 +150,18 @@ fn a_layer_that_knows_is_told_from_one_that_does_not() {
         let (low, high) = accuracy(1).value.interval.unwrap();
         assert!(low <= accuracy(1).value.estimate && accuracy(1).value.estimate <= high);
         // Random labels cannot be read from what holds the true ones.
-        assert!(found.layers[1].control.unwrap() < 0.65, "{kind:?}");
+        let control = found.layers[1].control.unwrap();
+        assert!(control.value < 0.65, "{kind:?}");
+        let above = control.selectivity;
+        assert!((above.estimate - (accuracy(1).value.estimate - control.value)).abs() < 1e-12);
+        let (low, high) = above.interval.unwrap();
+        assert!(0.0 < low && low <= above.estimate && above.estimate <= high);
+        let penalty = found.layers[1].penalty;
+        assert_eq!(penalty.is_some(), kind == ProbeKind::Linear);
+        assert!(
+            penalty
+                .is_none_or(|penalty| matches!(penalty, Penalty::C(c) if settings.cs.contains(&c)))
+        );
         assert!((found.baseline.unwrap() - 1.0 / 3.0).abs() < 1e-9);
         let peak = found.peak.unwrap();
         assert_eq!((peak.layer, peak.low, peak.high), (1, 1, 1));
