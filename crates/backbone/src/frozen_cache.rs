@@ -1,9 +1,10 @@
 //! Outputs of frozen segments kept on disk, so that epochs after the first begin where tuning begins.
 //!
 //! The key is a SHA-256 of what stands for the weights, the samples and the device; the file holds `output`,
-//! f32 `[batch, n_frames, width]`, bit by bit what was computed. Held by
+//! f32 `[batch, n_frames, width]`, bit by bit what was computed, and its SHA-256. Held by
 //! `crates/tuning/tests/it/frozen.rs`.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -15,8 +16,9 @@ use crate::disk::{content_key, write_atomically};
 use crate::error::{BackboneError, Result, io_error};
 
 /// Part of every key, with the crate's version: other kernels may round otherwise.
-const FORMAT: &str = concat!("braintune frozen ", env!("CARGO_PKG_VERSION"));
+const FORMAT: &str = concat!("braintune frozen 2 ", env!("CARGO_PKG_VERSION"));
 const OUTPUT: &str = "output";
+const DIGEST: &str = "sha256";
 
 /// A folder with the outputs of the frozen [`Segments`](crate::Segments) of one backbone.
 #[derive(Debug)]
@@ -63,7 +65,7 @@ impl FrozenCache {
         let device = samples.device();
         let path = self.path(&samples, lengths);
         if path.exists() {
-            match read(&path, &device) {
+            match read(&path, lengths.len(), &device) {
                 Ok(output) => return output,
                 Err(error) => tracing::warn!(%error, "damaged cache entry, computing it again"),
             }
@@ -89,7 +91,7 @@ impl FrozenCache {
     }
 }
 
-fn read(path: &Path, device: &Device) -> Result<Tensor<3>> {
+fn read(path: &Path, n_clips: usize, device: &Device) -> Result<Tensor<3>> {
     let file = WeightsFile::open_safetensors(path)?;
     let Some(&[batch, n_frames, width]) = file.shape(OUTPUT) else {
         return Err(malformed(
@@ -98,6 +100,9 @@ fn read(path: &Path, device: &Device) -> Result<Tensor<3>> {
         ));
     };
     let values = file.values(OUTPUT, &[batch, n_frames, width])?;
+    if batch != n_clips || file.note(DIGEST) != Some(&content_key(&[], &values)) {
+        return Err(malformed(path, "its content is not what was written"));
+    }
     let data = TensorData::new(values, [batch, n_frames, width]);
     Ok(Tensor::from_data(data, device))
 }
@@ -109,7 +114,8 @@ fn write(path: &Path, output: Tensor<3>) -> Result<()> {
     let values = values.unwrap_or_else(|_| unreachable!("just converted"));
     let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
     let view = TensorView::new(Dtype::F32, shape, &bytes);
-    let file = view.and_then(|view| safetensors::serialize([(OUTPUT, view)], None));
+    let notes = HashMap::from([(DIGEST.to_owned(), content_key(&[], values))]);
+    let file = view.and_then(|view| safetensors::serialize([(OUTPUT, view)], Some(notes)));
     write_atomically(path, &file.map_err(|e| malformed(path, &e.to_string()))?)
 }
 

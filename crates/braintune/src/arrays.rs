@@ -66,6 +66,31 @@ pub fn read_labels(path: &Path) -> Result<Vec<i64>> {
     ))
 }
 
+/// Which voxels are kept, `[n_voxels]`: booleans, or numbers, of which 0 leaves a voxel out.
+///
+/// # Errors
+/// The file cannot be read, is no such array, or has a NaN.
+pub fn read_mask(path: &Path) -> Result<Vec<bool>> {
+    if let Some(mask) = try_read::<bool>(path)? {
+        let shape = mask.shape().to_vec();
+        return match shape.len() {
+            1 => Ok(mask.into_iter().collect()),
+            _ => Err(file_error(
+                path,
+                format!("has shape {shape:?}, expected [n_voxels]"),
+            )),
+        };
+    }
+    let values = read_vector(path)?;
+    if let Some(voxel) = values.iter().position(|value| value.is_nan()) {
+        let problem = format!(
+            "is NaN at voxel {voxel}: expected booleans, or 0 for voxels that are left out"
+        );
+        return Err(file_error(path, problem));
+    }
+    Ok(values.iter().map(|value| *value != 0.0).collect())
+}
+
 /// Validation rows of folds, from JSON `[[row, …], …]`, rows counted from 0.
 ///
 /// # Errors

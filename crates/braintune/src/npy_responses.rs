@@ -1,6 +1,6 @@
 //! Responses in a `.npy` file, read voxel range by voxel range.
 //!
-//! `[n_samples, n_voxels]`, f32 or f64, little or big endian, in either order: a range of columns
+//! `[n_samples, n_voxels]`, f32, f64 or integers, little or big endian, in either order: a range of columns
 //! is read row by row (C order) or in one piece (Fortran order), and memory holds the range and at
 //! most 1 MB of bytes beside it. Held by `tests/it/npy_responses.rs`.
 
@@ -34,11 +34,10 @@ pub struct NpyResponses {
 
 /// How bytes become values.
 #[derive(Debug, Clone, Copy)]
-enum Decode {
-    F32Little,
-    F32Big,
-    F64Little,
-    F64Big,
+struct Decode {
+    kind: TypeChar,
+    width: usize,
+    is_big: bool,
 }
 
 impl Decode {
@@ -46,20 +45,17 @@ impl Decode {
         let DType::Plain(kind) = dtype else {
             return None;
         };
-        match (kind.type_char(), kind.size_field(), kind.endianness()) {
-            (TypeChar::Float, 4, Endianness::Little) => Some(Self::F32Little),
-            (TypeChar::Float, 4, Endianness::Big) => Some(Self::F32Big),
-            (TypeChar::Float, 8, Endianness::Little) => Some(Self::F64Little),
-            (TypeChar::Float, 8, Endianness::Big) => Some(Self::F64Big),
-            _ => None,
-        }
-    }
-
-    fn width(self) -> usize {
-        match self {
-            Self::F32Little | Self::F32Big => 4,
-            Self::F64Little | Self::F64Big => 8,
-        }
+        let width = usize::try_from(kind.size_field()).ok()?;
+        let fits = match kind.type_char() {
+            TypeChar::Float => matches!(width, 4 | 8),
+            TypeChar::Int | TypeChar::Uint => matches!(width, 1 | 2 | 4 | 8),
+            _ => false,
+        };
+        fits.then(|| Self {
+            kind: kind.type_char(),
+            width,
+            is_big: kind.endianness() == Endianness::Big,
+        })
     }
 }
 
@@ -80,7 +76,9 @@ impl NpyResponses {
             let found = dtype.descr();
             file_error(
                 path,
-                format!("holds {found}, expected floats ('<f4' or '<f8')"),
+                format!(
+                    "holds {found}, expected floats of 4 or 8 bytes or integers ('<f4', '<i2', …)"
+                ),
             )
         })?;
         let is_fortran = header.order() == Order::Fortran;
@@ -89,7 +87,7 @@ impl NpyResponses {
         let metadata = inner.get_ref().metadata().map_err(io_error("read", path))?;
         let n_bytes = (n_samples as u64)
             .checked_mul(n_voxels as u64)
-            .and_then(|n| n.checked_mul(decode.width() as u64)?.checked_add(start));
+            .and_then(|n| n.checked_mul(decode.width as u64)?.checked_add(start));
         if n_bytes.is_none_or(|n_bytes| n_bytes > metadata.len()) {
             let got = metadata.len();
             return Err(file_error(
@@ -175,15 +173,34 @@ impl ResponseSource for NpyResponses {
             return Err(format!("voxels {voxels:?} of {}", self.n_voxels).into());
         }
         let failed = io_error("read", &self.path);
-        let wide = match self.decode {
-            Decode::F32Little => {
-                return Ok(self.columns(&voxels, f32::from_le_bytes).map_err(failed)?);
-            }
-            Decode::F32Big => {
-                return Ok(self.columns(&voxels, f32::from_be_bytes).map_err(failed)?);
-            }
-            Decode::F64Little => self.columns(&voxels, f64::from_le_bytes),
-            Decode::F64Big => self.columns(&voxels, f64::from_be_bytes),
+        macro_rules! columns {
+            ($t:ty) => {
+                if self.decode.is_big {
+                    self.columns(&voxels, <$t>::from_be_bytes)
+                } else {
+                    self.columns(&voxels, <$t>::from_le_bytes)
+                }
+            };
+            ($t:ty as f64) => {
+                columns!($t).map(|values| values.mapv(|x| x as f64))
+            };
+        }
+        #[expect(clippy::cast_lossless, reason = "one rule for all types")]
+        #[expect(
+            clippy::cast_precision_loss,
+            reason = "far below what f32 keeps, which is checked"
+        )]
+        let wide = match (self.decode.kind, self.decode.width) {
+            (TypeChar::Float, 4) => return Ok(columns!(f32).map_err(failed)?),
+            (TypeChar::Float, _) => columns!(f64),
+            (TypeChar::Int, 1) => columns!(i8 as f64),
+            (TypeChar::Int, 2) => columns!(i16 as f64),
+            (TypeChar::Int, 4) => columns!(i32 as f64),
+            (TypeChar::Int, _) => columns!(i64 as f64),
+            (_, 1) => columns!(u8 as f64),
+            (_, 2) => columns!(u16 as f64),
+            (_, 4) => columns!(u32 as f64),
+            (_, _) => columns!(u64 as f64),
         };
         let wide = wide.map_err(failed)?;
         check_rounding(&self.path, &wide.view(), voxels.start)?;

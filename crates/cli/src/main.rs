@@ -50,13 +50,16 @@ enum Command {
 
 impl Command {
     /// Whether a run that was stopped leaves something for the next.
-    fn resumes(&self) -> bool {
+    fn goes_on(&self) -> Option<&'static str> {
+        const SAME: &str = "; the same command goes on from what is done";
         match self {
-            Self::Extract(args) => args.keeps_features(),
-            Self::Encode(_) | Self::Probe(_) | Self::Demo(_) => true,
-            // What is done is kept, but it takes --resume to go on.
-            Self::Tune(args) => args.resumes(),
-            Self::Ridge(_) | Self::Check(_) | Self::Simulate(_) => false,
+            Self::Extract(args) => args.keeps_features().then_some(SAME),
+            Self::Encode(_) | Self::Probe(_) | Self::Demo(_) => Some(SAME),
+            Self::Tune(args) if args.resumes() => Some(SAME),
+            Self::Tune(_) => {
+                Some("; what is done is kept, the same command with --resume goes on from it")
+            }
+            Self::Ridge(_) | Self::Check(_) | Self::Simulate(_) => None,
         }
     }
 }
@@ -64,7 +67,7 @@ impl Command {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     progress::init_log();
-    let resumes = cli.command.resumes();
+    let goes_on = cli.command.goes_on();
     let run = || -> anyhow::Result<ExitCode> {
         interrupt::install()?;
         if let Some(threads) = cli.threads {
@@ -85,11 +88,7 @@ fn main() -> ExitCode {
     };
     run().unwrap_or_else(|error| {
         let stopped = matches!(error.downcast_ref(), Some(BraintuneError::Cancelled));
-        let advice = if resumes && stopped {
-            "; the same command goes on from what is done"
-        } else {
-            ""
-        };
+        let advice = goes_on.filter(|_| stopped).unwrap_or_default();
         say!("error: {}{advice}", message(&error));
         ExitCode::from(if stopped { 1 } else { 2 })
     })

@@ -1,16 +1,32 @@
 //! The seam to the HDF5 library: what this crate needs of one open file.
 //!
-//! `rust-hdf5` stands behind it. The library is pure Rust and bounds-checks what a file claims, but
-//! it is large, and a damaged file that finds an overflow in it must not end a run of hours:
-//! [`with_file`] therefore turns a panic inside it into an error. Nothing survives such a panic: the
-//! file is opened for one call and dropped after it. Held by `tests/it/hdf5_damage.rs`.
+//! `rust-hdf5` stands behind it, or with feature `libhdf5` the C library. The first is pure Rust and
+//! bounds-checks what a file claims, but it is large, and a damaged file that finds an overflow in it
+//! must not end a run of hours: [`with_file`] therefore turns a panic inside it into an error. Nothing
+//! survives such a panic: the file is opened for one call and dropped after it. Held by
+//! `tests/it/hdf5_damage.rs`; that both read the same by `hdf5/both.rs`.
+
+#[cfg(all(test, feature = "libhdf5"))]
+mod both;
+#[cfg(feature = "libhdf5")]
+mod clib;
+#[cfg_attr(
+    feature = "libhdf5",
+    allow(dead_code, reason = "tests compare the two")
+)]
+mod pure;
 
 use std::error::Error;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use ndarray::ArrayView2;
-use rust_hdf5::{DatatypeMessage, Filter, H5Dataset, H5File, StorageLayout};
+use rust_hdf5::H5File;
+
+#[cfg(feature = "libhdf5")]
+use clib::CFile as Opened;
+#[cfg(not(feature = "libhdf5"))]
+use pure::RustFile as Opened;
 
 type Failure = Box<dyn Error + Send + Sync>;
 
@@ -47,11 +63,7 @@ pub(crate) fn with_file<T>(
     path: &Path,
     read: impl FnOnce(&dyn ArrayFile) -> Result<T, Failure>,
 ) -> Result<T, Failure> {
-    guarded(|| {
-        // Shared folders of clusters often refuse locks; reading needs none.
-        let file = H5File::options().best_effort_locking().open(path)?;
-        read(&RustHdf5(file))
-    })
+    guarded(|| read(&Opened::open(path)?))
 }
 
 /// Writes one contiguous array of f32.
@@ -81,124 +93,4 @@ fn guarded<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {
             .unwrap_or("no message");
         Err(format!("the HDF5 decoder gave up: {message}").into())
     })
-}
-
-struct RustHdf5(H5File);
-
-impl ArrayFile for RustHdf5 {
-    fn keys(&self) -> Result<Vec<String>, Failure> {
-        Ok(self.0.root_group().link_names()?)
-    }
-
-    fn describe(&self, key: &str) -> Result<ArrayInfo, Failure> {
-        let dataset = self.0.dataset(key)?;
-        let datatype = dataset.datatype()?;
-        let layout = dataset.storage_layout()?;
-        Ok(ArrayInfo {
-            shape: if dataset.is_null() {
-                vec![0]
-            } else {
-                dataset.shape()
-            },
-            dtype: dtype_name(&datatype),
-            storage: storage_name(&dataset, layout)?,
-            is_numeric: number(&datatype).is_some(),
-            element_size: dataset.element_size(),
-            is_contiguous: layout == StorageLayout::Contiguous
-                && dataset.external_files()?.is_empty(),
-            chunk: dataset.chunk_dims(),
-        })
-    }
-
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        reason = "responses are f32 here, wider types are rounded as numpy's astype does"
-    )]
-    fn read_f32(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Vec<f32>, Failure> {
-        let dataset = self.0.dataset(key)?;
-        let datatype = dataset.datatype()?;
-        Ok(match number(&datatype) {
-            Some(Number::F32) => dataset.read_numeric_slice_as::<f32>(starts, counts)?,
-            Some(Number::F64) => {
-                let values = dataset.read_numeric_slice_as::<f64>(starts, counts)?;
-                values.into_iter().map(|value| value as f32).collect()
-            }
-            Some(Number::Signed) => {
-                let values = dataset.read_numeric_slice_as::<i64>(starts, counts)?;
-                values.into_iter().map(|value| value as f32).collect()
-            }
-            Some(Number::Unsigned) => {
-                let values = dataset.read_numeric_slice_as::<u64>(starts, counts)?;
-                values.into_iter().map(|value| value as f32).collect()
-            }
-            None => return Err(format!("{datatype} is not a number").into()),
-        })
-    }
-}
-
-/// The type that holds every value of a stored number type.
-enum Number {
-    F32,
-    F64,
-    Signed,
-    Unsigned,
-}
-
-fn number(datatype: &DatatypeMessage) -> Option<Number> {
-    match *datatype {
-        DatatypeMessage::FloatingPoint { size, .. } => {
-            datatype.ieee_format()?;
-            Some(if size == 8 { Number::F64 } else { Number::F32 })
-        }
-        DatatypeMessage::FixedPoint {
-            size,
-            signed,
-            bit_offset,
-            bit_precision,
-            ..
-        } => {
-            let is_whole = bit_offset == 0 && u32::from(bit_precision) == size.checked_mul(8)?;
-            (is_whole && matches!(size, 1 | 2 | 4 | 8)).then_some(if signed {
-                Number::Signed
-            } else {
-                Number::Unsigned
-            })
-        }
-        _ => None,
-    }
-}
-
-fn dtype_name(datatype: &DatatypeMessage) -> String {
-    match datatype {
-        DatatypeMessage::FixedPoint {
-            byte_order, size, ..
-        }
-        | DatatypeMessage::FloatingPoint {
-            byte_order, size, ..
-        } if *byte_order == rust_hdf5::ByteOrder::BigEndian && *size > 1 => {
-            format!("{datatype} big-endian")
-        }
-        other => other.to_string(),
-    }
-}
-
-fn storage_name(dataset: &H5Dataset, layout: StorageLayout) -> Result<String, Failure> {
-    let mut name = match layout {
-        StorageLayout::Compact => "compact".to_owned(),
-        StorageLayout::Contiguous => "contiguous".to_owned(),
-        StorageLayout::Chunked => format!("chunked {:?}", dataset.chunk_dims().unwrap_or_default()),
-        StorageLayout::Virtual => "virtual".to_owned(),
-    };
-    for Filter { id, .. } in dataset.filters()? {
-        name += match id {
-            1 => ", gzip",
-            2 => ", shuffle",
-            3 => ", fletcher32",
-            4 => ", szip",
-            32000 => ", lzf",
-            _ => ", another filter",
-        };
-    }
-    Ok(name)
 }

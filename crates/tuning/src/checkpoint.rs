@@ -1,7 +1,10 @@
 //! Where a run stands, on disk: written whole or not at all, found again after a crash.
 //!
 //! `state/step-N/` holds weights, moments and `state.json` with digests of the other files; the last two
-//! are kept, and in `state/best-N/` the weights of the best evaluation. Held by `tests/it/resume.rs`.
+//! are kept, and in `state/best-N/` the weights of the best evaluation and of the one that was it before, which
+//! the older checkpoint may go on with. Held by `tests/it/resume.rs`.
+
+mod differences;
 
 use std::fs;
 use std::io::Write as _;
@@ -12,6 +15,7 @@ use burn::module::Module;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use self::differences::differences;
 use crate::batch::TuningData;
 use crate::digests::{Digests, of_file};
 use crate::error::{Result, TuningError, io_error};
@@ -22,8 +26,13 @@ const WEIGHTS: &str = "weights.bpk";
 const BACKBONE_MOMENTS: &str = "moments-backbone.bpk";
 const HEAD_MOMENTS: &str = "moments-head.bpk";
 const STATE: &str = "state.json";
+const STEP: &str = "step-";
 const BEST: &str = "best-";
+/// Digits of a step in names.
+const DIGITS: usize = 8;
 const PART: &str = ".part";
+const OLD: &str = ".old";
+const LOCK: &str = ".lock";
 /// Checkpoints that stay.
 const KEPT: usize = 2;
 
@@ -102,15 +111,10 @@ impl<'a> Checkpoints<'a> {
             let path = dir.join(HEAD_MOMENTS);
             optimisers.head.save(&path).map_err(failed("write", &path))
         })?;
-        let mut steps = self.steps()?;
-        steps.truncate(steps.len().saturating_sub(KEPT));
-        for old in steps {
-            fs::remove_dir_all(&old).map_err(io_error("remove", &old))?;
-        }
-        Ok(())
+        self.keep_last(STEP)
     }
 
-    /// Writes the weights of the best evaluation, then removes those before.
+    /// Writes the weights of the best evaluation, then removes all but those and the ones before.
     pub(crate) fn save_best<B: SpeechBackbone>(
         &self,
         model: &TuningModel<B>,
@@ -120,10 +124,15 @@ impl<'a> Checkpoints<'a> {
         self.write(&name, progress, |dir| {
             save_weights(model, &dir.join(WEIGHTS))
         })?;
-        for (other, path) in entries(&self.dir)? {
-            if other.starts_with(BEST) && other != name {
-                fs::remove_dir_all(&path).map_err(io_error("remove", &path))?;
-            }
+        self.keep_last(BEST)
+    }
+
+    /// Removes all folders of a kind but the last ones.
+    fn keep_last(&self, kind: &str) -> Result<()> {
+        let mut folders = self.folders(kind)?;
+        folders.truncate(folders.len().saturating_sub(KEPT));
+        for old in folders {
+            fs::remove_dir_all(&old).map_err(io_error("remove", &old))?;
         }
         Ok(())
     }
@@ -157,10 +166,16 @@ impl<'a> Checkpoints<'a> {
             let _ = fs::remove_dir_all(&temporary); // a full disk gets its room back
             return Err(error);
         }
-        remove_if_there(&dir)?;
+        // One of the same name is out of the way, not gone, until the new one has it.
+        let old = self.dir.join(format!(".{name}{OLD}"));
+        remove_if_there(&old)?;
+        if dir.exists() {
+            fs::rename(&dir, &old).map_err(io_error("rename", &dir))?;
+        }
         fs::rename(&temporary, &dir).map_err(io_error("rename", &temporary))?;
         // The new name is on disk before anything older is removed.
-        sync_folder(&self.dir).map_err(io_error("write", &self.dir))
+        sync_folder(&self.dir).map_err(io_error("write", &self.dir))?;
+        remove_if_there(&old)
     }
 
     /// Puts all files of a folder on disk, and their digests beside them.
@@ -183,18 +198,18 @@ impl<'a> Checkpoints<'a> {
         write_atomically(&dir.join(STATE), &text)
     }
 
-    /// Folders of checkpoints, oldest first.
-    fn steps(&self) -> Result<Vec<PathBuf>> {
+    /// Folders of a kind, oldest first; what else somebody keeps here is none of ours.
+    fn folders(&self, kind: &str) -> Result<Vec<PathBuf>> {
         if !self.dir.is_dir() {
             return Ok(Vec::new());
         }
-        let mut steps: Vec<PathBuf> = entries(&self.dir)?
+        let mut found: Vec<PathBuf> = entries(&self.dir)?
             .into_iter()
-            .filter(|(name, _)| name.starts_with("step-"))
+            .filter(|(name, path)| step_of(name, kind).is_some() && path.is_dir())
             .map(|(_, path)| path)
             .collect();
-        steps.sort();
-        Ok(steps)
+        found.sort();
+        Ok(found)
     }
 
     /// Whether this very state is on disk: a step may have been written before its evaluation was made.
@@ -208,15 +223,9 @@ impl<'a> Checkpoints<'a> {
 
     /// The last step that is on disk, 0 if none.
     pub(crate) fn last_step(&self) -> usize {
-        let steps = self.steps().unwrap_or_default();
-        let last = steps.last().and_then(|path| {
-            path.file_name()?
-                .to_str()?
-                .strip_prefix("step-")?
-                .parse()
-                .ok()
-        });
-        last.unwrap_or(0)
+        let steps = self.folders(STEP).unwrap_or_default();
+        let last = steps.last().and_then(|path| path.file_name()?.to_str());
+        last.and_then(|name| step_of(name, STEP)).unwrap_or(0)
     }
 
     /// The newest checkpoint that can be read; none if there is none at all.
@@ -229,7 +238,7 @@ impl<'a> Checkpoints<'a> {
         optimisers: impl Fn() -> Optimisers,
     ) -> Result<Option<Resumed<B>>> {
         let mut skipped: Vec<(PathBuf, String)> = Vec::new();
-        for dir in self.steps()?.into_iter().rev() {
+        for dir in self.folders(STEP)?.into_iter().rev() {
             match self.read(&dir, model, optimisers()) {
                 Ok((model, optimisers, progress)) => {
                     // Their steps will be made again, and written again.
@@ -276,6 +285,9 @@ impl<'a> Checkpoints<'a> {
                 differences: changed.join("; "),
             }));
         }
+        if let Some((step, _)) = state.progress.best {
+            self.mend_best(step, &state.progress)?;
+        }
         let model = load_weights(model.clone(), &dir.join(WEIGHTS)).map_err(Broken::Damaged)?;
         let damaged = |e: &dyn std::fmt::Display| Broken::Damaged(e.to_string());
         let optimisers = Optimisers {
@@ -291,6 +303,24 @@ impl<'a> Checkpoints<'a> {
         Ok((model, optimisers, state.progress))
     }
 
+    /// The best weights are whole, or are made whole from the checkpoint of the same step; a run must not learn at its
+    /// end that they are lost.
+    fn mend_best(&self, step: usize, progress: &Progress) -> Result<(), Broken> {
+        let Err(problem) = verify(&self.dir.join(best_name(step))) else {
+            return Ok(());
+        };
+        let same = self.dir.join(step_name(step));
+        if verify(&same).is_err() {
+            return Err(Broken::Damaged(format!("the best weights: {problem}")));
+        }
+        let copied = self.write(&best_name(step), progress, |dir| {
+            let (from, to) = (same.join(WEIGHTS), dir.join(WEIGHTS));
+            let copied = fs::copy(&from, &to).map_err(io_error("copy", &from));
+            copied.map(|_| ())
+        });
+        copied.map_err(Broken::Other)
+    }
+
     /// What of the data that were read before is not what it was.
     fn changed(&self, read: &[Digests]) -> Result<Vec<String>> {
         let mut changed = Vec::new();
@@ -302,27 +332,48 @@ impl<'a> Checkpoints<'a> {
 
     /// Removes what an earlier run left, and nothing else.
     pub(crate) fn clear(&self) -> Result<()> {
-        self.remove(|name| name.starts_with("step-") || name.starts_with(BEST))
+        for old in [self.folders(STEP)?, self.folders(BEST)?].concat() {
+            remove_if_there(&old)?;
+        }
+        Ok(())
     }
 
-    /// Removes what was being written when a run was killed.
+    /// Removes what was being written when a run was killed; what was out of the way by then gets its name again.
     pub(crate) fn sweep(&self) -> Result<()> {
-        self.remove(|name| {
-            name.strip_suffix(PART)
-                .is_some_and(|name| name.starts_with('.'))
-        })
-    }
-
-    fn remove(&self, which: impl Fn(&str) -> bool) -> Result<()> {
         if !self.dir.is_dir() {
             return Ok(());
         }
         for (name, path) in entries(&self.dir)? {
-            if which(&name) {
+            let Some(name) = name.strip_prefix('.') else {
+                continue;
+            };
+            if name.ends_with(PART) {
                 remove_if_there(&path)?;
+            } else if let Some(name) = name.strip_suffix(OLD) {
+                let place = self.dir.join(name);
+                if place.exists() {
+                    remove_if_there(&path)?;
+                } else {
+                    fs::rename(&path, &place).map_err(io_error("rename", &path))?;
+                }
             }
         }
         Ok(())
+    }
+
+    /// Keeps other runs out of the folder for as long as what is given lives. None where the file system has no locks.
+    pub(crate) fn lock(&self) -> Result<Option<fs::File>> {
+        fs::create_dir_all(&self.dir).map_err(io_error("create", &self.dir))?;
+        let path = self.dir.join(LOCK);
+        let open = fs::OpenOptions::new().create(true).append(true).open(&path);
+        let file = open.map_err(io_error("open", &path))?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(fs::TryLockError::WouldBlock) => Err(TuningError::InUse {
+                path: self.dir.clone(),
+            }),
+            Err(fs::TryLockError::Error(_)) => Ok(None),
+        }
     }
 }
 
@@ -333,11 +384,18 @@ enum Broken {
 }
 
 fn step_name(step: usize) -> String {
-    format!("step-{step:08}")
+    format!("{STEP}{step:0DIGITS$}")
 }
 
 fn best_name(step: usize) -> String {
-    format!("{BEST}{step:08}")
+    format!("{BEST}{step:0DIGITS$}")
+}
+
+/// The step in a name of this kind.
+fn step_of(name: &str, kind: &str) -> Option<usize> {
+    let digits = name.strip_prefix(kind)?;
+    let is_number = digits.len() >= DIGITS && digits.bytes().all(|b| b.is_ascii_digit());
+    digits.parse().ok().filter(|_| is_number)
 }
 
 /// The state of a folder whose files are those that were written.
@@ -353,34 +411,6 @@ fn verify(dir: &Path) -> Result<State, String> {
         }
     }
     Ok(state)
-}
-
-/// What differs between two records, key by key.
-fn differences(old: &Value, new: &Value) -> String {
-    let mut found = Vec::new();
-    collect_differences("", old, new, &mut found);
-    found.join("; ")
-}
-
-fn collect_differences(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
-    match (old, new) {
-        (Value::Object(a), Value::Object(b)) => {
-            let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
-            for key in keys {
-                let of = |map: &serde_json::Map<String, Value>| {
-                    map.get(key).cloned().unwrap_or_default()
-                };
-                let path = if path.is_empty() {
-                    key.clone()
-                } else {
-                    format!("{path}.{key}")
-                };
-                collect_differences(&path, &of(a), &of(b), found);
-            }
-        }
-        _ if old != new => found.push(format!("{path} was {old} and is {new}")),
-        _ => {}
-    }
 }
 
 fn save_weights<B: SpeechBackbone>(model: &TuningModel<B>, path: &Path) -> Result<()> {

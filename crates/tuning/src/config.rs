@@ -11,6 +11,15 @@ use crate::error::{Result, TuningError, io_error};
 use crate::objective::Objective;
 use crate::own::Stimulus;
 
+/// Clips of a batch: more are no batch but a slip.
+const MOST_CLIPS: usize = 100_000;
+/// Stretches of a clip: there are fewer frames.
+const MOST_SEGMENTS: usize = 3_000;
+/// Outputs of a bottleneck.
+const MOST_OUTPUTS: usize = 1_000_000;
+/// Seconds of a clip.
+const LONGEST_S: f64 = 60.0;
+
 /// Settings of a tuning run.
 ///
 /// ```
@@ -241,50 +250,8 @@ impl TuningConfig {
     /// # Errors
     /// [`TuningError::Setting`] for the first that cannot be.
     pub fn check(&self) -> Result<()> {
-        for (name, value) in [
-            ("epochs", self.epochs),
-            ("batch_size", self.batch_size),
-            ("micro_batch", self.micro_batch),
-            ("patience", self.patience),
-            ("checkpoint_every", self.checkpoint_every),
-            ("evaluate_every", self.evaluate_every.unwrap_or(1)),
-            ("bottleneck", self.bottleneck.unwrap_or(1)),
-            ("segments", self.segments),
-        ] {
-            setting(value > 0, name, value, "a whole number above 0")?;
-        }
-        let max_grad_norm = self.max_grad_norm.unwrap_or(1.0);
-        for (name, value) in [("clip_s", self.clip_s), ("max_grad_norm", max_grad_norm)] {
-            setting(
-                value > 0.0 && value.is_finite(),
-                name,
-                value,
-                "a number above 0",
-            )?;
-        }
-        for (name, value) in [("lr_backbone", self.lr_backbone), ("lr_head", self.lr_head)] {
-            setting(
-                value >= 0.0 && value.is_finite(),
-                name,
-                value,
-                "a number, at least 0",
-            )?;
-        }
-        setting(
-            (0.0..=1.0).contains(&self.warmup),
-            "warmup",
-            self.warmup,
-            "0 to 1",
-        )?;
-        if let Optimiser::Adamw { weight_decay } = self.optimiser {
-            let fits = weight_decay >= 0.0 && weight_decay.is_finite();
-            setting(
-                fits,
-                "optimiser.weight_decay",
-                weight_decay,
-                "a number, at least 0",
-            )?;
-        }
+        self.check_counts()?;
+        self.check_numbers()?;
         let dropout = self.lora.as_ref().map_or(0.0, |lora| lora.dropout);
         setting(
             !(self.gradient_checkpointing && dropout > 0.0),
@@ -296,6 +263,60 @@ impl TuningConfig {
         self.stimulus.check()?;
         self.frozen_parts()?;
         Ok(())
+    }
+
+    fn check_counts(&self) -> Result<()> {
+        for (name, value, most) in [
+            ("epochs", self.epochs, usize::MAX),
+            ("batch_size", self.batch_size, MOST_CLIPS),
+            ("micro_batch", self.micro_batch, MOST_CLIPS),
+            ("patience", self.patience, usize::MAX),
+            ("checkpoint_every", self.checkpoint_every, usize::MAX),
+            (
+                "evaluate_every",
+                self.evaluate_every.unwrap_or(1),
+                usize::MAX,
+            ),
+            ("bottleneck", self.bottleneck.unwrap_or(1), MOST_OUTPUTS),
+            ("segments", self.segments, MOST_SEGMENTS),
+        ] {
+            let expected = match most {
+                usize::MAX => "a whole number above 0".to_owned(),
+                most => format!("a whole number, 1 to {most}"),
+            };
+            setting((1..=most).contains(&value), name, value, &expected)?;
+        }
+        Ok(())
+    }
+
+    fn check_numbers(&self) -> Result<()> {
+        setting(
+            self.clip_s > 0.0 && self.clip_s <= LONGEST_S,
+            "clip_s",
+            self.clip_s,
+            "seconds, above 0 and at most 60",
+        )?;
+        let norm = self.max_grad_norm.unwrap_or(1.0);
+        let fits = norm > 0.0 && norm.is_finite();
+        setting(fits, "max_grad_norm", norm, "a number above 0")?;
+        let weight_decay = match self.optimiser {
+            Optimiser::Adamw { weight_decay } => weight_decay,
+            Optimiser::Adam {} => 0.0,
+        };
+        for (name, value) in [
+            ("lr_backbone", self.lr_backbone),
+            ("lr_head", self.lr_head),
+            ("optimiser.weight_decay", weight_decay),
+        ] {
+            let fits = value >= 0.0 && value.is_finite();
+            setting(fits, name, value, "a number, at least 0")?;
+        }
+        if let Some(Lora { alpha, .. }) = self.lora {
+            let fits = alpha > 0.0 && alpha.is_finite();
+            setting(fits, "lora.alpha", alpha, "a number above 0")?;
+        }
+        let fits = (0.0..=1.0).contains(&self.warmup);
+        setting(fits, "warmup", self.warmup, "0 to 1")
     }
 
     /// What [`freeze`](Self::freeze) names.
@@ -386,6 +407,19 @@ mod tests {
             ("lr_head = -1.0", "lr_head"),
             ("warmup = 2.0", "warmup"),
             ("clip_s = nan", "clip_s"),
+            ("clip_s = 10000.0", "clip_s"),
+            ("segments = 1000000000000", "segments"),
+            ("bottleneck = 9223372036854775807", "bottleneck"),
+            (
+                "objective = { kind = \"cosine-huber\", cosine_weight = nan }",
+                "cosine_weight",
+            ),
+            (
+                "objective = { kind = \"cosine-huber\", cosine_weight = -1.0 }",
+                "cosine_weight",
+            ),
+            ("[stimulus]\nn_negatives = 100000000000000", "n_negatives"),
+            ("[lora]\nalpha = -3.0", "alpha"),
             ("freeze = [\"heads\"]", "heads"),
             ("[lora]\ntargets = [\"fc1\"]", "fc1"),
             ("[lora]\nrank = 4", "rank"),

@@ -4,6 +4,7 @@
 //! `tests/it/controls.rs`.
 
 use std::collections::BTreeMap;
+use std::error::Error;
 use std::ops::Range;
 use std::path::PathBuf;
 
@@ -109,19 +110,28 @@ impl<'a> ControlDataset<'a> {
 }
 
 /// Rows in blocks of another order: first what is left behind the last whole block, then the blocks, drawn
-/// until none is less than a block away from its place (where a story has blocks enough for that).
+/// until none is less than a block away from its place (where a story has blocks enough for that; else that is said).
 fn displaced(n_trs: usize, block: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     const DRAWS: usize = 10_000;
     let (n_blocks, n_rest) = (n_trs / block, n_trs % block);
     let mut blocks: Vec<usize> = (0..n_blocks).collect();
+    let mut is_far = false;
     for _ in 0..DRAWS {
         blocks.shuffle(rng);
         let far = |(place, from): (usize, &usize)| {
             (n_rest + place * block).abs_diff(from * block) >= block
         };
-        if blocks.iter().enumerate().all(far) {
+        is_far = blocks.iter().enumerate().all(far);
+        if is_far {
             break;
         }
+    }
+    if !is_far {
+        tracing::warn!(
+            n_trs,
+            block,
+            "a story is too short for its blocks to move far from their places"
+        );
     }
     let of_block = |b: &usize| b * block..(b + 1) * block;
     let rest = n_blocks * block..n_trs;
@@ -172,11 +182,21 @@ impl StoryDataset for ControlDataset<'_> {
     }
 }
 
+/// Reads targets of a story, `[n_trs, n_columns]` for a range of columns.
+type ReadTargets<'a> = Box<
+    dyn Fn(&str, Range<usize>) -> Result<Array2<f32>, Box<dyn Error + Send + Sync>>
+        + Send
+        + Sync
+        + 'a,
+>;
+
 /// A dataset whose responses are other arrays, `[n_trs, n_targets]` for each story: features of another
 /// model, say, in place of fMRI. One subject, [`TargetDataset::SUBJECT`].
 pub struct TargetDataset<'a> {
     inner: &'a dyn StoryDataset,
-    targets: BTreeMap<String, Array2<f32>>,
+    /// `(n_trs, n_targets)` by story.
+    shapes: BTreeMap<String, (usize, usize)>,
+    read: ReadTargets<'a>,
     subjects: [String; 1],
     name: String,
 }
@@ -184,7 +204,7 @@ pub struct TargetDataset<'a> {
 impl std::fmt::Debug for TargetDataset<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("TargetDataset")
-            .field("stories", &self.targets.keys())
+            .field("stories", &self.shapes.keys())
             .finish_non_exhaustive()
     }
 }
@@ -193,21 +213,29 @@ impl<'a> TargetDataset<'a> {
     /// Who has the targets.
     pub const SUBJECT: &'static str = "targets";
 
-    /// `inner`'s stories with these targets, a row for each TR that its responses have.
+    /// `inner`'s stories with targets of these shapes, `(n_trs, n_targets)`, a row for each TR that its responses
+    /// have; `read` gives a range of columns of a story's.
     ///
     /// # Errors
-    /// A story that is not there, other numbers of rows or targets; both numbers are said.
+    /// A story that is not there, other numbers of rows or targets (both numbers are said), no target at all.
     pub fn new(
         inner: &'a dyn StoryDataset,
-        targets: BTreeMap<String, Array2<f32>>,
+        shapes: BTreeMap<String, (usize, usize)>,
+        read: impl Fn(&str, Range<usize>) -> Result<Array2<f32>, Box<dyn Error + Send + Sync>>
+        + Send
+        + Sync
+        + 'a,
     ) -> Result<Self> {
-        let n_targets = targets.values().next().map_or(0, Array2::ncols);
-        for (story, array) in &targets {
+        let n_targets = shapes
+            .values()
+            .next()
+            .map_or(0, |(_, n_targets)| *n_targets);
+        for (story, shape) in &shapes {
             let stored = inner.timing(story)?.stored().len();
-            if array.dim() != (stored, n_targets) {
+            if *shape != (stored, n_targets) || n_targets == 0 {
                 let problem = format!(
-                    "targets of {story}: expected {stored} rows (its TRs) of {n_targets} values, found {:?}",
-                    array.dim()
+                    "targets of {story}: expected {stored} rows (its TRs) of {} values, found {shape:?}",
+                    n_targets.max(1)
                 );
                 return Err(FmriError::Other(problem.into()));
             }
@@ -216,13 +244,20 @@ impl<'a> TargetDataset<'a> {
             name: format!("{} (targets)", inner.name()),
             subjects: [Self::SUBJECT.to_owned()],
             inner,
-            targets,
+            shapes,
+            read: Box::new(read),
         })
     }
 
-    fn of(&self, subject: &str, story: &str) -> Result<&Array2<f32>> {
+    /// The dataset whose stories these are.
+    #[must_use]
+    pub fn inner(&self) -> &'a dyn StoryDataset {
+        self.inner
+    }
+
+    fn shape(&self, subject: &str, story: &str) -> Result<(usize, usize)> {
         self.check_subject(subject)?;
-        let found = self.targets.get(story);
+        let found = self.shapes.get(story).copied();
         found.ok_or_else(|| FmriError::Other(format!("there are no targets for {story}").into()))
     }
 }
@@ -245,11 +280,11 @@ impl StoryDataset for TargetDataset<'_> {
     }
 
     fn has_responses(&self, subject: &str, story: &str) -> bool {
-        subject == Self::SUBJECT && self.targets.contains_key(story)
+        subject == Self::SUBJECT && self.shapes.contains_key(story)
     }
 
     fn response_shape(&self, subject: &str, story: &str) -> Result<(usize, usize)> {
-        Ok(self.of(subject, story)?.dim())
+        self.shape(subject, story)
     }
 
     fn responses_columns(
@@ -258,13 +293,13 @@ impl StoryDataset for TargetDataset<'_> {
         story: &str,
         voxels: Range<usize>,
     ) -> Result<Responses> {
-        let targets = self.of(subject, story)?;
-        let columns: Vec<usize> = voxels.collect();
-        if columns.last().is_some_and(|last| *last >= targets.ncols()) {
-            let problem = format!("targets of {story}: there are {} only", targets.ncols());
+        let (_, n_targets) = self.shape(subject, story)?;
+        if voxels.end > n_targets {
+            let problem = format!("targets of {story}: there are {n_targets} only");
             return Err(FmriError::Other(problem.into()));
         }
-        Responses::from_bold(targets.select(Axis(1), &columns), &self.timing(story)?)
+        let targets = (self.read)(story, voxels).map_err(FmriError::Other)?;
+        Responses::from_bold(targets, &self.timing(story)?)
     }
 
     fn default_trims(&self) -> (Trim, Trim) {

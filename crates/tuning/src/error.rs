@@ -59,7 +59,7 @@ pub enum TuningError {
     },
     /// Responses that are not numbers.
     #[error(
-        "responses of {subject} to {story}: {n_bad} of the values to be learnt are NaN or infinite, the first at row {row}, voxel {voxel}: set `nan_to_zero = true`, or leave such voxels out of the mask"
+        "responses of {subject} to {story}: {n_bad} of the values to be learnt are NaN or infinite, the first at row {row}, voxel {voxel}: mend the file or leave such voxels out (a mask); NaN alone may be set to 0 (`nan_to_zero = true`)"
     )]
     NotFinite {
         /// The subject.
@@ -119,7 +119,8 @@ pub enum TuningError {
     },
     /// The loss is no number any more, or far above where it began.
     #[error(
-        "tuning diverged at step {step}: {what}; the checkpoint of step {kept} is kept, as are the best weights. Begin anew with lower learning rates, or bound the gradients (max_grad_norm)"
+        "tuning diverged at step {step}: {what}; {}. Begin anew with lower learning rates, or bound the gradients (max_grad_norm)",
+        kept_text(*kept)
     )]
     Diverged {
         /// The step, counted from 1.
@@ -128,6 +129,12 @@ pub enum TuningError {
         what: String,
         /// The last step that is on disk, 0 if none.
         kept: usize,
+    },
+    /// Another process writes there.
+    #[error("{path} is in use by another run: wait for it, or give another place")]
+    InUse {
+        /// The folder of checkpoints.
+        path: PathBuf,
     },
     /// A checkpoint of another run.
     #[error(
@@ -192,6 +199,13 @@ pub enum TuningError {
     /// Batches of the caller's own.
     #[error("a batch could not be had")]
     Batch(#[source] Box<dyn Error + Send + Sync>),
+}
+
+fn kept_text(step: usize) -> String {
+    match step {
+        0 => "no checkpoint was written yet".to_owned(),
+        _ => format!("the checkpoint of step {step} is kept, as are the best weights"),
+    }
 }
 
 pub(crate) fn io_error<'a>(

@@ -5,7 +5,8 @@
 use burn::tensor::Tensor;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Result, TuningError};
+use crate::config::setting;
+use crate::error::Result;
 
 /// Below this a spatial standard deviation counts as none.
 const TINY: f64 = 1e-8;
@@ -133,16 +134,22 @@ fn default_cosine_weight() -> f64 {
 
 impl Objective {
     pub(crate) fn check(&self) -> Result<()> {
-        match *self {
-            Self::CosineHuber { delta, .. } if !(delta > 0.0 && delta.is_finite()) => {
-                Err(TuningError::Setting {
-                    name: "objective.delta",
-                    value: delta.to_string(),
-                    expected: "a number above 0".to_owned(),
-                })
-            }
-            _ => Ok(()),
-        }
+        let Self::CosineHuber {
+            delta,
+            cosine_weight,
+        } = *self
+        else {
+            return Ok(());
+        };
+        let fits = delta > 0.0 && delta.is_finite();
+        setting(fits, "objective.delta", delta, "a number above 0")?;
+        let fits = cosine_weight >= 0.0 && cosine_weight.is_finite();
+        setting(
+            fits,
+            "objective.cosine_weight",
+            cosine_weight,
+            "a number, at least 0",
+        )
     }
 }
 

@@ -172,17 +172,25 @@ impl<'a> StoryBatches<'a> {
         if self.heads == HeadSharing::PerSubject {
             return Ok(n_voxels);
         }
-        match n_voxels.iter().find(|n| **n != n_voxels[0]) {
-            Some(other) => Err(TuningError::Setting {
+        let refused = |problem: String| {
+            Err(TuningError::Setting {
                 name: "heads",
                 value: "shared".to_owned(),
-                expected: format!(
-                    "per-subject, because the subjects differ in voxels ({} and {other})",
-                    n_voxels[0]
-                ),
-            }),
-            None => Ok(n_voxels[..1].to_vec()),
+                expected: format!("per-subject, because {problem}"),
+            })
+        };
+        if let Some(other) = n_voxels.iter().find(|n| **n != n_voxels[0]) {
+            let both = format!("{} and {other}", n_voxels[0]);
+            return refused(format!("the subjects differ in voxels ({both})"));
         }
+        let first = &self.subjects[0];
+        if let Some(other) = self.subjects.iter().find(|s| s.mask != first.mask) {
+            let names = format!("{} and {}", first.name, other.name);
+            return refused(format!(
+                "an output would be one voxel of one subject and another of the other: the masks of {names} differ; give all the same mask, or none"
+            ));
+        }
+        Ok(n_voxels[..1].to_vec())
     }
 
     /// Voxels of a subject that are learnt, the same in every story.

@@ -89,6 +89,14 @@ impl WeightsFile {
         }
     }
 
+    /// Text that a safetensors file has beside its tensors.
+    pub(crate) fn note(&self, key: &str) -> Option<&String> {
+        match &self.content {
+            Content::Safetensors { metadata, .. } => metadata.metadata().as_ref()?.get(key),
+            Content::Torch(_) => None,
+        }
+    }
+
     pub(crate) fn path(&self) -> &Path {
         &self.path
     }

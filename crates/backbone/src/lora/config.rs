@@ -89,8 +89,8 @@ impl LoraConfig {
     pub(super) fn check(&self) -> Result<()> {
         let problem = match () {
             () if self.r == 0 || self.r > 4096 => format!("rank {}: expected 1 to 4096", self.r),
-            () if !self.lora_alpha.is_finite() => {
-                format!("alpha {} is not finite", self.lora_alpha)
+            () if !(self.lora_alpha > 0.0 && self.lora_alpha.is_finite()) => {
+                format!("alpha {} is no number above 0", self.lora_alpha)
             }
             () if !(0.0..1.0).contains(&self.lora_dropout) => {
                 format!("dropout {}: expected 0 to below 1", self.lora_dropout)

@@ -16,6 +16,7 @@ mod responses;
 mod state;
 mod statistics;
 mod table;
+mod tuned_on;
 
 use std::path::Path;
 
@@ -25,6 +26,7 @@ use braintune_fmri::StoryDataset;
 pub use config::{BadVoxels, CrossValidation, EncodeConfig};
 pub use regions::Regions;
 pub use table::AlignmentRow;
+pub use tuned_on::TunedOn;
 
 use crate::error::{BraintuneError, Result};
 use crate::event::OnEvent;
@@ -35,6 +37,7 @@ pub struct ModelFeatures {
     name: String,
     weights_sha256: String,
     extractor: Box<dyn FeatureExtractor>,
+    tuned_on: Option<TunedOn>,
 }
 
 impl std::fmt::Debug for ModelFeatures {
@@ -58,7 +61,15 @@ impl ModelFeatures {
             name: name.to_owned(),
             weights_sha256,
             extractor: Box::new(extractor),
+            tuned_on: None,
         }
+    }
+
+    /// The same, of a model that was tuned: [`run`] refuses its stories for the test and records which ones it shares.
+    #[must_use]
+    pub fn tuned_on(mut self, stories: Option<TunedOn>) -> Self {
+        self.tuned_on = stories;
+        self
     }
 
     /// Windows of a model that was loaded.
@@ -98,11 +109,18 @@ pub fn run(
     command: Vec<String>,
     on: &mut OnEvent<'_>,
 ) -> Result<Outcome> {
+    let tuned_on = model.tuned_on;
+    if let Some(tuned_on) = &tuned_on {
+        tuned_on.check(&config.test_stories)?;
+    }
     let inputs = inputs::Inputs::check(dataset, config, on)?;
     let (name, weights) = (model.name, model.weights_sha256);
     let extractor = CachedExtractor::new(model.extractor, weights.clone(), cache)?;
     let repeats = repeats::Repeats::read(dataset, &inputs, config, on)?;
-    let record = inputs.record(config, (&name, &weights), &extractor.settings(), &repeats);
+    let mut record = inputs.record(config, (&name, &weights), &extractor.settings(), &repeats);
+    if let Some(tuned_on) = &tuned_on {
+        record["tuning"] = tuned_on.record(&inputs);
+    }
     let provenance = Provenance::new(command, record);
     if output::is_complete(out, &provenance) {
         return Ok(Outcome::AlreadyDone);

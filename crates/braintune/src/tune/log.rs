@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 use braintune_tuning::TuningEvent;
 
 use crate::arrays::write_atomically;
-use crate::error::{Result, file_error, io_error};
+use crate::error::{Result, io_error};
 
 const HEADER: &str = "step,epoch,lr_backbone,lr_head,train_loss,gradient_norm,clips_per_s,validation_loss,validation_mean_r";
 /// Cells of a row before those of the evaluation.
@@ -113,20 +113,20 @@ impl TrainingLog {
         if !self.path.exists() {
             return Ok(());
         }
-        let text = std::fs::read_to_string(&self.path).map_err(io_error("read", &self.path))?;
-        let lines: Vec<&str> = text.lines().skip(1).collect();
-        for (number, line) in lines.iter().enumerate() {
-            let Some(row) = Row::read(line) else {
-                // The run may have been killed while it wrote the last one.
-                if number + 1 == lines.len() {
-                    break;
-                }
-                let problem = format!("not a row of this file: {line}");
-                return Err(file_error(&self.path, problem));
-            };
-            if row.step <= step {
-                self.rows.push(row);
-            }
+        let bytes = std::fs::read(&self.path).map_err(io_error("read", &self.path))?;
+        let text = String::from_utf8_lossy(&bytes);
+        let mut lines = text.lines().skip(1);
+        // The run may have been killed while it wrote the last row; anything else is damage, and what the run learnt is in
+        // its checkpoints.
+        let read = lines.by_ref().map_while(Row::read);
+        self.rows.extend(read.filter(|row| row.step <= step));
+        if lines.next().is_some() {
+            let aside = self.path.with_extension("csv.damaged");
+            std::fs::rename(&self.path, &aside).map_err(io_error("rename", &self.path))?;
+            tracing::warn!(
+                file = %aside.display(),
+                "the table of steps is damaged: its readable rows are kept, all of it is in this file"
+            );
         }
         self.write()
     }
@@ -140,7 +140,9 @@ impl TrainingLog {
             .append(true)
             .open(&self.path)
             .map_err(io_error("write", &self.path))?;
+        // On disk before any checkpoint of the step.
         file.write_all(format!("{},\n", row.text).as_bytes())
+            .and_then(|()| file.sync_data())
             .map_err(io_error("write", &self.path))
     }
 

@@ -19,7 +19,8 @@ pub struct VoxelChoice {
     pub masks: Vec<Vec<bool>>,
     /// A ceiling (a correlation) for each subject, `[n_voxels]`; otherwise it comes from repeats of a test story.
     pub ceilings: Vec<Array1<f32>>,
-    /// Voxels above it are learnt; all if there is none.
+    /// Voxels above it are learnt; all if there is none, and all under a head that several subjects share unless
+    /// ceilings are given.
     pub threshold: Option<f32>,
 }
 
@@ -66,20 +67,24 @@ impl VoxelChoice {
             weights: Vec::with_capacity(subjects.len()),
         };
         let is_weighted = config.voxel_weights == VoxelWeights::Ceiling;
+        // Ceilings of each subject would choose other voxels for each, and one head has the same for all.
+        let is_shared = config.heads == HeadSharing::Shared;
+        let is_common = is_shared && subjects.len() > 1 && self.ceilings.is_empty();
+        let threshold = self.threshold.filter(|_| !is_common);
         for (i, name) in subjects.iter().enumerate() {
-            let has_mask = self.masks.get(i).is_some() || self.threshold.is_none();
+            let has_mask = self.masks.get(i).is_some() || threshold.is_none();
             let ceiling = match self.ceilings.get(i) {
-                Some(ceiling) => Some(ceiling.clone()),
+                Some(ceiling) => Some(checked(name, ceiling)?),
                 None if has_mask && !is_weighted => None,
                 None => from_repeats(dataset, name, test_stories)?,
             };
-            let mask = self.mask((i, name), ceiling.as_ref())?;
+            let mask = self.mask((i, name), threshold, ceiling.as_ref())?;
             let weights = is_weighted.then(|| weights(name, ceiling.as_ref(), mask.as_deref()));
             chosen.weights.push(weights.transpose()?);
             let name = name.clone();
             chosen.subjects.push(TunedSubject { name, mask });
         }
-        if config.heads == HeadSharing::Shared {
+        if is_shared {
             chosen.weights = vec![mean_of(&chosen.weights)];
         }
         Ok(chosen)
@@ -88,12 +93,13 @@ impl VoxelChoice {
     fn mask(
         &self,
         (i, subject): (usize, &str),
+        threshold: Option<f32>,
         ceiling: Option<&Array1<f32>>,
     ) -> Result<Option<Vec<bool>>> {
         if let Some(mask) = self.masks.get(i) {
             return Ok(Some(mask.clone()));
         }
-        let Some(threshold) = self.threshold else {
+        let Some(threshold) = threshold else {
             return Ok(None);
         };
         let Some(ceiling) = ceiling else {
@@ -148,6 +154,18 @@ fn mean_of(weights: &[Option<Vec<f32>>]) -> Option<Vec<f32>> {
     let (first, n) = (all.first()?, all.len() as f32);
     let mean = |voxel: usize| all.iter().filter_map(|of| of.get(voxel)).sum::<f32>() / n;
     Some((0..first.len()).map(mean).collect())
+}
+
+/// Ceilings that can be correlations; NaN is a voxel without one.
+fn checked(subject: &str, ceiling: &Array1<f32>) -> Result<Array1<f32>> {
+    let is_none = |c: &f32| !c.is_nan() && !(-1.0..=1.0).contains(c);
+    match ceiling.iter().position(is_none) {
+        Some(voxel) => Err(BraintuneError::Input(format!(
+            "the noise ceiling of {subject} at voxel {voxel} is {}: expected a correlation, -1 to 1 (the root of an explainable variance)",
+            ceiling[voxel]
+        ))),
+        None => Ok(ceiling.clone()),
+    }
 }
 
 fn above(threshold: f32, subject: &str, ceiling: &Array1<f32>) -> Result<Vec<bool>> {

@@ -329,7 +329,7 @@ impl Job<'_> {
         };
         let voxels: Vec<_> = subjects
             .iter()
-            .map(|subject| json!({ "subject": subject.name, "n_masked_voxels": n_kept(subject) }))
+            .map(|subject| json!({ "subject": subject.name, "n_learnt_voxels": n_kept(subject) }))
             .collect();
         let StoryRoles {
             train,

@@ -92,30 +92,53 @@ impl StoryRoles {
         Ok(roles)
     }
 
-    /// Roles of the stories that have targets, by the rules of [`choose`](Self::choose). `wheretheressmoke`
-    /// is kept for the test where the dataset has it, with targets or without.
+    /// Roles as [`choose`](Self::choose) gives them for all subjects of the dataset, so that a run on targets has the
+    /// stories of the run on responses; training stories without targets are left out, and that is said. Of a dataset
+    /// that nobody's responses are there of, those with targets have roles by the same rules.
     ///
     /// # Errors
-    /// As [`choose`](Self::choose).
+    /// As [`choose`](Self::choose); a validation story, or one that is named, without targets.
     pub fn choose_for_targets(
         targets: &TargetDataset<'_>,
         train: Option<Vec<String>>,
         validation: Option<Vec<String>>,
         test: Option<Vec<String>>,
     ) -> Result<Self> {
+        let has_targets = |story: &String| targets.has_responses(TargetDataset::SUBJECT, story);
         let named = [&train, &validation].into_iter().flatten().flatten();
         for story in named {
             targets.story(story)?;
-            if !targets.has_responses(TargetDataset::SUBJECT, story) {
+            if !has_targets(story) {
                 return Err(input(format!(
                     "there are no targets for story {story}: expected {story}.npy in the folder of targets"
                 )));
             }
         }
-        let keeps_preset = targets.story(TEST).is_ok();
-        let test = test.or_else(|| keeps_preset.then(|| vec![TEST.to_owned()]));
-        let subjects = [TargetDataset::SUBJECT.to_owned()];
-        Self::choose(targets, &subjects, train, validation, test)
+        let inner = targets.inner();
+        if inner.subjects().is_empty() {
+            let subjects = [TargetDataset::SUBJECT.to_owned()];
+            return Self::choose(targets, &subjects, train, validation, test);
+        }
+        let is_chosen = train.is_none();
+        let mut roles = Self::choose(inner, inner.subjects(), train, validation, test)?;
+        if let Some(story) = roles.validation.iter().find(|story| !has_targets(story)) {
+            return Err(input(format!(
+                "there are no targets for validation story {story}: expected {story}.npy in the folder of targets, or other --val-stories"
+            )));
+        }
+        if is_chosen {
+            let (with, without) = roles.train.into_iter().partition(has_targets);
+            roles.train = with;
+            let without: Vec<String> = without;
+            if !without.is_empty() {
+                tracing::warn!(
+                    stories = without.join(", "),
+                    "no targets for these training stories: they are left out"
+                );
+            }
+            roles.check(targets.name())?;
+        }
+        Ok(roles)
     }
 
     fn check(&self, dataset: &str) -> Result<()> {
@@ -125,6 +148,18 @@ impl StoryRoles {
                 self.validation.join(", "),
                 self.test.join(", ")
             )));
+        }
+        for (role, stories) in [
+            ("training", &self.train),
+            ("validation", &self.validation),
+            ("test", &self.test),
+        ] {
+            let is_again = |&(i, story): &(usize, &String)| stories[..i].contains(story);
+            if let Some((_, story)) = stories.iter().enumerate().find(is_again) {
+                return Err(input(format!(
+                    "{role} story {story} is named twice: once is enough"
+                )));
+            }
         }
         for (first, a, second, b) in [
             ("training", &self.train, "validation", &self.validation),
@@ -156,8 +191,13 @@ fn heard<'s>(
             "no subject is given; the dataset has {known}"
         )));
     }
-    for subject in subjects {
+    for (i, subject) in subjects.iter().enumerate() {
         dataset.check_subject(subject)?;
+        if subjects[..i].contains(subject) {
+            return Err(input(format!(
+                "subject {subject} is named twice: once is enough"
+            )));
+        }
     }
     named.try_for_each(|story| dataset.story(story).map(|_| ()))?;
     let all = dataset

@@ -3,16 +3,18 @@
 //! `STORY.npy` files `[n_trs, n_targets]` of a folder -> a [`TargetDataset`]. Held by `tests/it/targets.rs`.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
+use braintune_encoding::ResponseSource;
 use braintune_fmri::StoryDataset;
 use braintune_tuning::TargetDataset;
 
-use crate::arrays::read_matrix;
 use crate::error::{BraintuneError, Result, file_error, io_error};
+use crate::npy_responses::NpyResponses;
 
 /// `dataset`'s stories with the targets in `folder`: for each story one `STORY.npy`, `[n_trs, n_targets]`, a
-/// row for each TR that a response of the story has; other files than `.npy` are left alone.
+/// row for each TR that a response of the story has, read when they are needed; other files than `.npy` are left alone.
 ///
 /// # Errors
 /// A folder without such files, a file that is named after no story, that is no array of numbers, or that
@@ -35,12 +37,18 @@ pub fn targets_from_folder<'a>(
                 format!("is named after no story: {error}"),
             ));
         }
-        targets.insert(story.into_owned(), read_matrix(&path)?);
+        targets.insert(story.into_owned(), NpyResponses::open(&path)?);
     }
     if targets.is_empty() {
         let problem = "holds no targets: expected STORY.npy, [n_trs, n_targets], for each story";
         return Err(file_error(folder, problem));
     }
-    TargetDataset::new(dataset, targets)
+    let shape = |file: &NpyResponses| (file.n_samples(), file.n_voxels());
+    let shapes = targets
+        .iter()
+        .map(|(story, file)| (story.clone(), shape(file)))
+        .collect();
+    let read = move |story: &str, columns: Range<usize>| targets[story].read(columns);
+    TargetDataset::new(dataset, shapes, read)
         .map_err(|error| BraintuneError::Input(format!("{}: {error}", folder.display())))
 }

@@ -38,8 +38,7 @@ fn a_model_is_tuned_to_the_arrays_of_a_folder() {
     assert_eq!(targets.response_shape(subject, story).unwrap().1, 3);
 
     let roles = setup.settings().stories;
-    let test = Some(roles.test.clone());
-    let chosen = StoryRoles::choose_for_targets(&targets, None, None, test).unwrap();
+    let chosen = StoryRoles::choose_for_targets(&targets, None, None, None).unwrap();
     assert_eq!(chosen, roles, "as for the responses");
     let mut settings = setup.settings();
     settings.subjects = vec![subject.to_owned()];

@@ -3,12 +3,16 @@
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
-use braintune::BraintuneError;
-use braintune::backbone::{CheckpointBackbone, PretrainedModel, Wav2Vec2Config, Wav2Vec2Model};
+use braintune::arrays::read_mask;
+use braintune::backbone::{
+    CheckpointBackbone, PretrainedModel, Wav2Vec2Config, Wav2Vec2Model, Windows,
+};
+use braintune::encode::{EncodeConfig, ModelFeatures, TunedOn};
 use braintune::fmri::{Ds003020, StoryDataset};
 use braintune::simulation::{SimulationConfig, simulate};
 use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, run};
 use braintune::tuning::{Control, Lora, TuningEnd, TuningEvent, VoxelWeights};
+use braintune::{BraintuneError, Event};
 use burn::tensor::Device;
 use ndarray::Array1;
 
@@ -170,7 +174,7 @@ fn it_writes_a_checkpoint_that_loads_with_all_that_belongs_to_it() {
     );
     assert!(read.keys().any(|what| what.starts_with("responses of ")));
     assert!(
-        record["inputs"]["voxels"][0]["n_masked_voxels"]
+        record["inputs"]["voxels"][0]["n_learnt_voxels"]
             .as_u64()
             .unwrap()
             > 0
@@ -206,6 +210,91 @@ fn a_stopped_run_goes_on_to_the_same_bytes_and_a_finished_one_does_nothing() {
     settings.config.lr_head *= 2.0;
     let refused = setup.run(&settings, "stopped").unwrap_err().to_string();
     assert!(refused.contains("lr_head"), "{refused}");
+}
+
+#[test]
+fn a_damaged_table_is_put_aside_and_its_readable_rows_are_kept() {
+    let setup = setup();
+    let mut settings = setup.settings();
+    let whole = setup.run(&settings, "whole").unwrap();
+    assert!(setup.run_until(&settings, "out", 3).is_err());
+    let path = setup.out("out/training.csv");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes.extend(b"\0\0\xff\n9,1,x\n");
+    std::fs::write(&path, bytes).unwrap();
+    settings.resume = true;
+    let found = setup.run(&settings, "out").unwrap();
+    assert_eq!(found.n_steps, whole.n_steps);
+    assert_eq!(log(&setup.out("out")), log(&setup.out("whole")));
+    assert!(setup.out("out/training.csv.damaged").exists());
+}
+
+#[test]
+fn a_test_story_that_the_model_was_tuned_on_is_refused() {
+    let setup = setup();
+    let mut settings = setup.settings();
+    settings.config.epochs = 1;
+    setup.run(&settings, "tuned").unwrap();
+    let out = setup.out("tuned");
+    let tuned_on = TunedOn::read(&out).unwrap().unwrap();
+    assert_eq!(tuned_on.train_stories, settings.stories.train);
+    assert!(TunedOn::read(&setup.model).unwrap().is_none());
+    let encode = |test: &str, name: &str| {
+        let model = PretrainedModel::load(&out, Device::flex()).unwrap();
+        let windows = Windows::new(2.0, 2.0).unwrap();
+        let model = ModelFeatures::windowed("tuned", model, windows).unwrap();
+        let config = EncodeConfig::new(&setup.subject, vec![test.to_owned()]).unwrap();
+        let config = EncodeConfig {
+            n_permutations: 0,
+            n_bootstraps: 0,
+            ..config
+        };
+        let (cache, out) = (setup.out("cache"), setup.out(name));
+        let on = &mut |_: Event<'_>| ControlFlow::Continue(());
+        let model = model.tuned_on(Some(tuned_on.clone()));
+        braintune::encode::run(
+            &setup.dataset,
+            model,
+            &config,
+            (&cache, &out),
+            Vec::new(),
+            on,
+        )
+    };
+    let error = encode(&settings.stories.train[0], "refused")
+        .unwrap_err()
+        .to_string();
+    assert!(
+        error.contains(&settings.stories.train[0]) && error.contains("tuned on"),
+        "{error}"
+    );
+    assert!(!setup.out("refused").exists());
+    encode(&settings.stories.test[0], "encoded").unwrap();
+    let record = std::fs::read_to_string(setup.out("encoded/provenance.json")).unwrap();
+    let record: serde_json::Value = serde_json::from_str(&record).unwrap();
+    let shared = &record["inputs"]["tuning"]["train_stories_shared_with_tuning"];
+    assert_eq!(*shared, serde_json::json!(settings.stories.train));
+    std::fs::write(out.join("provenance.json"), "{").unwrap();
+    let error = TunedOn::read(&out).unwrap_err().to_string();
+    assert!(error.contains("provenance.json"), "{error}");
+}
+
+#[test]
+fn masks_are_booleans_or_numbers_and_a_nan_is_refused() {
+    let setup = setup();
+    let mut settings = setup.settings();
+    settings.config.epochs = 1;
+    setup.run(&settings, "tuned").unwrap();
+    let mask = read_mask(&setup.out("tuned/mask-SIM01.npy")).unwrap();
+    assert_eq!(mask.len(), 12);
+    assert!(mask.contains(&true));
+    let path = setup.out("numbers.npy");
+    let numbers: Array1<f32> = mask.iter().map(|&kept| f32::from(u8::from(kept))).collect();
+    ndarray_npy::write_npy(&path, &numbers).unwrap();
+    assert_eq!(read_mask(&path).unwrap(), mask);
+    ndarray_npy::write_npy(&path, &Array1::from(vec![1.0, f32::NAN])).unwrap();
+    let error = read_mask(&path).unwrap_err().to_string();
+    assert!(error.contains("NaN at voxel 1"), "{error}");
 }
 
 #[test]
@@ -252,6 +341,11 @@ fn stories_have_one_role_each() {
             .to_string()
             .contains("no story left")
     );
+    let error = choose(Some(&[0, 0]), None, None).unwrap_err().to_string();
+    assert!(error.contains("named twice"), "{error}");
+    let twice = [subjects.clone(), subjects.clone()].concat();
+    let error = StoryRoles::choose(&setup.dataset, &twice, None, None, None);
+    assert!(error.unwrap_err().to_string().contains("named twice"));
     let unknown = StoryRoles::choose(&setup.dataset, &["S9".to_owned()], None, None, None);
     assert!(unknown.unwrap_err().to_string().contains("S9"));
 }
@@ -271,6 +365,12 @@ fn voxels_that_cannot_be_are_refused_before_anything_is_made() {
     let error = setup.run(&settings, "a").unwrap_err().to_string();
     assert!(
         error.contains("12 voxels") && error.contains("mask has 5"),
+        "{error}"
+    );
+    settings.voxels.ceilings = vec![Array1::from_elem(12, 40.0)];
+    let error = setup.run(&settings, "a").unwrap_err().to_string();
+    assert!(
+        error.contains("voxel 0 is 40") && error.contains("correlation"),
         "{error}"
     );
     settings.voxels.masks = vec![vec![true; 12]; 2];
@@ -309,7 +409,10 @@ fn ceilings_weight_the_voxels_and_the_state_holds_a_digest_of_them() {
     assert!(weights("equal") != weights("weighted"));
 
     let state = std::fs::read_dir(setup.out("weighted/state")).unwrap();
-    for step in state.map(|entry| entry.unwrap().path().join("state.json")) {
+    let folders = state
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.is_dir());
+    for step in folders.map(|folder| folder.join("state.json")) {
         let text = std::fs::read_to_string(&step).unwrap();
         let state: serde_json::Value = serde_json::from_str(&text).unwrap();
         let recorded = state["run"]["voxel_weights"].as_array().unwrap();

@@ -131,11 +131,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = args.windows.windows(&args.model)?;
     let dataset = Ds003020::open(&args.dataset)?;
     let config = config(args, &dataset)?;
+    let tuned_on = args.model.tuned_on()?;
     let model = args.model.load()?;
     let mut progress = Progress::new();
     let outcome = braintune::encode::run(
         &dataset,
-        ModelFeatures::windowed(&args.model.name(), model, windows)?,
+        ModelFeatures::windowed(&args.model.name(), model, windows)?.tuned_on(tuned_on),
         &config,
         (&args.cache.folder()?, &args.out),
         command_line(),

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use braintune::backbone::{PretrainedModel, WindowFeature, Windows};
 use braintune::device::Device;
+use braintune::encode::TunedOn;
 use clap::ValueEnum;
 
 #[derive(Debug, clap::Args)]
@@ -100,6 +101,17 @@ impl ModelArgs {
             );
         }
         Ok(())
+    }
+
+    /// Stories that the model, or its adapter, was tuned on, where `tune` says so beside it.
+    pub(crate) fn tuned_on(&self) -> anyhow::Result<Option<TunedOn>> {
+        // `tune` writes adapters into a folder of its results.
+        let of_adapter = self.adapter.as_deref().and_then(Path::parent);
+        let found = of_adapter.map(TunedOn::read).transpose()?.flatten();
+        match found {
+            None => Ok(TunedOn::read(&braintune::model::resolve(&self.model)?)?),
+            found => Ok(found),
+        }
     }
 
     /// The model's name in tables.

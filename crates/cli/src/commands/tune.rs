@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use braintune::arrays::read_vector;
+use braintune::arrays::{read_mask, read_vector};
 use braintune::backbone::FrozenPart;
 use braintune::fmri::Ds003020;
 use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, targets_from_folder};
@@ -148,15 +148,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             args.out.display()
         );
     }
-    let begun = ["model.safetensors", "state"]
-        .iter()
-        .any(|name| args.out.join(name).exists());
-    if begun && !args.resume {
-        bail!(
-            "--out {} holds a model or the state of a run: go on with --resume, remove it, or give another place",
-            args.out.display()
-        );
-    }
+    check_out(args)?;
     let mut progress = Progress::new();
     let outcome = braintune::tune::run(
         targets.as_ref().map_or(&dataset, |targets| targets as _),
@@ -173,6 +165,40 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     drop(progress);
     report(&outcome, args);
     Ok(ExitCode::SUCCESS)
+}
+
+/// The results must not take the place of something else.
+fn check_out(args: &Args) -> anyhow::Result<()> {
+    let out = args.out.display();
+    let real = args.out.canonicalize().ok();
+    let inputs = [
+        Some(&args.dataset),
+        args.targets.as_ref(),
+        args.units.as_ref(),
+    ];
+    for input in inputs.into_iter().flatten() {
+        if real.is_some() && input.canonicalize().ok() == real {
+            bail!(
+                "--out {out} is a folder of inputs, among which results would lie; give another place"
+            );
+        }
+    }
+    let has_model = args.out.join("model.safetensors").exists();
+    let state = std::fs::read_dir(args.out.join("state"));
+    // A run that failed before its first checkpoint leaves hidden files at most.
+    let is_shown = |entry: std::fs::DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
+    let has_state = state.is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(is_shown)));
+    if has_state && !args.resume {
+        bail!(
+            "--out {out} holds the state of a run: go on with --resume, remove it, or give another place"
+        );
+    }
+    if has_model && !has_state {
+        bail!(
+            "--out {out} holds a model and no state of a run: it would be replaced; give another place"
+        );
+    }
+    Ok(())
 }
 
 fn settings(
@@ -244,12 +270,7 @@ fn voxels(args: &Args, weights: VoxelWeights) -> anyhow::Result<VoxelChoice> {
         ..VoxelChoice::default()
     };
     for file in &args.mask {
-        voxels.masks.push(
-            read_vector(file)?
-                .iter()
-                .map(|value| *value != 0.0)
-                .collect(),
-        );
+        voxels.masks.push(read_mask(file)?);
     }
     for file in &args.noise_ceiling {
         voxels.ceilings.push(read_vector(file)?);
@@ -271,6 +292,12 @@ fn tell(event: &TuningEvent, progress: &mut Progress) {
         TuningEvent::Step(step) => {
             let stage = format!("epoch {}, loss {:.4},", step.epoch + 1, step.loss);
             progress.show_changing(&stage, step.step, step.n_steps);
+        }
+        TuningEvent::Reading { n_done, n_batches } => {
+            progress.note(&format!(
+                "reading validation, batch {} of {n_batches},",
+                n_done + 1
+            ));
         }
         TuningEvent::Evaluating {
             n_done, n_batches, ..

@@ -70,6 +70,32 @@ fn targets_take_the_place_of_a_participant() {
 }
 
 #[test]
+fn results_take_the_place_of_nothing_else() {
+    let folder = workplace();
+    let subject = ["--subjects", "SIM01"];
+    let output = tune(folder.path(), &[&subject[..], &["--epochs", "1"]].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    std::fs::remove_dir_all(folder.path().join("out/state")).unwrap();
+    let before = std::fs::read(folder.path().join("out/model.safetensors")).unwrap();
+    for more in [&subject[..], &[&subject[..], &["--resume"]].concat()] {
+        assert_refused(&tune(folder.path(), more), &["--out out", "replaced"]);
+    }
+    assert!(std::fs::read(folder.path().join("out/model.safetensors")).unwrap() == before);
+    let model = model();
+    let args = [
+        "tune",
+        "--dataset",
+        "dataset",
+        "--model",
+        &model,
+        "--subjects",
+        "SIM01",
+    ];
+    let output = braintune(folder.path(), &[&args[..], &["--out", "dataset"]].concat());
+    assert_refused(&output, &["--out dataset", "inputs"]);
+}
+
+#[test]
 fn voxel_weights_need_a_ceiling_that_fits() {
     let folder = workplace();
     let write = |name: &str, n: usize| {

@@ -119,6 +119,16 @@ fn no_objective(reason: &str) -> TuningError {
     }
 }
 
+/// What pretraining masked (Baevski et al. 2020, section 4.2; Hsu et al. 2021, section IV); published configurations
+/// have the 0.05 of fine-tuning.
+fn pretraining_mask_prob(family: Wav2Vec2Family) -> f64 {
+    if family == Wav2Vec2Family::Hubert {
+        0.8
+    } else {
+        0.65
+    }
+}
+
 /// The model's own objective in place of a loss against responses.
 #[derive(Debug, Clone)]
 pub struct OwnObjective {
@@ -157,7 +167,7 @@ impl OwnObjective {
             prob: self
                 .settings
                 .mask_time_prob
-                .unwrap_or(config.mask_time_prob),
+                .unwrap_or_else(|| pretraining_mask_prob(config.model_type)),
             length: self
                 .settings
                 .mask_time_length

@@ -7,14 +7,14 @@ use crate::error::Result;
 
 /// How the stimulus control masks, and what its objective is made of; `[stimulus]` of the settings.
 ///
-/// The defaults are those of Baevski et al. 2020 (section 4.2) and Hsu et al. 2021; how much is masked is the
+/// The defaults are those of Baevski et al. 2020 (section 4.2) and Hsu et al. 2021; the length of masks is the
 /// checkpoint's `config.json` unless given.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[non_exhaustive]
 pub struct Stimulus {
-    /// Part of the frames that masks would cover if none met another; the checkpoint's if none is given.
-    /// Pretraining has 0.65 (wav2vec 2.0) and 0.8 (`HuBERT`), published configurations 0.05, for fine-tuning.
+    /// Part of the frames that masks would cover if none met another; that of pretraining if none is given, 0.65
+    /// (wav2vec 2.0) and 0.8 (`HuBERT`): published configurations have 0.05, for fine-tuning.
     pub mask_time_prob: Option<f64>,
     /// Frames of a mask; the checkpoint's if none is given.
     pub mask_time_length: Option<usize>,
@@ -102,7 +102,8 @@ impl Stimulus {
             ("stimulus.mask_time_length", length),
             ("stimulus.n_negatives", self.n_negatives),
         ] {
-            setting(value > 0, name, value, "a whole number above 0")?;
+            let fits = (1..=10_000).contains(&value);
+            setting(fits, name, value, "a whole number, 1 to 10000")?;
         }
         Ok(())
     }

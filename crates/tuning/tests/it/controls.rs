@@ -1,6 +1,7 @@
 //! Controls change which response stands at which TR, and nothing else.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use braintune_fmri::{InMemoryDataset, Story, StoryDataset, StoryTiming, check_story_dataset};
 use braintune_tuning::{BLOCK_TRS, Control, ControlDataset, TargetDataset};
@@ -102,8 +103,21 @@ fn responses_to_another_story_are_cut_or_begin_again() {
 #[test]
 fn targets_take_the_place_of_responses() {
     let inner = dataset();
-    let targets = |n| BTreeMap::from([("a".to_owned(), Array2::zeros((n, 7)))]);
-    let dataset = TargetDataset::new(&inner, targets(50)).unwrap();
+    let shapes = |shape| BTreeMap::from([("a".to_owned(), shape)]);
+    let read = |_: &str, columns: Range<usize>| {
+        let value = |(_, j)| (columns.start + j) as f32;
+        Ok(Array2::from_shape_fn((50, columns.len()), value))
+    };
+    let dataset = TargetDataset::new(&inner, shapes((50, 7)), read).unwrap();
+    let part = dataset
+        .responses_columns(TargetDataset::SUBJECT, "a", 2..5)
+        .unwrap();
+    assert_eq!(part.bold().row(0).to_vec(), [2.0, 3.0, 4.0]);
+    assert!(
+        dataset
+            .responses_columns(TargetDataset::SUBJECT, "a", 5..8)
+            .is_err()
+    );
     assert_eq!(
         dataset.response_shape(TargetDataset::SUBJECT, "a").unwrap(),
         (50, 7)
@@ -111,8 +125,12 @@ fn targets_take_the_place_of_responses() {
     assert!(dataset.has_responses(TargetDataset::SUBJECT, "a"));
     assert!(!dataset.has_responses(TargetDataset::SUBJECT, "b"));
     assert!(dataset.responses("S", "a").is_err());
-    let error = TargetDataset::new(&inner, targets(49))
-        .unwrap_err()
-        .to_string();
+    let refused = |shape| {
+        TargetDataset::new(&inner, shapes(shape), read)
+            .unwrap_err()
+            .to_string()
+    };
+    let error = refused((49, 7));
     assert!(error.contains("50 rows") && error.contains("49"), "{error}");
+    assert!(refused((50, 0)).contains("found (50, 0)"));
 }

@@ -258,6 +258,80 @@ fn a_damaged_checkpoint_falls_back_to_the_one_before_and_says_so() {
     }
 }
 
+/// Spoils the weights of a folder of the state.
+fn spoil(folder: &Path) {
+    let path = folder.join("weights.bpk");
+    let bytes = fs::read(&path).unwrap();
+    fs::write(&path, &bytes[..bytes.len() / 2]).unwrap();
+}
+
+#[test]
+fn damaged_best_weights_are_mended_or_the_checkpoint_before_goes_on() {
+    let train = batches(4, 1);
+    let whole = tempfile::tempdir().unwrap();
+    let expected = fit(&config(), (whole.path(), false), &train, &mut go_on).unwrap();
+    // After the evaluation of step 4: the checkpoint of that step holds the same weights.
+    let dir = tempfile::tempdir().unwrap();
+    killed_after(5, dir.path(), &train);
+    spoil(&dir.path().join("best-00000004"));
+    let found = fit(&config(), (dir.path(), true), &train, &mut go_on).unwrap();
+    assert_eq!(changed(&found, &expected), Vec::<String>::new());
+    // That checkpoint is damaged too: the one before it had no best weights yet.
+    let dir = tempfile::tempdir().unwrap();
+    killed_after(5, dir.path(), &train);
+    spoil(&dir.path().join("best-00000004"));
+    spoil(&dir.path().join("step-00000004"));
+    let mut from = None;
+    let found = fit(&config(), (dir.path(), true), &train, &mut |event| {
+        if let TuningEvent::Resumed { step, .. } = event {
+            from = Some(step);
+        }
+        ControlFlow::Continue(())
+    });
+    assert_eq!(from, Some(2));
+    assert_eq!(changed(&found.unwrap(), &expected), Vec::<String>::new());
+}
+
+#[test]
+fn what_a_user_keeps_in_the_state_stays_and_what_was_out_of_the_way_comes_back() {
+    let train = batches(4, 1);
+    let dir = tempfile::tempdir().unwrap();
+    killed_after(7, dir.path(), &train);
+    let at = |name: &str| dir.path().join(name);
+    fs::create_dir(at("step-backup")).unwrap();
+    fs::write(at("step-notes.txt"), "mine").unwrap();
+    // Killed between the two renames of a checkpoint that is written again.
+    fs::rename(at("step-00000006"), at(".step-00000006.old")).unwrap();
+    let mut from = None;
+    fit(&config(), (dir.path(), true), &train, &mut |event| {
+        if let TuningEvent::Resumed { step, .. } = event {
+            from = Some(step);
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    assert_eq!(from, Some(6));
+    assert!(at("step-backup").exists() && at("step-notes.txt").exists());
+}
+
+#[test]
+fn two_runs_at_once_do_not_share_a_folder() {
+    let train = batches(4, 1);
+    let dir = tempfile::tempdir().unwrap();
+    let state = dir.path().join("state");
+    let mut second = None;
+    fit(&config(), (&state, true), &train, &mut |event| {
+        if matches!(event, TuningEvent::Step(step) if step.step == 2) {
+            second = Some(fit(&config(), (&state, true), &train, &mut go_on).map(|_| ()));
+        }
+        ControlFlow::Continue(())
+    })
+    .unwrap();
+    let error = second.unwrap().unwrap_err().to_string();
+    assert!(error.contains("in use by another run"), "{error}");
+    fit(&config(), (&state, true), &train, &mut go_on).unwrap();
+}
+
 #[test]
 fn damaged_checkpoints_alone_are_an_error_not_a_new_run() {
     let train = batches(4, 1);

@@ -219,6 +219,27 @@ fn what_does_not_fit_is_said_with_both_numbers() {
 }
 
 #[test]
+fn one_head_for_all_has_one_mask_for_all() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut dataset = dataset(dir.path());
+    dataset
+        .add_responses("S3", "a", Array2::zeros((N_STORED, 4)))
+        .unwrap();
+    let mut config = config();
+    config.heads = HeadSharing::Shared;
+    let new = |masks: [&[bool]; 2]| {
+        let subjects = vec![subject("S1", Some(masks[0])), subject("S3", Some(masks[1]))];
+        let stories = names(&["a"]);
+        StoryBatches::new(&dataset, subjects, &stories, SampleRate::SPEECH, &config)
+            .map(|batches| batches.n_voxels().to_vec())
+    };
+    let (first, second) = ([true, true, false, false], [false, false, true, true]);
+    assert_eq!(new([&first, &first]).unwrap(), [2]);
+    let error = new([&first, &second]).unwrap_err().to_string();
+    assert!(error.contains("masks of S1 and S3 differ"), "{error}");
+}
+
+#[test]
 fn audio_of_another_length_is_an_error_with_both_numbers() {
     let dir = tempfile::tempdir().unwrap();
     let dataset = dataset(dir.path());

@@ -1,0 +1,68 @@
+//! Every fixture that h5py wrote, by the pure-Rust decoder and by the C library.
+
+use std::path::{Path, PathBuf};
+
+use super::clib::CFile;
+use super::pure::RustFile;
+use super::{ArrayFile, Failure, guarded};
+
+fn fixtures() -> Vec<PathBuf> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hdf5");
+    let entries = std::fs::read_dir(folder).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths
+        .filter(|path| path.extension().is_some_and(|end| end == "hf5"))
+        .collect()
+}
+
+/// All values, and a box of them that begins at 1 where an axis has two or more.
+fn boxes(shape: &[usize]) -> [(Vec<usize>, Vec<usize>); 2] {
+    let starts: Vec<usize> = shape.iter().map(|&n| usize::from(n > 1)).collect();
+    let counts = shape
+        .iter()
+        .zip(&starts)
+        .map(|(n, start)| n - start)
+        .collect();
+    [(vec![0; shape.len()], shape.to_vec()), (starts, counts)]
+}
+
+#[test]
+fn both_say_and_read_the_same() -> Result<(), Failure> {
+    let mut n_arrays = 0;
+    for path in fixtures() {
+        let (pure, c) = (RustFile::open(&path)?, CFile::open(&path)?);
+        let (mut names, mut of_c) = (pure.keys()?, c.keys()?);
+        names.sort();
+        of_c.sort();
+        assert_eq!(names, of_c, "{}", path.display());
+        for key in names {
+            let (Ok(told), Ok(of_c)) = (pure.describe(&key), c.describe(&key)) else {
+                assert!(guarded(|| pure.describe(&key)).is_err() && c.describe(&key).is_err());
+                continue;
+            };
+            let place = format!("{} {key}", path.display());
+            assert_eq!(told.is_numeric, of_c.is_numeric, "{place}");
+            assert_eq!(
+                (&told.shape, &told.chunk),
+                (&of_c.shape, &of_c.chunk),
+                "{place}"
+            );
+            if !told.is_numeric {
+                continue;
+            }
+            assert_eq!(told, of_c, "{place}");
+            if told.shape.contains(&0) {
+                continue;
+            }
+            for (starts, counts) in boxes(&told.shape) {
+                let values = pure.read_f32(&key, &starts, &counts)?;
+                let of_c = c.read_f32(&key, &starts, &counts)?;
+                let bits = |values: &[f32]| values.iter().map(|v| v.to_bits()).collect::<Vec<_>>();
+                assert_eq!(bits(&values), bits(&of_c), "{place}");
+            }
+            n_arrays += 1;
+        }
+    }
+    assert!(n_arrays > 30, "{n_arrays}");
+    Ok(())
+}
