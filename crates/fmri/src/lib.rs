@@ -29,6 +29,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `libhdf5` | responses are read by the HDF5 C library, which must be installed |
 //! | `testing` | `check_story_dataset`, the contract that implementers of [`StoryDataset`] test against |
 
 mod check;

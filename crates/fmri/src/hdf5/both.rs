@@ -6,13 +6,14 @@ use super::clib::CFile;
 use super::pure::RustFile;
 use super::{ArrayFile, Failure, guarded};
 
-fn fixtures() -> Vec<PathBuf> {
+fn fixtures() -> Result<Vec<PathBuf>, Failure> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/hdf5");
-    let entries = std::fs::read_dir(folder).unwrap();
-    let paths = entries.map(|entry| entry.unwrap().path());
-    paths
-        .filter(|path| path.extension().is_some_and(|end| end == "hf5"))
-        .collect()
+    let mut paths = Vec::new();
+    for entry in std::fs::read_dir(folder)? {
+        paths.push(entry?.path());
+    }
+    paths.retain(|path| path.extension().is_some_and(|end| end == "hf5"));
+    Ok(paths)
 }
 
 /// All values, and a box of them that begins at 1 where an axis has two or more.
@@ -29,7 +30,7 @@ fn boxes(shape: &[usize]) -> [(Vec<usize>, Vec<usize>); 2] {
 #[test]
 fn both_say_and_read_the_same() -> Result<(), Failure> {
     let mut n_arrays = 0;
-    for path in fixtures() {
+    for path in fixtures()? {
         let (pure, c) = (RustFile::open(&path)?, CFile::open(&path)?);
         let (mut names, mut of_c) = (pure.keys()?, c.keys()?);
         names.sort();

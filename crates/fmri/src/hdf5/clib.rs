@@ -146,6 +146,10 @@ fn dtype_name(datatype: &Datatype) -> String {
     }
 }
 
+#[allow(
+    clippy::match_wildcard_for_single_variants,
+    reason = "older libraries have no virtual layout"
+)]
 fn storage_name(dataset: &Dataset, layout: Layout) -> String {
     let mut name = match layout {
         Layout::Compact => "compact".to_owned(),
