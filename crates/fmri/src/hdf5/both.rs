@@ -37,11 +37,14 @@ fn both_say_and_read_the_same() -> Result<(), Failure> {
         of_c.sort();
         assert_eq!(names, of_c, "{}", path.display());
         for key in names {
-            let (Ok(told), Ok(of_c)) = (pure.describe(&key), c.describe(&key)) else {
-                assert!(guarded(|| pure.describe(&key)).is_err() && c.describe(&key).is_err());
-                continue;
-            };
             let place = format!("{} {key}", path.display());
+            let (told, of_c) = match (guarded(|| pure.describe(&key)), c.describe(&key)) {
+                (Ok(told), Ok(of_c)) => (told, of_c),
+                (Err(_), Err(_)) => continue,
+                // Files of HDF5 2 are beyond older C libraries.
+                (Ok(_), Err(error)) if error.to_string().contains("bad version") => continue,
+                (told, of_c) => panic!("{place}: {told:?}, {of_c:?}"),
+            };
             assert_eq!(told.is_numeric, of_c.is_numeric, "{place}");
             assert_eq!(
                 (&told.shape, &told.chunk),

@@ -29,9 +29,11 @@ fn good_fixtures() -> Vec<String> {
         let name = entry.unwrap().file_name().into_string().unwrap();
         name.strip_suffix(".hf5").map(ToOwned::to_owned)
     });
+    // Files of HDF5 2 are beyond the C libraries of today's systems.
+    let is_read = |name: &String| !(cfg!(feature = "libhdf5") && name.starts_with("latest_"));
     let names: Vec<_> = names
         .flatten()
-        .filter(|name| !name.starts_with("bad_"))
+        .filter(|name| !name.starts_with("bad_") && is_read(name))
         .collect();
     assert!(names.len() > 30, "{names:?}");
     names
