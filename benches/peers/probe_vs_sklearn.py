@@ -102,7 +102,7 @@ def main():
             "scikit-learn": [sys.executable, "-c", SKLEARN, *size, str(args.tolerance)],
         }
         if args.linfa:
-            commands["linfa"] = [args.braintune.resolve(), *size, str(args.linfa), "linfa"]
+            commands["linfa-logistic"] = [args.braintune.resolve(), *size, str(args.linfa), "linfa"]
         runs, found = {side: [] for side in commands}, {}
         for _ in range(args.runs):
             for side, command in commands.items():
