@@ -37,11 +37,14 @@ pub fn read_matrix(path: &Path) -> Result<Array2<f32>> {
 /// # Errors
 /// As [`read_matrix`], for a vector.
 pub fn read_vector(path: &Path) -> Result<Array1<f32>> {
-    let array = read_f32(path)?;
+    one_axis(path, read_f32(path)?, "a vector")
+}
+
+fn one_axis<T>(path: &Path, array: Array<T, IxDyn>, expected: &str) -> Result<Array1<T>> {
     let shape = array.shape().to_vec();
     array
         .into_dimensionality::<Ix1>()
-        .map_err(|_| file_error(path, format!("has shape {shape:?}, expected a vector")))
+        .map_err(|_| file_error(path, format!("has shape {shape:?}, expected {expected}")))
 }
 
 /// A vector of integers of any type: one label per row.
@@ -49,16 +52,17 @@ pub fn read_vector(path: &Path) -> Result<Array1<f32>> {
 /// # Errors
 /// As [`read_matrix`], or values that are not whole numbers.
 pub fn read_labels(path: &Path) -> Result<Vec<i64>> {
+    let labels_of = |labels| Ok(one_axis(path, labels, "one label per row")?.to_vec());
     macro_rules! first_that_reads {
         ($($t:ty),+) => {
             $(if let Some(labels) = try_read::<$t>(path)? {
-                return vector(path, labels.mapv(i64::from));
+                return labels_of(labels.mapv(i64::from));
             })+
         };
     }
     first_that_reads!(i64, i32, i16, i8, u32, u16, u8);
     if let Some(labels) = try_read::<u64>(path)? {
-        return vector(path, labels.mapv(u64::cast_signed));
+        return labels_of(labels.mapv(u64::cast_signed));
     }
     Err(file_error(
         path,
@@ -72,14 +76,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<i64>> {
 /// The file cannot be read, is no such array, or has a NaN.
 pub fn read_mask(path: &Path) -> Result<Vec<bool>> {
     if let Some(mask) = try_read::<bool>(path)? {
-        let shape = mask.shape().to_vec();
-        return match shape.len() {
-            1 => Ok(mask.into_iter().collect()),
-            _ => Err(file_error(
-                path,
-                format!("has shape {shape:?}, expected [n_voxels]"),
-            )),
-        };
+        return Ok(one_axis(path, mask, "[n_voxels]")?.to_vec());
     }
     let values = read_vector(path)?;
     if let Some(voxel) = values.iter().position(|value| value.is_nan()) {
@@ -99,17 +96,6 @@ pub fn read_folds(path: &Path) -> Result<Vec<Vec<usize>>> {
     let text = std::fs::read_to_string(path).map_err(io_error("read", path))?;
     let expected = "expected the validation rows of each fold, [[row, …], …], counted from 0";
     serde_json::from_str(&text).map_err(|e| file_error(path, format!("{expected}: {e}")))
-}
-
-fn vector(path: &Path, labels: Array<i64, IxDyn>) -> Result<Vec<i64>> {
-    let shape = labels.shape().to_vec();
-    match shape.len() {
-        1 => Ok(labels.into_iter().collect()),
-        _ => Err(file_error(
-            path,
-            format!("has shape {shape:?}, expected one label per row"),
-        )),
-    }
 }
 
 fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {

@@ -38,6 +38,7 @@ pub mod encode;
 mod error;
 mod event;
 pub mod model;
+mod names;
 mod npy_responses;
 mod npz;
 pub mod probe;

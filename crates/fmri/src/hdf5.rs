@@ -36,8 +36,49 @@ pub(crate) trait ArrayFile {
     fn keys(&self) -> Result<Vec<String>, Failure>;
     /// Shape, type and storage of one array, from headers only.
     fn describe(&self, key: &str) -> Result<ArrayInfo, Failure>;
+    /// A box of an array in row-major order, in the type that holds every value of the stored one.
+    fn read(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Numbers, Failure>;
+
     /// A box of an array in row-major order, as f32 whatever number type is stored.
-    fn read_f32(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Vec<f32>, Failure>;
+    fn read_f32(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Vec<f32>, Failure> {
+        Ok(self.read(key, starts, counts)?.into_f32())
+    }
+}
+
+/// Values of any stored number type.
+pub(crate) enum Numbers {
+    F32(Vec<f32>),
+    F64(Vec<f64>),
+    Signed(Vec<i64>),
+    Unsigned(Vec<u64>),
+}
+
+impl Numbers {
+    #[expect(
+        clippy::cast_possible_truncation,
+        clippy::cast_precision_loss,
+        reason = "responses are f32 here, wider types are rounded as numpy's astype does"
+    )]
+    fn into_f32(self) -> Vec<f32> {
+        match self {
+            Self::F32(values) => values,
+            Self::F64(values) => values.into_iter().map(|value| value as f32).collect(),
+            Self::Signed(values) => values.into_iter().map(|value| value as f32).collect(),
+            Self::Unsigned(values) => values.into_iter().map(|value| value as f32).collect(),
+        }
+    }
+}
+
+/// What a filter is called in [`ArrayInfo::storage`], by its registered number.
+fn filter_name(id: i32) -> &'static str {
+    match id {
+        1 => ", gzip",
+        2 => ", shuffle",
+        3 => ", fletcher32",
+        4 => ", szip",
+        32000 => ", lzf",
+        _ => ", another filter",
+    }
 }
 
 /// What the headers of a file say of one array.

@@ -252,6 +252,9 @@ impl TuningConfig {
     pub fn check(&self) -> Result<()> {
         self.check_counts()?;
         self.check_numbers()?;
+        if let Some(lora) = self.lora_config() {
+            lora.check()?;
+        }
         let dropout = self.lora.as_ref().map_or(0.0, |lora| lora.dropout);
         setting(
             !(self.gradient_checkpointing && dropout > 0.0),
@@ -310,10 +313,6 @@ impl TuningConfig {
         ] {
             let fits = value >= 0.0 && value.is_finite();
             setting(fits, name, value, "a number, at least 0")?;
-        }
-        if let Some(Lora { alpha, .. }) = self.lora {
-            let fits = alpha > 0.0 && alpha.is_finite();
-            setting(fits, "lora.alpha", alpha, "a number above 0")?;
         }
         let fits = (0.0..=1.0).contains(&self.warmup);
         setting(fits, "warmup", self.warmup, "0 to 1")

@@ -115,17 +115,12 @@ fn displaced(n_trs: usize, block: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
     const DRAWS: usize = 10_000;
     let (n_blocks, n_rest) = (n_trs / block, n_trs % block);
     let mut blocks: Vec<usize> = (0..n_blocks).collect();
-    let mut is_far = false;
-    for _ in 0..DRAWS {
+    let far =
+        |(place, from): (usize, &usize)| (n_rest + place * block).abs_diff(from * block) >= block;
+    let is_far = (0..DRAWS).any(|_| {
         blocks.shuffle(rng);
-        let far = |(place, from): (usize, &usize)| {
-            (n_rest + place * block).abs_diff(from * block) >= block
-        };
-        is_far = blocks.iter().enumerate().all(far);
-        if is_far {
-            break;
-        }
-    }
+        blocks.iter().enumerate().all(far)
+    });
     if !is_far {
         tracing::warn!(
             n_trs,

@@ -86,7 +86,11 @@ impl LoraConfig {
         self.lora_alpha / if self.use_rslora { rank.sqrt() } else { rank }
     }
 
-    pub(super) fn check(&self) -> Result<()> {
+    /// Checks every value.
+    ///
+    /// # Errors
+    /// [`BackboneError::Lora`] for the first that cannot be.
+    pub fn check(&self) -> Result<()> {
         let problem = match () {
             () if self.r == 0 || self.r > 4096 => format!("rank {}: expected 1 to 4096", self.r),
             () if !(self.lora_alpha > 0.0 && self.lora_alpha.is_finite()) => {

@@ -14,6 +14,7 @@ use super::config::{BadVoxels, CrossValidation, EncodeConfig};
 use super::repeats::Repeats;
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
+use crate::names::repeated;
 use crate::provenance::{file_sha256, sha256_hex, values_sha256};
 
 /// Stories of one participant, found and fit for use.
@@ -164,12 +165,7 @@ fn story_names(dataset: &dyn StoryDataset, config: &EncodeConfig) -> Result<Vec<
             test.len()
         )));
     }
-    let mut seen = std::collections::HashSet::new();
-    if let Some(twice) = train
-        .iter()
-        .chain(test)
-        .find(|name| !seen.insert(name.as_str()))
-    {
+    if let Some(twice) = repeated(train.iter().chain(test).map(String::as_str)) {
         return Err(BraintuneError::Input(format!(
             "story {twice} is named twice among training and test stories"
         )));

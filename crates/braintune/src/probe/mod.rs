@@ -19,6 +19,7 @@ use serde_json::json;
 
 use crate::error::{BraintuneError, Result, io_error};
 use crate::event::{Event, OnEvent};
+use crate::names::repeated;
 use crate::provenance::Provenance;
 
 /// A model that is probed.
@@ -142,19 +143,12 @@ fn check(tasks: &[Box<dyn ProbeTask>], models: &[ProbedModel]) -> Result<()> {
             "nothing to probe: a task and a model are needed".to_owned(),
         ));
     }
-    let twice = |names: &[&str]| -> Option<String> {
-        let repeated = |&(i, name): &(usize, &&str)| names[..i].contains(name);
-        let found = names.iter().enumerate().find(repeated);
-        found.map(|(_, name)| (*name).to_owned())
-    };
-    let names: Vec<&str> = models.iter().map(|model| model.name.as_str()).collect();
-    if let Some(name) = twice(&names) {
+    if let Some(name) = repeated(models.iter().map(|model| model.name.as_str())) {
         return Err(BraintuneError::Input(format!(
             "two models are called {name}: tables could not tell them apart; rename a folder"
         )));
     }
-    let names: Vec<&str> = tasks.iter().map(|task| task.name()).collect();
-    if let Some(name) = twice(&names) {
+    if let Some(name) = repeated(tasks.iter().map(|task| task.name())) {
         return Err(BraintuneError::Input(format!(
             "task {name} is named twice: once is enough"
         )));

@@ -4,6 +4,7 @@ use braintune_fmri::{Story, StoryDataset};
 use braintune_tuning::TargetDataset;
 
 use crate::error::{BraintuneError, Result};
+use crate::names::repeated;
 
 /// The published splits: validation and test stories of ds003020 (Moussa & Toneva 2025).
 const VALIDATION: [&str; 2] = ["stagefright", "life"];
@@ -127,9 +128,8 @@ impl StoryRoles {
             )));
         }
         if is_chosen {
-            let (with, without) = roles.train.into_iter().partition(has_targets);
-            roles.train = with;
-            let without: Vec<String> = without;
+            let without: Vec<String>;
+            (roles.train, without) = roles.train.into_iter().partition(has_targets);
             if !without.is_empty() {
                 tracing::warn!(
                     stories = without.join(", "),
@@ -154,8 +154,7 @@ impl StoryRoles {
             ("validation", &self.validation),
             ("test", &self.test),
         ] {
-            let is_again = |&(i, story): &(usize, &String)| stories[..i].contains(story);
-            if let Some((_, story)) = stories.iter().enumerate().find(is_again) {
+            if let Some(story) = repeated(stories.iter().map(String::as_str)) {
                 return Err(input(format!(
                     "{role} story {story} is named twice: once is enough"
                 )));
@@ -191,13 +190,13 @@ fn heard<'s>(
             "no subject is given; the dataset has {known}"
         )));
     }
-    for (i, subject) in subjects.iter().enumerate() {
+    for subject in subjects {
         dataset.check_subject(subject)?;
-        if subjects[..i].contains(subject) {
-            return Err(input(format!(
-                "subject {subject} is named twice: once is enough"
-            )));
-        }
+    }
+    if let Some(subject) = repeated(subjects.iter().map(String::as_str)) {
+        return Err(input(format!(
+            "subject {subject} is named twice: once is enough"
+        )));
     }
     named.try_for_each(|story| dataset.story(story).map(|_| ()))?;
     let all = dataset

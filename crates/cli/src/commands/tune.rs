@@ -1,6 +1,6 @@
 //! `braintune tune`: a model fine-tuned on responses.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
@@ -137,18 +137,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let settings = settings(args, &dataset, targets.as_ref())?;
     let device = args.device.get()?;
     let model = braintune::model::resolve(&args.model)?;
-    if args
-        .out
-        .canonicalize()
-        .ok()
-        .is_some_and(|out| model.canonicalize().ok() == Some(out))
-    {
-        bail!(
-            "--out {} is the folder of the model, which would be replaced; give another place",
-            args.out.display()
-        );
-    }
-    check_out(args)?;
+    check_out(args, &model)?;
     let mut progress = Progress::new();
     let outcome = braintune::tune::run(
         targets.as_ref().map_or(&dataset, |targets| targets as _),
@@ -168,20 +157,24 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 }
 
 /// The results must not take the place of something else.
-fn check_out(args: &Args) -> anyhow::Result<()> {
+fn check_out(args: &Args, model: &Path) -> anyhow::Result<()> {
     let out = args.out.display();
     let real = args.out.canonicalize().ok();
+    let is_out = |input: &Path| real.is_some() && input.canonicalize().ok() == real;
+    if is_out(model) {
+        bail!(
+            "--out {out} is the folder of the model, which would be replaced; give another place"
+        );
+    }
     let inputs = [
         Some(&args.dataset),
         args.targets.as_ref(),
         args.units.as_ref(),
     ];
-    for input in inputs.into_iter().flatten() {
-        if real.is_some() && input.canonicalize().ok() == real {
-            bail!(
-                "--out {out} is a folder of inputs, among which results would lie; give another place"
-            );
-        }
+    if inputs.into_iter().flatten().any(|input| is_out(input)) {
+        bail!(
+            "--out {out} is a folder of inputs, among which results would lie; give another place"
+        );
     }
     let has_model = args.out.join("model.safetensors").exists();
     let state = std::fs::read_dir(args.out.join("state"));

@@ -3,11 +3,10 @@
 use std::path::Path;
 
 use hdf5_metno::dataset::Layout;
-use hdf5_metno::filters::Filter;
 use hdf5_metno::types::{FloatSize, TypeDescriptor};
 use hdf5_metno::{Dataset, Datatype, File, H5Type, Hyperslab, SliceOrIndex};
 
-use super::{ArrayFile, ArrayInfo, Failure};
+use super::{ArrayFile, ArrayInfo, Failure, Numbers, filter_name};
 
 /// A file, open for reading.
 pub(super) struct CFile(File);
@@ -46,28 +45,16 @@ impl ArrayFile for CFile {
         })
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        reason = "responses are f32 here, wider types are rounded as numpy's astype does"
-    )]
-    fn read_f32(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Vec<f32>, Failure> {
+    fn read(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Numbers, Failure> {
         let dataset = self.dataset(key)?;
         let datatype = dataset.dtype()?;
         Ok(match number(&datatype) {
             Some(TypeDescriptor::Float(FloatSize::U8)) => {
-                let values = read::<f64>(&dataset, starts, counts)?;
-                values.into_iter().map(|value| value as f32).collect()
+                Numbers::F64(read(&dataset, starts, counts)?)
             }
-            Some(TypeDescriptor::Float(_)) => read::<f32>(&dataset, starts, counts)?,
-            Some(TypeDescriptor::Integer(_)) => {
-                let values = read::<i64>(&dataset, starts, counts)?;
-                values.into_iter().map(|value| value as f32).collect()
-            }
-            Some(TypeDescriptor::Unsigned(_)) => {
-                let values = read::<u64>(&dataset, starts, counts)?;
-                values.into_iter().map(|value| value as f32).collect()
-            }
+            Some(TypeDescriptor::Float(_)) => Numbers::F32(read(&dataset, starts, counts)?),
+            Some(TypeDescriptor::Integer(_)) => Numbers::Signed(read(&dataset, starts, counts)?),
+            Some(TypeDescriptor::Unsigned(_)) => Numbers::Unsigned(read(&dataset, starts, counts)?),
             _ => return Err(format!("{} is not a number", dtype_name(&datatype)).into()),
         })
     }
@@ -158,14 +145,7 @@ fn storage_name(dataset: &Dataset, layout: Layout) -> String {
         _ => "virtual".to_owned(),
     };
     for filter in dataset.filters() {
-        name += match filter {
-            Filter::Deflate(_) => ", gzip",
-            Filter::Shuffle => ", shuffle",
-            Filter::Fletcher32 => ", fletcher32",
-            Filter::SZip(..) => ", szip",
-            Filter::LZF => ", lzf",
-            _ => ", another filter",
-        };
+        name += filter_name(filter.id());
     }
     name
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rust_hdf5::{DatatypeMessage, Filter, H5Dataset, H5File, StorageLayout};
 
-use super::{ArrayFile, ArrayInfo, Failure};
+use super::{ArrayFile, ArrayInfo, Failure, Numbers, filter_name};
 
 /// A file, and what `rust-hdf5` knows of it.
 pub(super) struct RustFile(H5File);
@@ -41,27 +41,15 @@ impl ArrayFile for RustFile {
         })
     }
 
-    #[expect(
-        clippy::cast_possible_truncation,
-        clippy::cast_precision_loss,
-        reason = "responses are f32 here, wider types are rounded as numpy's astype does"
-    )]
-    fn read_f32(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Vec<f32>, Failure> {
+    fn read(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Numbers, Failure> {
         let dataset = self.0.dataset(key)?;
         let datatype = dataset.datatype()?;
         Ok(match number(&datatype) {
-            Some(Number::F32) => dataset.read_numeric_slice_as::<f32>(starts, counts)?,
-            Some(Number::F64) => {
-                let values = dataset.read_numeric_slice_as::<f64>(starts, counts)?;
-                values.into_iter().map(|value| value as f32).collect()
-            }
-            Some(Number::Signed) => {
-                let values = dataset.read_numeric_slice_as::<i64>(starts, counts)?;
-                values.into_iter().map(|value| value as f32).collect()
-            }
+            Some(Number::F32) => Numbers::F32(dataset.read_numeric_slice_as(starts, counts)?),
+            Some(Number::F64) => Numbers::F64(dataset.read_numeric_slice_as(starts, counts)?),
+            Some(Number::Signed) => Numbers::Signed(dataset.read_numeric_slice_as(starts, counts)?),
             Some(Number::Unsigned) => {
-                let values = dataset.read_numeric_slice_as::<u64>(starts, counts)?;
-                values.into_iter().map(|value| value as f32).collect()
+                Numbers::Unsigned(dataset.read_numeric_slice_as(starts, counts)?)
             }
             None => return Err(format!("{datatype} is not a number").into()),
         })
@@ -122,14 +110,7 @@ fn storage_name(dataset: &H5Dataset, layout: StorageLayout) -> Result<String, Fa
         StorageLayout::Virtual => "virtual".to_owned(),
     };
     for Filter { id, .. } in dataset.filters()? {
-        name += match id {
-            1 => ", gzip",
-            2 => ", shuffle",
-            3 => ", fletcher32",
-            4 => ", szip",
-            32000 => ", lzf",
-            _ => ", another filter",
-        };
+        name += filter_name(i32::from(id));
     }
     Ok(name)
 }

@@ -99,19 +99,15 @@ fn probe_labels(
     (splits, varying, constant): (&[Array2<bool>; 3], &[usize], &Array1<bool>),
     on: &mut OnProgress<'_>,
 ) -> Result<LayerProbe> {
-    let mut fit = |[train, validation, _]: &[Array2<bool>; 3]| {
+    let fit = |[train, validation, _]: &[Array2<bool>; 3]| {
         classify_any(settings, x, [train, validation], (varying, constant), on)
     };
-    let (predicted, penalty) = fit(splits)?;
-    let mut probed = label_scores(rows, settings, splits[2].view(), &predicted)?;
-    probed.penalty = penalty;
-    if settings.control {
-        let splits = shuffled(splits, settings.seed);
-        let (predicted, _) = fit(&splits)?;
-        let sums = |groups: &Groups| GroupSums::macro_f1(groups, splits[2].view(), &predicted);
-        probed.control = Some(controlled(rows, settings, &probed, sums)?);
-    }
-    Ok(probed)
+    let score = |truth: &Array2<bool>, predicted: &Array2<bool>| {
+        label_scores(rows, settings, truth.view(), predicted)
+    };
+    probe_table(rows, settings, splits, fit, score, |groups, truth, said| {
+        GroupSums::macro_f1(groups, truth.view(), said)
+    })
 }
 
 fn probe_values(
@@ -121,16 +117,34 @@ fn probe_values(
     splits: &[Array2<f32>; 3],
     on: &mut OnProgress<'_>,
 ) -> Result<LayerProbe> {
-    let mut fit = |[train, validation, _]: &[Array2<f32>; 3]| {
+    let fit = |[train, validation, _]: &[Array2<f32>; 3]| {
         regress(settings, x, [train.view(), validation.view()], on)
     };
+    let score = |truth: &Array2<f32>, predicted: &Array2<f32>| {
+        value_scores(rows, settings, truth.view(), predicted.view())
+    };
+    probe_table(rows, settings, splits, fit, score, |groups, truth, said| {
+        GroupSums::r2(groups, truth.view(), said.view())
+    })
+}
+
+/// A row of labels or numbers for each row of features: a probe, and its control on the rows in random order. `first`
+/// is the first score as sums of each group.
+fn probe_table<T: Clone>(
+    rows: &Rows3,
+    settings: &ProbeSettings,
+    splits: &[Array2<T>; 3],
+    mut fit: impl FnMut(&[Array2<T>; 3]) -> Result<Fitted<Array2<T>>>,
+    score: impl Fn(&Array2<T>, &Array2<T>) -> Result<LayerProbe>,
+    first: impl Fn(&Groups, &Array2<T>, &Array2<T>) -> Result<GroupSums>,
+) -> Result<LayerProbe> {
     let (predicted, penalty) = fit(splits)?;
-    let mut probed = value_scores(rows, settings, splits[2].view(), predicted.view())?;
+    let mut probed = score(&splits[2], &predicted)?;
     probed.penalty = penalty;
     if settings.control {
         let splits = shuffled(splits, settings.seed);
         let (predicted, _) = fit(&splits)?;
-        let sums = |groups: &Groups| GroupSums::r2(groups, splits[2].view(), predicted.view());
+        let sums = |groups: &Groups| first(groups, &splits[2], &predicted);
         probed.control = Some(controlled(rows, settings, &probed, sums)?);
     }
     Ok(probed)
