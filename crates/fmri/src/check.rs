@@ -4,13 +4,16 @@
 //! analysis would stop at; warnings what it can do without. Held by `tests/it/check.rs`.
 
 mod files;
+mod fix;
 
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Ds003020, StoryDataset};
+pub use fix::{Fix, fix_dataset};
+
+use crate::DatasetFiles;
 
 /// What [`check_dataset`] found, one entry per file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -24,6 +27,9 @@ pub struct CheckReport {
     pub deep: bool,
     /// `false` if the check was stopped before the end.
     pub complete: bool,
+    /// What was repaired beforehand, see [`fix_dataset`].
+    #[serde(default)]
+    pub fixed: Vec<Fix>,
     /// The files in the order they were looked at.
     pub entries: Vec<CheckEntry>,
 }
@@ -155,7 +161,7 @@ pub enum CheckEvent<'a> {
 /// Looks at every file of `dataset` that belongs to a story or to one of `subjects`.
 ///
 /// Audio, `TextGrids` and responses are read, and compared with the timing and with one another:
-/// rows of responses must be those `respdict.json` gives, a subject must have the same voxels in
+/// rows of responses must be those the timing gives, a subject must have the same voxels in
 /// every story, and the sound may end at most 10 s after the grid of TRs and at most 30 s before
 /// it (in 26 stories of ds003020 it ends between 3 s after and 16 s before). A story that a subject did not hear is
 /// a warning, as is a missing `TextGrid`; missing audio is an error if one of `subjects` has
@@ -175,7 +181,7 @@ pub enum CheckEvent<'a> {
 /// # Ok::<(), braintune_fmri::FmriError>(())
 /// ```
 pub fn check_dataset(
-    dataset: &Ds003020,
+    dataset: &dyn DatasetFiles,
     subjects: &[String],
     deep: bool,
     on: &mut dyn FnMut(CheckEvent<'_>) -> ControlFlow<()>,
@@ -198,12 +204,13 @@ pub fn check_dataset(
         subjects: subjects.to_vec(),
         deep,
         complete: flow.is_continue(),
+        fixed: Vec::new(),
         entries,
     }
 }
 
 fn run(
-    dataset: &Ds003020,
+    dataset: &dyn DatasetFiles,
     subjects: &[String],
     deep: bool,
     add: &mut dyn FnMut(CheckEntry) -> ControlFlow<()>,

@@ -16,7 +16,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use serde::Deserializer as _;
@@ -24,8 +24,12 @@ use serde::de::{self, MapAccess, Visitor};
 
 use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
 use crate::files::{list_dir, read_error, refuse_pointer};
-use crate::response_file::REPEATS;
-use crate::{FmriError, ResponseFile, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
+use crate::response_file::{DATA, REPEATS};
+use crate::responses::BadValueScan;
+use crate::{
+    ArrayInfo, BadValues, DatasetFiles, FmriError, ResponseFile, Responses, Result, Story,
+    StoryDataset, StoryTiming, Trim,
+};
 
 const TR_S: f64 = 2.0;
 const FIRST_TR_S: f64 = -9.0;
@@ -107,28 +111,8 @@ impl Ds003020 {
         })
     }
 
-    /// The folder.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Where the responses of a subject to a story are, or would be.
-    #[must_use]
-    pub fn response_path(&self, subject: &str, story: &str) -> PathBuf {
-        let dir = self.dir.join("derivative/preprocessed_data").join(subject);
-        dir.join(format!("{story}.hf5"))
-    }
-
-    /// Where the `TextGrid` of a story is, or would be.
-    #[must_use]
-    pub fn textgrid_path(&self, story: &str) -> PathBuf {
-        let dir = self.dir.join("derivative/TextGrids");
-        dir.join(format!("{story}.TextGrid"))
-    }
-
     /// Compares `(n_trs, n_voxels)` of an array of `path` with the timing of `story`.
-    pub(crate) fn check_rows(
+    fn check_rows(
         &self,
         subject: &str,
         story: &str,
@@ -244,6 +228,72 @@ impl StoryDataset for Ds003020 {
 
     fn default_trims(&self) -> (Trim, Trim) {
         (STORED, TEST)
+    }
+}
+
+impl DatasetFiles for Ds003020 {
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn audio_dir(&self) -> PathBuf {
+        self.dir.join("stimuli")
+    }
+
+    fn response_path(&self, subject: &str, story: &str) -> PathBuf {
+        let dir = self.dir.join("derivative/preprocessed_data").join(subject);
+        dir.join(format!("{story}.hf5"))
+    }
+
+    fn textgrid_path(&self, story: &str) -> PathBuf {
+        let dir = self.dir.join("derivative/TextGrids");
+        dir.join(format!("{story}.TextGrid"))
+    }
+
+    fn timing_source(&self) -> &'static str {
+        "respdict.json"
+    }
+
+    fn sound_lengths_s(&self, story: &str) -> Result<RangeInclusive<f64>> {
+        Ok(self.timing(story)?.sound_lengths_s())
+    }
+
+    fn response_info(&self, subject: &str, story: &str) -> Result<ArrayInfo> {
+        self.response_file(subject, story)?.info(DATA)
+    }
+
+    /// Response files of stories that `respdict.json` does not have.
+    fn strays(&self, subject: &str) -> Vec<PathBuf> {
+        let folder = self.dir.join("derivative/preprocessed_data").join(subject);
+        let is_stray = |path: &PathBuf| {
+            let name = path.file_stem().and_then(|stem| stem.to_str());
+            path.extension().is_some_and(|extension| extension == "hf5")
+                && name.is_some_and(|name| !name.starts_with('.') && self.story(name).is_err())
+        };
+        let files = list_dir(&folder).unwrap_or_default().into_iter();
+        files.filter(is_stray).collect()
+    }
+
+    /// Reads in blocks of rows, so that no chunk is decoded twice.
+    fn scan(&self, subject: &str, story: &str) -> Result<Vec<(String, BadValues)>> {
+        let (n_trs, n_voxels) = self.response_shape(subject, story)?;
+        let n_repeats = match self.repeats_columns(subject, story, 0..0) {
+            Err(FmriError::NoRepeats { .. }) => 0,
+            other => other?.len(),
+        };
+        let file = self.response_file(subject, story)?;
+        let scan = |key, lead: &[usize]| {
+            let mut scan = BadValueScan::new(n_voxels);
+            file.for_each_block(key, lead, 0..n_trs, 0..n_voxels, &mut |rows| {
+                scan.add_rows(rows);
+            })?;
+            Ok(scan.finish())
+        };
+        let mut found = vec![(DATA.to_owned(), scan(DATA, &[])?)];
+        for repeat in 0..n_repeats {
+            found.push((format!("repeat {repeat}"), scan(REPEATS, &[repeat])?));
+        }
+        Ok(found)
     }
 }
 

@@ -11,6 +11,9 @@ use braintune_audio::pointer_kind;
 
 use crate::{FmriError, Result};
 
+/// Extension of files that are being written.
+pub(crate) const PARTIAL_EXTENSION: &str = "partial";
+
 /// An error if `path` stands in for data that was not fetched.
 pub(crate) fn refuse_pointer(path: &Path) -> Result<()> {
     match pointer_kind(path) {
@@ -59,7 +62,7 @@ pub(crate) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>> {
 pub(crate) fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
-    name.push(format!(".{}.partial", std::process::id()));
+    name.push(format!(".{}.{PARTIAL_EXTENSION}", std::process::id()));
     let partial = path.with_file_name(name);
     let written = write(&partial).and_then(|()| {
         fs::rename(&partial, path).map_err(|source| FmriError::Io {

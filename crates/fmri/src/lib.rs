@@ -36,6 +36,7 @@ mod check;
 #[cfg(feature = "testing")]
 mod contract;
 mod dataset;
+mod dataset_files;
 mod ds003020;
 mod error;
 mod files;
@@ -48,11 +49,13 @@ mod textgrid;
 mod time;
 
 pub use check::{
-    CheckDetails, CheckEntry, CheckEvent, CheckReport, CheckStatus, FileKind, check_dataset,
+    CheckDetails, CheckEntry, CheckEvent, CheckReport, CheckStatus, FileKind, Fix, check_dataset,
+    fix_dataset,
 };
 #[cfg(feature = "testing")]
 pub use contract::check_story_dataset;
 pub use dataset::{Story, StoryDataset};
+pub use dataset_files::DatasetFiles;
 pub use ds003020::Ds003020;
 pub use error::{FmriError, Result};
 pub use hdf5::ArrayInfo;

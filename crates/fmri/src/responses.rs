@@ -143,6 +143,18 @@ impl BadValues {
     pub fn is_empty(&self) -> bool {
         self.first.is_none() && self.constant_voxels.is_empty()
     }
+
+    /// Adds what was found in the columns that follow the first `n_before`.
+    pub(crate) fn append_columns(&mut self, n_before: usize, next: Self) {
+        let shift = |voxels: Vec<usize>| voxels.into_iter().map(move |voxel| n_before + voxel);
+        self.n_nan += next.n_nan;
+        self.n_infinite += next.n_infinite;
+        self.nan_voxels.extend(shift(next.nan_voxels));
+        self.infinite_voxels.extend(shift(next.infinite_voxels));
+        self.constant_voxels.extend(shift(next.constant_voxels));
+        let first = next.first.map(|(row, voxel)| (row, n_before + voxel));
+        self.first = self.first.into_iter().chain(first).min();
+    }
 }
 
 /// Collects [`BadValues`] over blocks of rows, so that a file need not be in memory at once.

@@ -119,6 +119,14 @@ impl StoryTiming {
         self.first_tr_s + (self.n_trs as f64 - 0.5) * self.tr_s
     }
 
+    /// The shortest sound in seconds under which the stored rows still are responses to it: it ends
+    /// 30 s before the last of them.
+    #[must_use]
+    pub fn shortest_sound_s(&self) -> f64 {
+        let end = self.first_tr_s + (self.stored.end as f64 - 0.5) * self.tr_s;
+        end - MAX_SOUND_BEFORE_GRID_END_S
+    }
+
     /// Lengths in seconds that the story's sound can have: it ends at most 30 s before the grid
     /// and at most 10 s after it (in 26 stories of ds003020, 16 s before to 3 s after).
     #[must_use]

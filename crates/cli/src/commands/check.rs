@@ -1,5 +1,7 @@
 //! `braintune check`: what is wrong or missing in a dataset, before a day of compute.
 
+mod table;
+
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -8,7 +10,8 @@ use anyhow::Context;
 use atomic_write_file::AtomicWriteFile;
 use braintune::BraintuneError;
 use braintune::fmri::{
-    CheckEntry, CheckEvent, CheckReport, CheckStatus, Ds003020, StoryDataset, check_dataset,
+    CheckEntry, CheckEvent, CheckReport, CheckStatus, DatasetFiles, Fix, check_dataset,
+    fix_dataset, open_dataset,
 };
 
 use super::check_output;
@@ -23,7 +26,7 @@ use crate::progress::Progress;
 /// is wrong.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Dataset in the layout of OpenNeuro ds003020 (derivative/, stimuli/)
+    /// Dataset: the layout of OpenNeuro ds003020 (derivative/, stimuli/), a folder with a dataset.toml, or BIDS
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Participant whose responses are checked [default: all]
@@ -32,6 +35,10 @@ pub(crate) struct Args {
     /// Read every value and decode every sample
     #[arg(long)]
     deep: bool,
+    /// Repair what cannot lose data first: names that differ from the expected one in case or in
+    /// another extension of the format, parts of writes that were interrupted over an hour ago
+    #[arg(long)]
+    fix: bool,
     /// Where the report goes
     #[arg(long, value_name = "FILE", default_value = "check.json")]
     out: PathBuf,
@@ -39,7 +46,13 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     check_output(&args.out, &[])?;
-    let dataset = Ds003020::open(&args.dataset)?;
+    let mut dataset = open_dataset(&args.dataset)?;
+    let mut fixed = Vec::new();
+    if args.fix {
+        fixed = fix_dataset(&*dataset)?;
+        fixed.iter().for_each(say_fix);
+        dataset = open_dataset(&args.dataset)?;
+    }
     let subjects = match &args.subject {
         Some(subject) => {
             dataset.check_subject(subject)?;
@@ -47,9 +60,31 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         None => dataset.subjects().to_vec(),
     };
+    let mut report = checked(&*dataset, &subjects, args.deep)?;
+    report.fixed = fixed;
+    write(&args.out, &report)?;
+    table::say(&report);
+    let n_problems = summarise(&report, &args.out);
+    Ok(ExitCode::from(if n_problems > 0 { 2 } else { 0 }))
+}
+
+fn say_fix(fix: &Fix) {
+    match fix {
+        Fix::Renamed { from, to } => say!("renamed {} to {}", from.display(), to.display()),
+        Fix::Removed { path } => say!("removed {}, a write that never ended", path.display()),
+        _ => {}
+    }
+}
+
+/// The check with its progress.
+fn checked(
+    dataset: &dyn DatasetFiles,
+    subjects: &[String],
+    deep: bool,
+) -> anyhow::Result<CheckReport> {
     let mut progress = Progress::new();
     let mut n_files = 0;
-    let report = check_dataset(&dataset, &subjects, args.deep, &mut |event| {
+    let report = check_dataset(dataset, subjects, deep, &mut |event| {
         match event {
             CheckEvent::Started { n_files: n } => n_files = n,
             CheckEvent::Checked { n_checked, .. } => {
@@ -59,13 +94,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         interrupt::poll()
     });
-    drop(progress);
     if !report.complete {
         return Err(BraintuneError::Cancelled.into());
     }
-    write(&args.out, &report)?;
-    let n_problems = summarise(&report, &args.out);
-    Ok(ExitCode::from(if n_problems > 0 { 2 } else { 0 }))
+    Ok(report)
 }
 
 fn write(path: &Path, report: &CheckReport) -> anyhow::Result<()> {

@@ -6,11 +6,9 @@ use std::path::PathBuf;
 
 use braintune_audio::{load_audio, probe_audio};
 
+use super::fix::{expected_audio, misnamed};
 use super::{CheckDetails, CheckEntry, CheckStatus, FileKind};
-use crate::files::list_dir;
-use crate::response_file::{DATA, REPEATS};
-use crate::responses::{BadValueScan, BadValues};
-use crate::{Ds003020, FmriError, ResponseFile, Result, Story, StoryDataset, read_textgrid};
+use crate::{BadValues, DatasetFiles, FmriError, Result, Story, read_textgrid};
 
 /// How long after the end of the sound labels may end, in seconds.
 const MAX_LABELS_AFTER_SOUND_S: f64 = 1.0;
@@ -19,7 +17,7 @@ const MAX_NAMED_VOXELS: usize = 5;
 
 /// Checks files of one dataset; each method gives the entry of one file.
 pub(super) struct Checker<'a> {
-    pub(super) dataset: &'a Ds003020,
+    pub(super) dataset: &'a dyn DatasetFiles,
     pub(super) deep: bool,
 }
 
@@ -63,8 +61,15 @@ impl Checker<'_> {
     pub(super) fn audio(&self, story: &Story, is_heard: bool) -> CheckEntry {
         let mut found = Findings::default();
         match story.require_audio() {
-            Err(error) if is_heard => found.fail(full_message(&error)),
-            Err(error) => found.warn(full_message(&error)),
+            Err(error) => {
+                let expected = expected_audio(self.dataset, story.name());
+                let message = full_message(&error) + &misnamed_hint(&expected);
+                if is_heard {
+                    found.fail(message);
+                } else {
+                    found.warn(message);
+                }
+            }
             Ok(path) => {
                 if let Err(error) = self.read_audio(path, &mut found.details) {
                     found.fail(full_message(&*error));
@@ -75,7 +80,7 @@ impl Checker<'_> {
         }
         let path = story
             .audio()
-            .map_or_else(|| self.dataset.dir().join("stimuli"), Into::into);
+            .map_or_else(|| self.dataset.audio_dir(), Into::into);
         found.entry(FileKind::Audio, path, Some(story.name()))
     }
 
@@ -99,17 +104,20 @@ impl Checker<'_> {
             found.warn("the header gives no length; a deep check decodes the file");
             return;
         };
-        let Ok(timing) = self.dataset.timing(story) else {
+        let lengths = self.dataset.sound_lengths_s(story);
+        let (Ok(expected), Ok(timing)) = (lengths, self.dataset.timing(story)) else {
             return;
         };
-        let expected = timing.sound_lengths_s();
         if !expected.contains(&sound_s) {
+            let most = match *expected.end() {
+                most if most.is_finite() => format!("{:.1} to {most:.1} s", expected.start()),
+                _ => format!("at least {:.1} s", expected.start()),
+            };
             found.fail(format!(
-                "the sound of {story} lasts {sound_s:.1} s, its TRs (respdict.json) last until \
-                 {:.1} s: expected a sound of {:.1} to {:.1} s",
+                "the sound of {story} lasts {sound_s:.1} s, its TRs ({}) last until {:.1} s: \
+                 expected a sound of {most}",
+                self.dataset.timing_source(),
                 timing.end_s(),
-                expected.start(),
-                expected.end(),
             ));
         }
     }
@@ -121,8 +129,9 @@ impl Checker<'_> {
         let path = story.textgrid().map_or_else(expected, Into::into);
         if story.textgrid().is_none() {
             found.warn(format!(
-                "story {} has no TextGrid; features of words need it",
-                story.name()
+                "story {} has no TextGrid; features of words need it{}",
+                story.name(),
+                misnamed_hint(std::slice::from_ref(&path))
             ));
             return found.entry(FileKind::TextGrid, path, Some(story.name()));
         }
@@ -157,7 +166,10 @@ impl Checker<'_> {
         let mut found = Findings::default();
         let path = self.dataset.response_path(subject, story);
         if !self.dataset.has_responses(subject, story) {
-            found.warn(format!("no responses of {subject} to story {story}"));
+            found.warn(format!(
+                "no responses of {subject} to story {story}{}",
+                misnamed_hint(std::slice::from_ref(&path))
+            ));
         } else if let Err(error) = self.read_responses(subject, story, n_voxels, &mut found) {
             found.fail(full_message(&error));
         }
@@ -175,68 +187,59 @@ impl Checker<'_> {
         n_voxels_before: &mut Option<usize>,
         found: &mut Findings,
     ) -> Result<()> {
-        let file = ResponseFile::open(&self.dataset.response_path(subject, story))?;
-        let info = file.info(DATA)?;
+        let info = self.dataset.response_info(subject, story)?;
         found.details.shape = Some(info.shape);
         found.details.dtype = Some(info.dtype);
         found.details.storage = Some(info.storage);
-        let [n_trs, n_voxels] = file.shape()?;
-        self.dataset
-            .check_rows(subject, story, file.path(), (n_trs, n_voxels))?;
+        let (_, n_voxels) = self.dataset.response_shape(subject, story)?;
         let before = *n_voxels_before.get_or_insert(n_voxels);
         if before != n_voxels {
             found.fail(format!(
                 "{n_voxels} voxels, earlier stories of {subject} have {before}"
             ));
         }
-        let has_repeats = file.keys()?.iter().any(|key| key == REPEATS);
-        let mut n_repeats = 0;
-        if has_repeats {
-            let [n, n_trs, n_voxels] = file.repeats_shape()?;
-            self.dataset
-                .check_rows(subject, story, file.path(), (n_trs, n_voxels))?;
-            n_repeats = n;
-            found.details.n_repeats = Some(n);
+        match self.dataset.repeats_columns(subject, story, 0..0) {
+            Err(FmriError::NoRepeats { .. }) => {}
+            repeats => found.details.n_repeats = Some(repeats?.len()),
         }
         if self.deep {
-            let bad = scan(&file, DATA, &[], n_trs, n_voxels)?;
-            found.details.n_nonfinite_voxels = Some(n_nonfinite_voxels(&bad));
-            found.details.n_constant_voxels = Some(bad.constant_voxels.len());
-            report_bad_values(found, DATA, &bad);
-            for repeat in 0..n_repeats {
-                let bad = scan(&file, REPEATS, &[repeat], n_trs, n_voxels)?;
-                report_bad_values(found, &format!("repeat {repeat}"), &bad);
+            let scanned = self.dataset.scan(subject, story)?;
+            if let Some((_, data)) = scanned.first() {
+                found.details.n_nonfinite_voxels = Some(n_nonfinite_voxels(data));
+                found.details.n_constant_voxels = Some(data.constant_voxels.len());
+            }
+            for (what, bad) in &scanned {
+                report_bad_values(found, what, bad);
             }
         }
         Ok(())
     }
 
-    /// Response files of stories that have no timing.
+    /// Files of a subject that belong to no story.
     pub(super) fn strays(&self, subject: &str) -> Vec<CheckEntry> {
-        let folder = self.dataset.response_path(subject, "").with_file_name("");
-        let files = list_dir(&folder).unwrap_or_default().into_iter();
-        let is_stray = |path: &PathBuf| {
-            let name = path.file_stem().and_then(|stem| stem.to_str());
-            path.extension().is_some_and(|extension| extension == "hf5")
-                && name
-                    .is_some_and(|name| !name.starts_with('.') && self.dataset.story(name).is_err())
-        };
         let entry = |path| {
             let mut found = Findings::default();
-            found.warn("respdict.json has no such story, so the file is not used");
+            found.warn(format!(
+                "{} has no such story, so the file is not used",
+                self.dataset.timing_source()
+            ));
             CheckEntry {
                 subject: Some(subject.into()),
                 ..found.entry(FileKind::Responses, path, None)
             }
         };
-        files.filter(is_stray).map(entry).collect()
+        self.dataset
+            .strays(subject)
+            .into_iter()
+            .map(entry)
+            .collect()
     }
 
     /// A subject that was asked for and is not there.
     pub(super) fn unknown_subject(&self, subject: &str, error: &FmriError) -> CheckEntry {
         let mut found = Findings::default();
         found.fail(full_message(error));
-        let path = self.dataset.response_path(subject, "").with_file_name("");
+        let path = self.dataset.dir().into();
         CheckEntry {
             subject: Some(subject.into()),
             ..found.entry(FileKind::Responses, path, None)
@@ -244,18 +247,18 @@ impl Checker<'_> {
     }
 }
 
-fn scan(
-    file: &ResponseFile,
-    key: &str,
-    lead: &[usize],
-    n_trs: usize,
-    n_voxels: usize,
-) -> Result<BadValues> {
-    let mut scan = BadValueScan::new(n_voxels);
-    file.for_each_block(key, lead, 0..n_trs, 0..n_voxels, &mut |rows| {
-        scan.add_rows(rows);
-    })?;
-    Ok(scan.finish())
+/// What to do about a file that is there under another name; empty if none is.
+fn misnamed_hint(expected: &[PathBuf]) -> String {
+    let found = expected
+        .iter()
+        .find_map(|path| Some((misnamed(path)?, path)));
+    found.map_or_else(String::new, |(from, path)| {
+        let name = path.file_name().unwrap_or_default().display();
+        format!(
+            "; there is {}: call it {name}, or let `check --fix` do so",
+            from.display()
+        )
+    })
 }
 
 fn n_nonfinite_voxels(bad: &BadValues) -> usize {

@@ -7,6 +7,7 @@
 mod autotraits;
 mod check;
 mod datasets;
+mod fix;
 mod hdf5_damage;
 mod lanczos;
 mod layout;
