@@ -9,7 +9,7 @@
 use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
-use benches::cpu_s;
+use benches::{cpu_s, peak_mb};
 use braintune_probing::{Classes, Logistic};
 use linfa::{Dataset, ParamGuard, traits::Fit};
 use linfa_logistic::MultiLogisticRegression;
@@ -88,12 +88,4 @@ fn features(path: &Path, n: usize, d: usize) -> anyhow::Result<Array2<f32>> {
         );
     }
     Ok(Array2::from_shape_vec((n, d), values)?)
-}
-
-/// The most memory this process has held, from /proc (Linux).
-fn peak_mb() -> anyhow::Result<f64> {
-    let status = fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
-    let kb = line.and_then(|line| line.split_whitespace().nth(1));
-    Ok(kb.context("no VmHWM")?.parse::<f64>()? / 1024.0)
 }

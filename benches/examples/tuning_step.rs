@@ -9,7 +9,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use benches::cpu_s;
+use benches::{cpu_s, peak_mb};
 use braintune_backbone::{Checkpoint, CheckpointBackbone, Wav2Vec2Model, WhisperEncoder};
 use braintune_tuning::{
     BrainTuner, MeanSquaredError, TuningBatch, TuningConfig, TuningEvent, TuningModel,
@@ -114,15 +114,4 @@ fn time<B: CheckpointBackbone>(backbone: B, case: &Case, device: &Device) -> any
         },
     )?;
     failed.map_or(Ok(()), |error| Err(error.into()))
-}
-
-/// Largest resident set, from /proc (Linux).
-fn peak_mb() -> anyhow::Result<f64> {
-    let status = std::fs::read_to_string("/proc/self/status")?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
-    let kb = line.and_then(|line| line.split_whitespace().next());
-    Ok(kb
-        .context("no VmHWM in /proc/self/status")?
-        .parse::<f64>()?
-        / 1024.0)
 }
