@@ -13,7 +13,8 @@ pub(crate) const AUDIO_EXTENSIONS: [&str; 4] = ["wav", "flac", "mp3", "ogg"];
 
 /// Subjects who heard stories in the scanner.
 ///
-/// Implementers: [`Ds003020`](crate::Ds003020), [`InMemoryDataset`](crate::InMemoryDataset). Errors
+/// Implementers: [`Ds003020`](crate::Ds003020), [`FolderDataset`](crate::FolderDataset),
+/// [`InMemoryDataset`](crate::InMemoryDataset). Errors
 /// of other implementers travel in [`FmriError::Other`].
 pub trait StoryDataset: Send + Sync {
     /// Name for messages and provenance.

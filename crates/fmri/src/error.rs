@@ -168,6 +168,22 @@ pub enum FmriError {
         /// What is wrong.
         reason: String,
     },
+    /// `dataset.toml` is not what it should be.
+    #[error("{path}: {reason}")]
+    DatasetToml {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the key.
+        reason: String,
+    },
+    /// The file is no `.npy` or `.npz` that can be read.
+    #[error("cannot read {path} as a NumPy array: {reason}")]
+    Numpy {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The dataset has no such story.
     #[error("no story {story} in {dataset}, it has {}", list(known))]
     UnknownStory {

@@ -2,7 +2,8 @@
 //!
 //! A [`StoryDataset`] knows subjects, [`Story`]s with their audio and [`TextGrid`], the
 //! [`StoryTiming`] of each, and gives [`Responses`] `[n_trs, n_voxels]`. [`Ds003020`] reads the
-//! layout of `OpenNeuro` ds003020 through [`ResponseFile`]; [`InMemoryDataset`] is made of arrays.
+//! layout of `OpenNeuro` ds003020 through [`ResponseFile`], [`FolderDataset`] any folder of NumPy arrays
+//! with a `dataset.toml`, EEG and MEG as well; [`InMemoryDataset`] is made of arrays.
 //! [`Lanczos`] brings features onto the grid of TRs, a [`Trim`] says which rows of that grid an
 //! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files.
 //!
@@ -39,6 +40,7 @@ mod dataset;
 mod ds003020;
 mod error;
 mod files;
+mod folder;
 mod hdf5;
 mod in_memory;
 mod lanczos;
@@ -56,6 +58,7 @@ pub use contract::check_story_dataset;
 pub use dataset::{Story, StoryDataset};
 pub use ds003020::Ds003020;
 pub use error::{FmriError, Result};
+pub use folder::FolderDataset;
 pub use hdf5::ArrayInfo;
 pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};

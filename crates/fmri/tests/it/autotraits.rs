@@ -1,7 +1,7 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    CheckReport, Ds003020, FmriError, InMemoryDataset, Lanczos, LanczosMatrix, ResponseFile,
+    CheckReport, Ds003020, FmriError, FolderDataset, InMemoryDataset, Lanczos, LanczosMatrix, ResponseFile,
     Responses, Story, StoryDataset, TextGrid,
 };
 
@@ -11,6 +11,7 @@ fn types_are_send_and_sync() {
     check::<CheckReport>();
     check::<Ds003020>();
     check::<FmriError>();
+    check::<FolderDataset>();
     check::<InMemoryDataset>();
     check::<Lanczos>();
     check::<LanczosMatrix>();

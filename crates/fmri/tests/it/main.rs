@@ -7,6 +7,8 @@
 mod autotraits;
 mod check;
 mod datasets;
+mod folder;
+mod folder_damage;
 mod hdf5_damage;
 mod lanczos;
 mod layout;
