@@ -26,9 +26,7 @@ use self::config::{Config, StoryTable};
 use self::pattern::Pattern;
 use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
 use crate::files::files_by_stem;
-use crate::{
-    FmriError, Modality, Responses, Result, Story, StoryDataset, StoryTiming, Trim,
-};
+use crate::{FmriError, Modality, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
 
 const TOML: &str = "dataset.toml";
 /// What single hearings have after the story's name.
@@ -126,7 +124,9 @@ impl Files {
     fn repeats(&self, subject: &str, story: &str) -> StoredArray {
         let own = self.pattern.path(&self.dir, subject, story, REPEATS_SUFFIX);
         let shared = self.response_path(subject, story);
-        let is_archive = shared.extension().is_some_and(|extension| extension == "npz");
+        let is_archive = shared
+            .extension()
+            .is_some_and(|extension| extension == "npz");
         if is_archive && own.symlink_metadata().is_err() {
             return StoredArray::new(shared, &self.repeats_key, self.axes);
         }
@@ -159,7 +159,9 @@ impl FolderDataset {
         let subjects = match &config.subjects {
             Some(subjects) => subjects.clone(),
             None => pattern.find_subjects(dir)?.ok_or_else(|| {
-                refuse("no `subjects`, and `responses` has no folder of each to find them by".into())
+                refuse(
+                    "no `subjects`, and `responses` has no folder of each to find them by".into(),
+                )
             })?,
         };
         let mut dataset = Self {
@@ -179,10 +181,12 @@ impl FolderDataset {
             },
         };
         for story in &config.stories {
-            let clock = dataset.clock(&config, story).map_err(|failure| match failure {
-                Ok(error) => error,
-                Err(reason) => refuse(format!("story {}: {reason}", story.name)),
-            })?;
+            let clock = dataset
+                .clock(&config, story)
+                .map_err(|failure| match failure {
+                    Ok(error) => error,
+                    Err(reason) => refuse(format!("story {}: {reason}", story.name)),
+                })?;
             dataset.clocks.insert(story.name.clone(), clock);
         }
         dataset.trims = dataset.find_trims(&config).map_err(refuse)?;
@@ -211,7 +215,11 @@ impl FolderDataset {
     }
 
     /// The timing of a story; the error is one of another file, or what is wrong with the table.
-    fn clock(&self, config: &Config, story: &StoryTable) -> Result<Clock, Result<FmriError, String>> {
+    fn clock(
+        &self,
+        config: &Config,
+        story: &StoryTable,
+    ) -> Result<Clock, Result<FmriError, String>> {
         let (n_times, source) = match story.n_times {
             Some(n_times) => (n_times, format!("{TOML}: n_times {n_times}")),
             None => self.count_times(&story.name)?,
@@ -261,7 +269,12 @@ impl FolderDataset {
 
     /// The trims written, which must keep to the stored rows, or the least ones that do.
     fn find_trims(&self, config: &Config) -> Result<(Trim, Trim), String> {
-        let timings = || config.stories.iter().map(|story| (&story.name, &self.clocks[&story.name].timing));
+        let timings = || {
+            config
+                .stories
+                .iter()
+                .map(|story| (&story.name, &self.clocks[&story.name].timing))
+        };
         let Some(table) = config.trim else {
             let start = timings().map(|(_, timing)| timing.stored().start).max();
             let end = timings().map(|(_, timing)| timing.n_trs() - timing.stored().end);

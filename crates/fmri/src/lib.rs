@@ -45,10 +45,12 @@ mod hdf5;
 mod in_memory;
 mod lanczos;
 mod modality;
+mod nifti;
 mod response_file;
 mod responses;
 mod textgrid;
 mod time;
+mod voxel_mask;
 
 pub use check::{
     CheckDetails, CheckEntry, CheckEvent, CheckReport, CheckStatus, FileKind, check_dataset,
@@ -63,7 +65,9 @@ pub use hdf5::ArrayInfo;
 pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};
 pub use modality::Modality;
+pub use nifti::{NiftiFile, NiftiHeader};
 pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};
 pub use time::{StoryTiming, Tr, Trim};
+pub use voxel_mask::{VoxelMask, VoxelOrder};

@@ -119,9 +119,7 @@ impl Config {
         if let Some(n_times) = story.n_times
             && !(1..=MOST_TIMES).contains(&n_times)
         {
-            return Err(format!(
-                "`n_times` = {n_times}, expected 1 to {MOST_TIMES}"
-            ));
+            return Err(format!("`n_times` = {n_times}, expected 1 to {MOST_TIMES}"));
         }
         match (story.stored, story.n_times) {
             (Some(_), None) => Err("`stored` is of a grid of `n_times`, which is missing".into()),
@@ -138,9 +136,11 @@ impl Config {
             (Some(tr_s), None) => ("tr_s", tr_s, tr_s),
             (None, Some(rate_hz)) => ("rate_hz", rate_hz, rate_hz.recip()),
             (None, None) => {
-                return Err("no `tr_s` (seconds from one sample to the next) and no `rate_hz`: \
+                return Err(
+                    "no `tr_s` (seconds from one sample to the next) and no `rate_hz`: \
                             expected one of them"
-                    .into());
+                        .into(),
+                );
             }
             (Some(_), Some(_)) => {
                 return Err("both `tr_s` and `rate_hz`: expected one of them".into());
@@ -192,10 +192,7 @@ impl Config {
 }
 
 /// Names that can be those of files, each once.
-fn check_names<'a>(
-    key: &str,
-    names: impl Iterator<Item = &'a String>,
-) -> Result<(), String> {
+fn check_names<'a>(key: &str, names: impl Iterator<Item = &'a String>) -> Result<(), String> {
     let mut known = BTreeSet::new();
     for name in names {
         if !is_plain_name(name) {
@@ -212,7 +209,9 @@ fn parse(text: &str) -> Result<Config, String> {
     toml::from_str(text).map_err(|error| {
         let place = error.span().and_then(|span| {
             let before = text.get(..span.start)?;
-            let line = text[before.rfind('\n').map_or(0, |k| k + 1)..].lines().next()?;
+            let line = text[before.rfind('\n').map_or(0, |k| k + 1)..]
+                .lines()
+                .next()?;
             let number = before.matches('\n').count() + 1;
             Some(format!("line {number} ({}): ", line.trim()))
         });

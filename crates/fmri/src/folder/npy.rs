@@ -121,7 +121,9 @@ impl Literal<'_> {
         self.0 = rest;
         let sizes = sizes.split(',').map(str::trim).filter(|n| !n.is_empty());
         // Python 2 wrote `3L`.
-        sizes.map(|n| n.trim_end_matches('L').parse().ok()).collect()
+        sizes
+            .map(|n| n.trim_end_matches('L').parse().ok())
+            .collect()
     }
 
     /// The text of a structured type, from its bracket to the one that closes it.
@@ -343,7 +345,9 @@ mod tests {
         assert_eq!(good, Some(("<f4".into(), false, vec![3, 4])));
         let old = parse("{\"shape\":(3L,),\"descr\":\">i2\",\"fortran_order\":True}");
         assert_eq!(old, Some((">i2".into(), true, vec![3])));
-        let fields = parse("{'descr': [('a', '<f4'), ('b', '<i2', (2,))], 'fortran_order': False, 'shape': ()}");
+        let fields = parse(
+            "{'descr': [('a', '<f4'), ('b', '<i2', (2,))], 'fortran_order': False, 'shape': ()}",
+        );
         assert_eq!(
             fields,
             Some(("[('a', '<f4'), ('b', '<i2', (2,))]".into(), false, vec![]))

@@ -58,7 +58,10 @@ impl Pattern {
 
     fn paths(&self, dir: &Path, subject: &str, story: &str, suffix: &str) -> Vec<PathBuf> {
         // The story last: a subject could be called {story}, a story that is put in is left alone.
-        let parts = self.stem.split(SUBJECT).map(|part| part.replace(STORY, story));
+        let parts = self
+            .stem
+            .split(SUBJECT)
+            .map(|part| part.replace(STORY, story));
         let stem = parts.collect::<Vec<_>>().join(subject);
         let paths = self.extensions.iter();
         paths

@@ -1,8 +1,8 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    CheckReport, Ds003020, FmriError, FolderDataset, InMemoryDataset, Lanczos, LanczosMatrix, ResponseFile,
-    Responses, Story, StoryDataset, TextGrid,
+    CheckReport, Ds003020, FmriError, FolderDataset, InMemoryDataset, Lanczos, LanczosMatrix,
+    NiftiFile, ResponseFile, Responses, Story, StoryDataset, TextGrid, VoxelMask,
 };
 
 #[test]
@@ -15,9 +15,11 @@ fn types_are_send_and_sync() {
     check::<InMemoryDataset>();
     check::<Lanczos>();
     check::<LanczosMatrix>();
+    check::<NiftiFile>();
     check::<ResponseFile>();
     check::<Responses>();
     check::<Story>();
     check::<TextGrid>();
+    check::<VoxelMask>();
     check::<Box<dyn StoryDataset>>();
 }

@@ -143,8 +143,16 @@ fn repeats_are_read_in_every_order() {
     for (file, axes, single) in [
         ("repeats.npy", "time-channel", "fortran.npy"),
         ("repeats_fortran.npy", "time-channel", "fortran.npy"),
-        ("repeats_channel_time.npy", "channel-time", "channel_time.npy"),
-        ("repeats_channel_time_fortran.npy", "channel-time", "channel_time.npy"),
+        (
+            "repeats_channel_time.npy",
+            "channel-time",
+            "channel_time.npy",
+        ),
+        (
+            "repeats_channel_time_fortran.npy",
+            "channel-time",
+            "channel_time.npy",
+        ),
     ] {
         let dir = folder(
             &format!("{HEAD}axes = '{axes}'\n{STORY}"),
@@ -176,7 +184,9 @@ fn repeats_are_read_in_every_order() {
 #[test]
 fn lines_longer_than_a_block_are_read() {
     let dir = folder(
-        &format!("name = 'meg'\nmodality = 'meg'\nrate_hz = 1000\nfirst_time_s = 0\naxes = 'channel-time'\n{STORY}"),
+        &format!(
+            "name = 'meg'\nmodality = 'meg'\nrate_hz = 1000\nfirst_time_s = 0\naxes = 'channel-time'\n{STORY}"
+        ),
         &[("responses/S1/tale.npz", "long_channel_time.npz")],
     );
     let dataset = open(&dir);
@@ -268,12 +278,24 @@ fn files_are_found_and_named() {
     assert_eq!(dataset.subjects(), ["07"]);
     let story = |name| dataset.story(name).unwrap().clone();
     assert_eq!(story("tale").audio(), Some(&*root.join("a/b.wav")));
-    assert_eq!(story("other").audio(), Some(&*root.join("stimuli/other.FLAC")));
+    assert_eq!(
+        story("other").audio(),
+        Some(&*root.join("stimuli/other.FLAC"))
+    );
     assert_eq!(story("tale").textgrid(), None);
-    assert_eq!(story("other").textgrid(), Some(&*dataset.textgrid_path("other")));
+    assert_eq!(
+        story("other").textgrid(),
+        Some(&*dataset.textgrid_path("other"))
+    );
     let path = |path: &str| -> PathBuf { root.join(path) };
-    assert_eq!(dataset.textgrid_path("tale"), path("textgrids/tale.TextGrid"));
-    assert_eq!(dataset.response_path("07", "tale"), path("sub-07/run_tale.npy"));
+    assert_eq!(
+        dataset.textgrid_path("tale"),
+        path("textgrids/tale.TextGrid")
+    );
+    assert_eq!(
+        dataset.response_path("07", "tale"),
+        path("sub-07/run_tale.npy")
+    );
     assert_eq!(dataset.response_path("08", "x"), path("sub-08/run_x.npy"));
 }
 
@@ -308,32 +330,104 @@ fn what_is_wrong_with_the_toml_is_named() {
     for (toml, expected) in [
         (String::new(), "missing field `name`"),
         ("name = 'a'\n= 3".into(), "line 2 (= 3): "),
-        (format!("{HEAD}sample_rate = 3"), "line 4 (sample_rate = 3): unknown field `sample_rate`"),
-        (with(HEAD, "onset = 3"), "line 7 (onset = 3): unknown field `onset`"),
-        ("name = 'a'\ntr_s = '2'".into(), "line 2 (tr_s = '2'): invalid type: string"),
+        (
+            format!("{HEAD}sample_rate = 3"),
+            "line 4 (sample_rate = 3): unknown field `sample_rate`",
+        ),
+        (
+            with(HEAD, "onset = 3"),
+            "line 7 (onset = 3): unknown field `onset`",
+        ),
+        (
+            "name = 'a'\ntr_s = '2'".into(),
+            "line 2 (tr_s = '2'): invalid type: string",
+        ),
         (format!("{HEAD}modality = 'pet'"), "unknown variant `pet`"),
-        (format!("{HEAD}axes = 'channels'"), "unknown variant `channels`"),
+        (
+            format!("{HEAD}axes = 'channels'"),
+            "unknown variant `channels`",
+        ),
         (HEAD.into(), "no story: expected a table [[story]] for each"),
         (with("name = 'a'\nfirst_time_s = 1", n_times), "no `tr_s`"),
-        (with(&format!("{HEAD}rate_hz = 2"), n_times), "both `tr_s` and `rate_hz`"),
-        (with("name = 'a'\nfirst_time_s = 1\nrate_hz = 0", n_times), "`rate_hz` = 0, expected a positive"),
-        (with("name = 'a'\nfirst_time_s = 1\ntr_s = nan", n_times), "`tr_s` = NaN"),
-        (with("name = 'a'\ntr_s = 1", n_times), "story tale: no `first_time_s`"),
+        (
+            with(&format!("{HEAD}rate_hz = 2"), n_times),
+            "both `tr_s` and `rate_hz`",
+        ),
+        (
+            with("name = 'a'\nfirst_time_s = 1\nrate_hz = 0", n_times),
+            "`rate_hz` = 0, expected a positive",
+        ),
+        (
+            with("name = 'a'\nfirst_time_s = 1\ntr_s = nan", n_times),
+            "`tr_s` = NaN",
+        ),
+        (
+            with("name = 'a'\ntr_s = 1", n_times),
+            "story tale: no `first_time_s`",
+        ),
         (with(HEAD, "n_times = -1"), "invalid value: integer `-1`"),
-        (with(HEAD, "n_times = 0"), "story tale: `n_times` = 0, expected 1 to"),
-        (with(HEAD, "n_times = 9000000000000000000"), "expected 1 to 10000000"),
-        (with(HEAD, "n_times = 23\nstored = [5, 24]"), "`stored` = [5, 24]"),
-        (with(HEAD, "stored = [5, 24]"), "`stored` is of a grid of `n_times`"),
-        (with(HEAD, "audio = '../a.wav'"), "`audio` = \"../a.wav\" leaves the folder"),
-        (with(HEAD, "textgrid = '/a'"), "`textgrid` = \"/a\" leaves the folder"),
-        (with(&format!("{HEAD}responses = '../{{subject}}/{{story}}.npy'"), n_times), "`responses` = \"../"),
-        (with(&format!("{HEAD}responses = '{{subject}}.npy'"), n_times), "expected a path with {subject} and {story}"),
-        (with(&format!("{HEAD}responses = '{{story}}/{{subject}}.npy'"), n_times), "no `subjects`"),
-        (with(&format!("{HEAD}subjects = ['a', 'a']"), n_times), "`subjects`: a is there twice"),
-        (with(&format!("{HEAD}subjects = ['../a']"), n_times), "\"../a\" cannot be the name"),
-        (with(HEAD, "[[story]]\nname = 'tale'"), "`name`: tale is there twice"),
-        (with(HEAD, ""), "story tale: no `n_times`, and no array to count them in: expected "),
-        ("/annex/objects/MD5E-s5--12.toml\n".into(), "git-annex pointer"),
+        (
+            with(HEAD, "n_times = 0"),
+            "story tale: `n_times` = 0, expected 1 to",
+        ),
+        (
+            with(HEAD, "n_times = 9000000000000000000"),
+            "expected 1 to 10000000",
+        ),
+        (
+            with(HEAD, "n_times = 23\nstored = [5, 24]"),
+            "`stored` = [5, 24]",
+        ),
+        (
+            with(HEAD, "stored = [5, 24]"),
+            "`stored` is of a grid of `n_times`",
+        ),
+        (
+            with(HEAD, "audio = '../a.wav'"),
+            "`audio` = \"../a.wav\" leaves the folder",
+        ),
+        (
+            with(HEAD, "textgrid = '/a'"),
+            "`textgrid` = \"/a\" leaves the folder",
+        ),
+        (
+            with(
+                &format!("{HEAD}responses = '../{{subject}}/{{story}}.npy'"),
+                n_times,
+            ),
+            "`responses` = \"../",
+        ),
+        (
+            with(&format!("{HEAD}responses = '{{subject}}.npy'"), n_times),
+            "expected a path with {subject} and {story}",
+        ),
+        (
+            with(
+                &format!("{HEAD}responses = '{{story}}/{{subject}}.npy'"),
+                n_times,
+            ),
+            "no `subjects`",
+        ),
+        (
+            with(&format!("{HEAD}subjects = ['a', 'a']"), n_times),
+            "`subjects`: a is there twice",
+        ),
+        (
+            with(&format!("{HEAD}subjects = ['../a']"), n_times),
+            "\"../a\" cannot be the name",
+        ),
+        (
+            with(HEAD, "[[story]]\nname = 'tale'"),
+            "`name`: tale is there twice",
+        ),
+        (
+            with(HEAD, ""),
+            "story tale: no `n_times`, and no array to count them in: expected ",
+        ),
+        (
+            "/annex/objects/MD5E-s5--12.toml\n".into(),
+            "git-annex pointer",
+        ),
     ] {
         let message = refused(&toml, &[]);
         assert!(message.contains(expected), "{toml}\n-> {message}");
@@ -363,13 +457,22 @@ fn arrays_that_do_not_fit_are_refused() {
     };
     for (file, expected) in [
         ("bad_objects.npy", "holds Python objects"),
-        ("bad_structured.npy", "holds a structured type [('a', '<f4')"),
+        (
+            "bad_structured.npy",
+            "holds a structured type [('a', '<f4')",
+        ),
         ("bad_complex.npy", "holds complex numbers (<c8)"),
         ("bad_text.npy", "holds text (<U3)"),
         ("bad_booleans.npy", "holds truth values"),
-        ("bad_one_dimension.npy", "has shape [23], expected [n_times, n_channels]"),
+        (
+            "bad_one_dimension.npy",
+            "has shape [23], expected [n_times, n_channels]",
+        ),
         ("bad_no_channels.npy", "has shape [23, 0], expected"),
-        ("repeats.npy", "has shape [3, 23, 17], expected [n_times, n_channels]"),
+        (
+            "repeats.npy",
+            "has shape [3, 23, 17], expected [n_times, n_channels]",
+        ),
         ("stored.npz", "it does not begin as a .npy array does"),
         (
             "channel_time.npy",

@@ -13,10 +13,14 @@ mod hdf5_damage;
 mod lanczos;
 mod layout;
 mod lebel;
+mod nifti;
+mod nifti_damage;
 mod response_file;
 mod responses;
+mod tensors;
 mod textgrid;
 mod time;
+mod voxel_mask;
 
 use std::path::PathBuf;
 
