@@ -218,6 +218,14 @@ pub enum FmriError {
         /// What is wrong, with the key.
         reason: String,
     },
+    /// A BIDS file or folder is not what it should be.
+    #[error("{path}: {reason}")]
+    Bids {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
     /// The file is no `.npy` or `.npz` that can be read.
     #[error("cannot read {path} as a NumPy array: {reason}")]
     Numpy {

@@ -33,6 +33,7 @@
 //! | `libhdf5` | responses are read by the HDF5 C library, which must be installed |
 //! | `testing` | `check_story_dataset`, the contract that implementers of [`StoryDataset`] test against |
 
+mod bids;
 mod check;
 #[cfg(feature = "testing")]
 mod contract;
@@ -52,6 +53,7 @@ mod textgrid;
 mod time;
 mod voxel_mask;
 
+pub use bids::{BidsDataset, BidsOptions, BidsRuns};
 pub use check::{
     CheckDetails, CheckEntry, CheckEvent, CheckReport, CheckStatus, FileKind, check_dataset,
 };
