@@ -6,18 +6,24 @@
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use crate::{FmriError, Responses, Result, StoryTiming, Trim};
+use crate::{FmriError, Modality, Responses, Result, StoryTiming, Trim};
 
 /// File extensions of audio that is looked for, in order of preference.
 pub(crate) const AUDIO_EXTENSIONS: [&str; 4] = ["wav", "flac", "mp3", "ogg"];
 
 /// Subjects who heard stories in the scanner.
 ///
-/// Implementers: [`Ds003020`](crate::Ds003020), [`InMemoryDataset`](crate::InMemoryDataset). Errors
+/// Implementers: [`Ds003020`](crate::Ds003020), [`FolderDataset`](crate::FolderDataset),
+/// [`InMemoryDataset`](crate::InMemoryDataset). Errors
 /// of other implementers travel in [`FmriError::Other`].
 pub trait StoryDataset: Send + Sync {
     /// Name for messages and provenance.
     fn name(&self) -> &str;
+
+    /// How the brains were recorded; fMRI unless the dataset says otherwise.
+    fn modality(&self) -> Modality {
+        Modality::Fmri
+    }
 
     /// The subjects, in the dataset's order.
     fn subjects(&self) -> &[String];

@@ -23,7 +23,7 @@ use serde::Deserializer as _;
 use serde::de::{self, MapAccess, Visitor};
 
 use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
-use crate::files::{list_dir, read_error, refuse_pointer};
+use crate::files::{files_by_stem, is_plain_name, list_dir, read_error, refuse_pointer};
 use crate::response_file::{DATA, REPEATS};
 use crate::responses::BadValueScan;
 use crate::{
@@ -320,7 +320,7 @@ fn read_respdict(path: &Path) -> Result<Vec<(String, usize)>> {
                 "story {name} has {n_acquired} TRs, expected {shortest} to {LONGEST_STORY_TRS}"
             )));
         }
-        if name.is_empty() || name.contains(['/', '\\']) || name.starts_with('.') {
+        if !is_plain_name(name) {
             return Err(malformed(format!("{name:?} cannot be the name of a story")));
         }
         if lengths[..k].iter().any(|(other, _)| other == name) {
@@ -354,31 +354,6 @@ impl<'de> Visitor<'de> for LengthsVisitor {
         }
         Ok(lengths)
     }
-}
-
-/// Files of `dir` by name without extension; of several, the one whose extension comes first.
-fn files_by_stem(dir: &Path, extensions: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
-    let mut best: BTreeMap<String, (usize, PathBuf)> = BTreeMap::new();
-    for path in list_dir(dir)? {
-        let (Some(stem), Some(extension)) = (path.file_stem(), path.extension()) else {
-            continue;
-        };
-        let (Some(stem), Some(extension)) = (stem.to_str(), extension.to_str()) else {
-            continue;
-        };
-        let rank = extensions
-            .iter()
-            .position(|known| known.eq_ignore_ascii_case(extension));
-        let Some(rank) = rank else { continue };
-        match best.get(stem) {
-            Some((other, _)) if *other <= rank => {}
-            _ => {
-                best.insert(stem.into(), (rank, path));
-            }
-        }
-    }
-    let best = best.into_iter();
-    Ok(best.map(|(stem, (_, path))| (stem, path)).collect())
 }
 
 fn file_name(path: &Path) -> Option<String> {

@@ -2,9 +2,10 @@
 //!
 //! Held by `tests/it/response_file.rs` and `tests/it/datasets.rs`.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use braintune_audio::pointer_kind;
@@ -56,6 +57,51 @@ pub(crate) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(read_error(dir, "folder", error)),
     }
+}
+
+/// The text of a file of at most `most` bytes, UTF-8; `what` is used if it is not there.
+pub(crate) fn read_text(path: &Path, what: &str, most: u64) -> Result<String> {
+    refuse_pointer(path)?;
+    let read = || {
+        let mut text = String::new();
+        File::open(path)?.take(most + 1).read_to_string(&mut text)?;
+        if text.len() as u64 > most {
+            let reason = format!("longer than {most} bytes");
+            return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
+        }
+        Ok(text)
+    };
+    read().map_err(|error| read_error(path, what, error))
+}
+
+/// Whether `name` can be that of a file or folder of a dataset.
+pub(crate) fn is_plain_name(name: &str) -> bool {
+    !name.is_empty() && !name.contains(['/', '\\', '\0']) && !name.starts_with('.')
+}
+
+/// Files of `dir` by name without extension; of several, the one whose extension comes first.
+pub(crate) fn files_by_stem(dir: &Path, extensions: &[&str]) -> Result<BTreeMap<String, PathBuf>> {
+    let mut best: BTreeMap<String, (usize, PathBuf)> = BTreeMap::new();
+    for path in list_dir(dir)? {
+        let (Some(stem), Some(extension)) = (path.file_stem(), path.extension()) else {
+            continue;
+        };
+        let (Some(stem), Some(extension)) = (stem.to_str(), extension.to_str()) else {
+            continue;
+        };
+        let rank = extensions
+            .iter()
+            .position(|known| known.eq_ignore_ascii_case(extension));
+        let Some(rank) = rank else { continue };
+        match best.get(stem) {
+            Some((other, _)) if *other <= rank => {}
+            _ => {
+                best.insert(stem.into(), (rank, path));
+            }
+        }
+    }
+    let best = best.into_iter();
+    Ok(best.map(|(stem, (_, path))| (stem, path)).collect())
 }
 
 /// Lets `write` fill a temporary file beside `path`, then renames it; removes it on failure.

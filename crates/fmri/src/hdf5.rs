@@ -17,11 +17,12 @@ mod clib;
 mod pure;
 
 use std::error::Error;
+use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
 
 use ndarray::ArrayView2;
-use rust_hdf5::H5File;
+use rust_hdf5::{H5Dataset, H5File};
 
 #[cfg(feature = "libhdf5")]
 use clib::CFile as Opened;
@@ -123,6 +124,40 @@ pub(crate) fn write_array(
         drop(dataset);
         Ok(file.close()?)
     })
+}
+
+/// Creates one contiguous array of f32, `[n_rows, n_columns]`, and lets `fill` write boxes of it.
+pub(crate) fn write_boxes(
+    path: &Path,
+    key: &str,
+    shape: [usize; 2],
+    fill: &mut dyn FnMut(&Boxes) -> Result<(), Failure>,
+) -> Result<(), Failure> {
+    guarded(|| {
+        let file = H5File::options().best_effort_locking().create(path)?;
+        let boxes = Boxes(file.new_dataset::<f32>().shape(shape).create(key)?);
+        fill(&boxes)?;
+        drop(boxes);
+        Ok(file.close()?)
+    })
+}
+
+/// An array that is written box by box.
+pub(crate) struct Boxes(H5Dataset);
+
+impl Boxes {
+    /// Writes `values`, row-major, to rows and columns of the array.
+    pub(crate) fn write(
+        &self,
+        rows: Range<usize>,
+        columns: Range<usize>,
+        values: &[f32],
+    ) -> Result<(), Failure> {
+        let counts = [rows.len(), columns.len()];
+        Ok(self
+            .0
+            .write_slice(&[rows.start, columns.start], &counts, values)?)
+    }
 }
 
 fn guarded<T>(call: impl FnOnce() -> Result<T, Failure>) -> Result<T, Failure> {

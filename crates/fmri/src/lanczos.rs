@@ -47,14 +47,34 @@ impl Lanczos {
     ///
     /// [`FmriError::Times`] if there are fewer than two times or they are not finite and rising.
     pub fn for_tr_times(tr_times: &[f64]) -> Result<Self> {
-        check_times("TR times", tr_times)?;
-        let [first, .., last] = tr_times else {
-            return Err(FmriError::Times {
-                what: "TR times",
-                reason: format!("{} of them, at least two are needed", tr_times.len()),
-            });
-        };
-        Self::with_cutoff((tr_times.len() - 1) as f64 / (last - first))
+        Self::with_cutoff(mean_rate_hz("TR times", tr_times)?)
+    }
+
+    /// The filter that passes what both grids can represent: cutoff at the lower of their mean
+    /// rates.
+    ///
+    /// Frames faster than samples (a backbone against TRs) are low-pass filtered, which is
+    /// [`for_tr_times`](Self::for_tr_times) bit for bit. Frames slower than samples (10 Hz features
+    /// against 100 Hz MEG) are interpolated: a sample at a frame's time has that frame's value, and
+    /// one between frames draws on three to each side.
+    ///
+    /// # Errors
+    ///
+    /// [`FmriError::Times`] if there are fewer than two times of either kind, or they are not finite
+    /// and rising.
+    ///
+    /// ```
+    /// use braintune_fmri::Lanczos;
+    ///
+    /// let frame_times: Vec<f64> = (0..50).map(|k| f64::from(k) * 0.1).collect();
+    /// let sample_times: Vec<f64> = (0..500).map(|k| f64::from(k) * 0.01).collect();
+    /// let lanczos = Lanczos::between(&frame_times, &sample_times)?;
+    /// assert!((lanczos.cutoff_hz() - 10.0).abs() < 1e-9);
+    /// # Ok::<(), braintune_fmri::FmriError>(())
+    /// ```
+    pub fn between(frame_times: &[f64], sample_times: &[f64]) -> Result<Self> {
+        let frame_rate_hz = mean_rate_hz("frame times", frame_times)?;
+        Self::with_cutoff(mean_rate_hz("sample times", sample_times)?.min(frame_rate_hz))
     }
 
     /// The filter with its cutoff at `cutoff_hz`; it reaches `3 / cutoff_hz` seconds to both sides.
@@ -198,6 +218,18 @@ fn weight(d: f64) -> f64 {
     }
     let x = PI * d;
     N_LOBES * x.sin() * (x / N_LOBES).sin() / (x * x)
+}
+
+/// `1 / mean(diff(times))`.
+fn mean_rate_hz(what: &'static str, times: &[f64]) -> Result<f64> {
+    check_times(what, times)?;
+    let [first, .., last] = times else {
+        return Err(FmriError::Times {
+            what,
+            reason: format!("{} of them, at least two are needed", times.len()),
+        });
+    };
+    Ok((times.len() - 1) as f64 / (last - first))
 }
 
 fn check_times(what: &'static str, times: &[f64]) -> Result<()> {

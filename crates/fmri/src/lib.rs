@@ -2,7 +2,8 @@
 //!
 //! A [`StoryDataset`] knows subjects, [`Story`]s with their audio and [`TextGrid`], the
 //! [`StoryTiming`] of each, and gives [`Responses`] `[n_trs, n_voxels]`. [`Ds003020`] reads the
-//! layout of `OpenNeuro` ds003020 through [`ResponseFile`]; [`InMemoryDataset`] is made of arrays.
+//! layout of `OpenNeuro` ds003020 through [`ResponseFile`], [`FolderDataset`] any folder of NumPy arrays
+//! with a `dataset.toml`, EEG and MEG as well; [`InMemoryDataset`] is made of arrays.
 //! [`Lanczos`] brings features onto the grid of TRs, a [`Trim`] says which rows of that grid an
 //! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files.
 //!
@@ -32,6 +33,7 @@
 //! | `libhdf5` | responses are read by the HDF5 C library, which must be installed |
 //! | `testing` | `check_story_dataset`, the contract that implementers of [`StoryDataset`] test against |
 
+mod bids;
 mod check;
 #[cfg(feature = "testing")]
 mod contract;
@@ -40,14 +42,19 @@ mod dataset_files;
 mod ds003020;
 mod error;
 mod files;
+mod folder;
 mod hdf5;
 mod in_memory;
 mod lanczos;
+mod modality;
+mod nifti;
 mod response_file;
 mod responses;
 mod textgrid;
 mod time;
+mod voxel_mask;
 
+pub use bids::{BidsDataset, BidsOptions, BidsRuns};
 pub use check::{
     CheckDetails, CheckEntry, CheckEvent, CheckReport, CheckStatus, FileKind, Fix, check_dataset,
     fix_dataset,
@@ -58,10 +65,14 @@ pub use dataset::{Story, StoryDataset};
 pub use dataset_files::DatasetFiles;
 pub use ds003020::Ds003020;
 pub use error::{FmriError, Result};
+pub use folder::FolderDataset;
 pub use hdf5::ArrayInfo;
 pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};
+pub use modality::Modality;
+pub use nifti::{NiftiFile, NiftiHeader};
 pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};
 pub use time::{StoryTiming, Tr, Trim};
+pub use voxel_mask::{VoxelMask, VoxelOrder};

@@ -17,6 +17,9 @@ use crate::{FmriError, Result};
 const MAX_SOUND_BEFORE_GRID_END_S: f64 = 30.0;
 /// How long after it.
 const MAX_SOUND_AFTER_GRID_S: f64 = 10.0;
+/// How far a lag may miss an end of a window and still lie in it, in samples: 0.3 s is not a
+/// multiple of 0.1 s in binary.
+const SLACK_SAMPLES: f64 = 1e-6;
 
 /// Index of a TR on its story's grid, counted from the first row of the untrimmed grid.
 ///
@@ -132,6 +135,29 @@ impl StoryTiming {
     #[must_use]
     pub fn sound_lengths_s(&self) -> RangeInclusive<f64> {
         self.end_s() - MAX_SOUND_BEFORE_GRID_END_S..=self.end_s() + MAX_SOUND_AFTER_GRID_S
+    }
+
+    /// Delays in samples whose lag lies from `from_s` to `to_s` seconds, both included, rising.
+    ///
+    /// A response lags the sound, so negative lags give none, nor do lags of the whole grid or more.
+    ///
+    /// ```
+    /// use braintune_fmri::StoryTiming;
+    ///
+    /// let eeg = StoryTiming::new(12_000, 0.01, 0.0, 0..12_000)?;
+    /// assert_eq!(eeg.delays_within(0.0, 0.6), (0..=60).collect::<Vec<_>>());
+    /// let fmri = StoryTiming::new(300, 2.0, -9.0, 10..295)?;
+    /// assert_eq!(fmri.delays_within(2.0, 8.0), [1, 2, 3, 4]);
+    /// # Ok::<(), braintune_fmri::FmriError>(())
+    /// ```
+    #[must_use]
+    pub fn delays_within(&self, from_s: f64, to_s: f64) -> Vec<usize> {
+        let slack_s = self.tr_s * SLACK_SAMPLES;
+        let lag_s = |delay: usize| delay as f64 * self.tr_s;
+        let delays = (0..self.n_trs).skip_while(|&delay| lag_s(delay) < from_s - slack_s);
+        delays
+            .take_while(|&delay| lag_s(delay) <= to_s + slack_s)
+            .collect()
     }
 }
 

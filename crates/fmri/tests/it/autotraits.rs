@@ -1,8 +1,8 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    CheckReport, Ds003020, FmriError, InMemoryDataset, Lanczos, LanczosMatrix, ResponseFile,
-    Responses, Story, StoryDataset, TextGrid,
+    CheckReport, Ds003020, FmriError, FolderDataset, InMemoryDataset, Lanczos, LanczosMatrix,
+    NiftiFile, ResponseFile, Responses, Story, StoryDataset, TextGrid, VoxelMask,
 };
 
 #[test]
@@ -11,12 +11,15 @@ fn types_are_send_and_sync() {
     check::<CheckReport>();
     check::<Ds003020>();
     check::<FmriError>();
+    check::<FolderDataset>();
     check::<InMemoryDataset>();
     check::<Lanczos>();
     check::<LanczosMatrix>();
+    check::<NiftiFile>();
     check::<ResponseFile>();
     check::<Responses>();
     check::<Story>();
     check::<TextGrid>();
+    check::<VoxelMask>();
     check::<Box<dyn StoryDataset>>();
 }

@@ -8,14 +8,20 @@ mod autotraits;
 mod check;
 mod datasets;
 mod fix;
+mod folder;
+mod folder_damage;
 mod hdf5_damage;
 mod lanczos;
 mod layout;
 mod lebel;
+mod nifti;
+mod nifti_damage;
 mod response_file;
 mod responses;
+mod tensors;
 mod textgrid;
 mod time;
+mod voxel_mask;
 
 use std::path::PathBuf;
 

@@ -1,4 +1,4 @@
-use braintune_fmri::{FmriError, StoryTiming, Tr, Trim};
+use braintune_fmri::{FmriError, Modality, StoryTiming, Tr, Trim};
 
 #[test]
 fn midpoints_are_evenly_spaced_from_the_first() {
@@ -44,4 +44,37 @@ fn other_texts_are_no_trims() {
         let message = text.parse::<Trim>().unwrap_err().to_string();
         assert!(message.contains(&format!("`{text}`")), "{message}");
     }
+}
+
+#[test]
+fn delays_cover_a_window_of_seconds() {
+    let timing = |rate_hz: f64| StoryTiming::new(1000, 1.0 / rate_hz, 0.0, 0..1000).unwrap();
+    // 128 Hz: 0.6 s is 76.8 samples; 100 Hz: exactly 60, which 1 / 100 misses in binary.
+    assert_eq!(
+        timing(128.0).delays_within(0.0, 0.6),
+        (0..=76).collect::<Vec<_>>()
+    );
+    for (rate_hz, last) in [(100.0, 60), (10.0, 6), (1000.0, 600)] {
+        let delays = timing(rate_hz).delays_within(0.1, 0.6);
+        assert_eq!(delays.first(), Some(&(last / 6)), "{rate_hz} Hz");
+        assert_eq!(delays.last(), Some(&last), "{rate_hz} Hz");
+    }
+    assert_eq!(timing(100.0).delays_within(-1.0, 0.0), [0]);
+    assert!(timing(100.0).delays_within(0.5, 0.2).is_empty());
+    assert!(timing(100.0).delays_within(f64::NAN, f64::NAN).is_empty());
+    assert_eq!(timing(100.0).delays_within(0.0, f64::INFINITY).len(), 1000);
+}
+
+#[test]
+fn modalities_are_written_as_in_a_file() {
+    for (modality, text, name) in [
+        (Modality::Fmri, "\"fmri\"", "fMRI"),
+        (Modality::Ecog, "\"ecog\"", "ECoG"),
+    ] {
+        assert_eq!(serde_json::to_string(&modality).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Modality>(text).unwrap(), modality);
+        assert_eq!(modality.to_string(), name);
+    }
+    assert_eq!(Modality::default().row_name(), "TR");
+    assert_eq!(Modality::Eeg.row_name(), "sample");
 }
