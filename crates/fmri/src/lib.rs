@@ -4,7 +4,8 @@
 //! [`StoryTiming`] of each, and gives [`Responses`] `[n_trs, n_voxels]`. [`Ds003020`] reads the
 //! layout of `OpenNeuro` ds003020 through [`ResponseFile`]; [`InMemoryDataset`] is made of arrays.
 //! [`Lanczos`] brings features onto the grid of TRs, a [`Trim`] says which rows of that grid an
-//! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files.
+//! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files. [`Regions`]
+//! name voxels, by hand or by the [`Parcellation`] of an atlas.
 //!
 //! ```
 //! use braintune_fmri::{InMemoryDataset, Lanczos, Story, StoryDataset, StoryTiming};
@@ -42,6 +43,7 @@ mod files;
 mod hdf5;
 mod in_memory;
 mod lanczos;
+mod regions;
 mod response_file;
 mod responses;
 mod textgrid;
@@ -58,6 +60,14 @@ pub use error::{FmriError, Result};
 pub use hdf5::ArrayInfo;
 pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};
+pub use regions::Regions;
+pub use regions::annot::read_annot;
+pub use regions::gifti::{Gifti, GiftiArray, GiftiData};
+pub use regions::hcp::{HcpRegion, ParcelLists, hcp_parcels, hcp_regions};
+pub use regions::label_table::LabelTable;
+pub use regions::mapper::SurfaceMapper;
+pub use regions::means::{mean_of_parcels, voxel_mean};
+pub use regions::parcellation::Parcellation;
 pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};

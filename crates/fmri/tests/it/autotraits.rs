@@ -1,8 +1,8 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    CheckReport, Ds003020, FmriError, InMemoryDataset, Lanczos, LanczosMatrix, ResponseFile,
-    Responses, Story, StoryDataset, TextGrid,
+    CheckReport, Ds003020, FmriError, Gifti, InMemoryDataset, LabelTable, Lanczos, LanczosMatrix,
+    Parcellation, Regions, ResponseFile, Responses, Story, StoryDataset, SurfaceMapper, TextGrid,
 };
 
 #[test]
@@ -11,12 +11,17 @@ fn types_are_send_and_sync() {
     check::<CheckReport>();
     check::<Ds003020>();
     check::<FmriError>();
+    check::<Gifti>();
     check::<InMemoryDataset>();
+    check::<LabelTable>();
     check::<Lanczos>();
     check::<LanczosMatrix>();
+    check::<Parcellation>();
+    check::<Regions>();
     check::<ResponseFile>();
     check::<Responses>();
     check::<Story>();
+    check::<SurfaceMapper>();
     check::<TextGrid>();
     check::<Box<dyn StoryDataset>>();
 }

@@ -11,6 +11,7 @@ mod hdf5_damage;
 mod lanczos;
 mod layout;
 mod lebel;
+mod regions;
 mod response_file;
 mod responses;
 mod textgrid;
@@ -23,6 +24,12 @@ fn fixture(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(path)
+}
+
+/// The JSON file of `tests/fixtures` that a peer wrote.
+fn expected(path: &str) -> serde_json::Value {
+    let bytes = std::fs::read(fixture(path)).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
 }
 
 /// A message with its sources, as a user sees it.
