@@ -341,6 +341,43 @@ pub enum FmriError {
         /// Number of rows.
         got: usize,
     },
+    /// Regions that cannot be.
+    #[error("{reason}")]
+    Regions {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A file of regions, labels or maps is not what it should be.
+    #[error("{path} is not a readable {format}: {reason}")]
+    RegionFile {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        format: &'static str,
+        /// What is wrong.
+        reason: String,
+    },
+    /// A parcellation lacks parcels that a region is made of.
+    #[error(
+        "the parcellation has no parcel {}: expected those of HCP-MMP1 (Glasser 2016), found {}",
+        missing.join(", "), list(known)
+    )]
+    MissingParcels {
+        /// The parcels that are not there.
+        missing: Vec<String>,
+        /// The parcels there are.
+        known: Vec<String>,
+    },
+    /// Something has another number of voxels or vertices than the surface mapper.
+    #[error("{got} {what}, the surface mapper has {expected}")]
+    PlaceCount {
+        /// What was counted.
+        what: &'static str,
+        /// Voxels or vertices of the mapper.
+        expected: usize,
+        /// Voxels or vertices there are.
+        got: usize,
+    },
     /// An error of a dataset that another crate implements.
     #[error(transparent)]
     Other(Box<dyn Error + Send + Sync>),

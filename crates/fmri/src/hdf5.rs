@@ -55,6 +55,31 @@ pub(crate) enum Numbers {
 }
 
 impl Numbers {
+    /// Whole numbers from 0; none if a value is anything else.
+    pub(crate) fn into_indices(self) -> Option<Vec<usize>> {
+        match self {
+            Self::Signed(values) => values
+                .into_iter()
+                .map(|value| usize::try_from(value).ok())
+                .collect(),
+            Self::Unsigned(values) => values
+                .into_iter()
+                .map(|value| usize::try_from(value).ok())
+                .collect(),
+            Self::F32(_) | Self::F64(_) => None,
+        }
+    }
+
+    #[expect(clippy::cast_precision_loss, reason = "as numpy's astype rounds")]
+    pub(crate) fn into_f64(self) -> Vec<f64> {
+        match self {
+            Self::F32(values) => values.into_iter().map(f64::from).collect(),
+            Self::F64(values) => values,
+            Self::Signed(values) => values.into_iter().map(|value| value as f64).collect(),
+            Self::Unsigned(values) => values.into_iter().map(|value| value as f64).collect(),
+        }
+    }
+
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_precision_loss,

@@ -5,7 +5,8 @@
 //! layout of `OpenNeuro` ds003020 through [`ResponseFile`], [`FolderDataset`] any folder of NumPy arrays
 //! with a `dataset.toml`, EEG and MEG as well; [`InMemoryDataset`] is made of arrays.
 //! [`Lanczos`] brings features onto the grid of TRs, a [`Trim`] says which rows of that grid an
-//! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files.
+//! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files. [`Regions`]
+//! name voxels, by hand or by the [`Parcellation`] of an atlas.
 //!
 //! ```
 //! use braintune_fmri::{InMemoryDataset, Lanczos, Story, StoryDataset, StoryTiming};
@@ -48,6 +49,7 @@ mod in_memory;
 mod lanczos;
 mod modality;
 mod nifti;
+mod regions;
 mod response_file;
 mod responses;
 mod textgrid;
@@ -71,6 +73,14 @@ pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};
 pub use modality::Modality;
 pub use nifti::{NiftiFile, NiftiHeader};
+pub use regions::Regions;
+pub use regions::annot::read_annot;
+pub use regions::gifti::{Gifti, GiftiArray, GiftiData};
+pub use regions::hcp::{HcpRegion, ParcelLists, hcp_parcels, hcp_regions};
+pub use regions::label_table::LabelTable;
+pub use regions::mapper::SurfaceMapper;
+pub use regions::means::{mean_of_parcels, voxel_mean};
+pub use regions::parcellation::Parcellation;
 pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};

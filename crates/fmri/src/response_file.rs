@@ -17,7 +17,7 @@ use ndarray::{Array2, ArrayView2};
 use rust_hdf5::format::superblock::{SuperblockV0V1, SuperblockV2V3, detect_superblock_version};
 
 use crate::files::{read_error, refuse_pointer, write_atomically};
-use crate::hdf5::{self, ArrayFile};
+use crate::hdf5::{self, ArrayFile, Numbers};
 use crate::{ArrayInfo, FmriError, Result};
 
 /// Key of the responses, `[n_trs, n_voxels]`.
@@ -150,6 +150,12 @@ impl ResponseFile {
             n_repeats,
         )?;
         self.read_box(REPEATS, &[repeat], rows, voxels)
+    }
+
+    /// All of an array with one axis.
+    pub(crate) fn read_list(&self, key: &str) -> Result<Numbers> {
+        let (_, [n_values]) = self.numeric::<1>(key, "one dimension, not 0")?;
+        self.with_file(|file| file.read(key, &[0], &[n_values]))
     }
 
     fn read_box(

@@ -1,8 +1,9 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    CheckReport, Ds003020, FmriError, FolderDataset, InMemoryDataset, Lanczos, LanczosMatrix,
-    NiftiFile, ResponseFile, Responses, Story, StoryDataset, TextGrid, VoxelMask,
+    CheckReport, Ds003020, FmriError, FolderDataset, Gifti, InMemoryDataset, LabelTable, Lanczos,
+    LanczosMatrix, NiftiFile, Parcellation, Regions, ResponseFile, Responses, Story, StoryDataset,
+    SurfaceMapper, TextGrid, VoxelMask,
 };
 
 #[test]
@@ -12,13 +13,18 @@ fn types_are_send_and_sync() {
     check::<Ds003020>();
     check::<FmriError>();
     check::<FolderDataset>();
+    check::<Gifti>();
     check::<InMemoryDataset>();
+    check::<LabelTable>();
     check::<Lanczos>();
     check::<LanczosMatrix>();
     check::<NiftiFile>();
+    check::<Parcellation>();
+    check::<Regions>();
     check::<ResponseFile>();
     check::<Responses>();
     check::<Story>();
+    check::<SurfaceMapper>();
     check::<TextGrid>();
     check::<VoxelMask>();
     check::<Box<dyn StoryDataset>>();

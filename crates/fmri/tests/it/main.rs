@@ -16,6 +16,7 @@ mod layout;
 mod lebel;
 mod nifti;
 mod nifti_damage;
+mod regions;
 mod response_file;
 mod responses;
 mod tensors;
@@ -30,6 +31,12 @@ fn fixture(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR"))
         .join("tests/fixtures")
         .join(path)
+}
+
+/// The JSON file of `tests/fixtures` that a peer wrote.
+fn expected(path: &str) -> serde_json::Value {
+    let bytes = std::fs::read(fixture(path)).unwrap();
+    serde_json::from_slice(&bytes).unwrap()
 }
 
 /// A message with its sources, as a user sees it.
