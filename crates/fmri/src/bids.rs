@@ -22,6 +22,7 @@ mod names;
 mod options;
 mod run;
 mod stories;
+mod toml;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
@@ -37,8 +38,8 @@ use self::stories::{Heard, stories_of_task};
 use crate::dataset::RowCheck;
 use crate::files::read_text;
 use crate::{
-    FmriError, NiftiFile, ResponseFile, Responses, Result, Story, StoryDataset, StoryTiming, Trim,
-    VoxelMask,
+    DatasetFiles, FmriError, NiftiFile, ResponseFile, Responses, Result, StoredAs, Story,
+    StoryDataset, StoryTiming, Trim, VoxelMask,
 };
 
 /// A BIDS folder of people who heard stories in the scanner.
@@ -178,34 +179,10 @@ impl BidsDataset {
         Ok(())
     }
 
-    /// The folder.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
     /// Tasks that are no stories, each with the reason.
     #[must_use]
     pub fn left_out(&self) -> &[(String, String)] {
         &self.left_out
-    }
-
-    /// The image of a subject's first hearing of a story, or where one would be.
-    #[must_use]
-    pub fn response_path(&self, subject: &str, story: &str) -> PathBuf {
-        match self.runs(subject, story).first() {
-            Some(run) => run.bold.clone(),
-            None => image_path(&self.derivatives, &self.options, subject, story),
-        }
-    }
-
-    /// Where the `TextGrid` of a story is, or would be.
-    #[must_use]
-    pub fn textgrid_path(&self, story: &str) -> PathBuf {
-        match self.heard.get(story) {
-            Some(heard) => heard.textgrid.clone(),
-            None => self.dir.join("stimuli").join(format!("{story}.TextGrid")),
-        }
     }
 
     /// The voxels of a subject: the mask given, or those inside the brain masks of all of the
@@ -338,6 +315,11 @@ impl BidsDataset {
         for run in runs {
             let mask = self.subject_mask(&run.subject)?;
             let timing = self.check_run(run, story, mask.mask.n_voxels())?;
+            if voxels.is_empty() && voxels.end <= mask.mask.n_voxels() {
+                // Only how many there are is asked: no image is prepared for that.
+                on_hearing(Array2::zeros((n_trs, 0)))?;
+                continue;
+            }
             let file = self.response_file(run, timing.tr_s, &mask)?;
             on_hearing(file.read(0..n_trs, voxels.clone())?)?;
         }
@@ -426,6 +408,47 @@ impl StoryDataset for BidsDataset {
 
     fn default_trims(&self) -> (Trim, Trim) {
         self.options.trims
+    }
+}
+
+impl DatasetFiles for BidsDataset {
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn audio_dir(&self) -> PathBuf {
+        self.dir.join("stimuli")
+    }
+
+    /// The image of a subject's first hearing of a story, or where one would be.
+    fn response_path(&self, subject: &str, story: &str) -> PathBuf {
+        match self.runs(subject, story).first() {
+            Some(run) => run.bold.clone(),
+            None => image_path(&self.derivatives, &self.options, subject, story),
+        }
+    }
+
+    fn textgrid_path(&self, story: &str) -> PathBuf {
+        match self.heard.get(story) {
+            Some(heard) => heard.textgrid.clone(),
+            None => self.dir.join("stimuli").join(format!("{story}.TextGrid")),
+        }
+    }
+
+    fn timing_source(&self) -> &'static str {
+        "events.tsv and the images"
+    }
+
+    /// The first hearing's image, `[x, y, z, n_trs]`.
+    fn stored_as(&self, subject: &str, story: &str) -> Result<StoredAs> {
+        let runs = self.known_runs(subject, story)?;
+        let file = NiftiFile::open(&runs[0].bold)?;
+        let header = file.header();
+        Ok(StoredAs::new(
+            header.shape().to_vec(),
+            header.dtype(),
+            "NIfTI",
+        ))
     }
 }
 

@@ -6,14 +6,39 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use crate::responses::BadValueScan;
-use crate::{ArrayInfo, BadValues, FmriError, Responses, Result, StoryDataset};
+use crate::{BadValues, FmriError, Responses, Result, StoryDataset};
 
 /// Values that a scan holds at once (8 MB).
 const SCANNED_AT_ONCE: usize = 1 << 21;
 
+/// How responses are stored, as the headers of their file say it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredAs {
+    /// Sizes of the axes, in the order of the file.
+    pub shape: Vec<usize>,
+    /// Type of a value, such as `float32`.
+    pub dtype: String,
+    /// Layout and filters, such as `contiguous`.
+    pub storage: String,
+}
+
+impl StoredAs {
+    /// What a file's headers say.
+    #[must_use]
+    pub fn new(shape: Vec<usize>, dtype: impl Into<String>, storage: impl Into<String>) -> Self {
+        Self {
+            shape,
+            dtype: dtype.into(),
+            storage: storage.into(),
+        }
+    }
+}
+
 /// A dataset made of files, which [`check_dataset`](crate::check_dataset) can look at.
 ///
-/// Implementers: [`Ds003020`](crate::Ds003020).
+/// Implementers: [`Ds003020`](crate::Ds003020), [`FolderDataset`](crate::FolderDataset),
+/// [`BidsDataset`](crate::BidsDataset).
 pub trait DatasetFiles: StoryDataset {
     /// The folder of the dataset.
     fn dir(&self) -> &Path;
@@ -45,7 +70,7 @@ pub trait DatasetFiles: StoryDataset {
     /// # Errors
     ///
     /// What the file can cause.
-    fn response_info(&self, subject: &str, story: &str) -> Result<ArrayInfo>;
+    fn stored_as(&self, subject: &str, story: &str) -> Result<StoredAs>;
 
     /// Files in the subject's folder that belong to no story.
     fn strays(&self, subject: &str) -> Vec<PathBuf> {

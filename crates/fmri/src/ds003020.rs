@@ -27,7 +27,7 @@ use crate::files::{files_by_stem, is_plain_name, list_dir, read_error, refuse_po
 use crate::response_file::{DATA, REPEATS};
 use crate::responses::BadValueScan;
 use crate::{
-    ArrayInfo, BadValues, DatasetFiles, FmriError, ResponseFile, Responses, Result, Story,
+    BadValues, DatasetFiles, FmriError, ResponseFile, Responses, Result, StoredAs, Story,
     StoryDataset, StoryTiming, Trim,
 };
 
@@ -258,8 +258,9 @@ impl DatasetFiles for Ds003020 {
         Ok(self.timing(story)?.sound_lengths_s())
     }
 
-    fn response_info(&self, subject: &str, story: &str) -> Result<ArrayInfo> {
-        self.response_file(subject, story)?.info(DATA)
+    fn stored_as(&self, subject: &str, story: &str) -> Result<StoredAs> {
+        let info = self.response_file(subject, story)?.info(DATA)?;
+        Ok(StoredAs::new(info.shape, info.dtype, info.storage))
     }
 
     /// Response files of stories that `respdict.json` does not have.

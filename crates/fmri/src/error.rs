@@ -218,6 +218,15 @@ pub enum FmriError {
         /// What is wrong, with the key.
         reason: String,
     },
+    /// The folder is of no layout that is known.
+    #[error(
+        "{path} is no dataset that is known: expected a dataset.toml (any folder of arrays), \
+         derivative/respdict.json (ds003020), or folders sub-* (BIDS)"
+    )]
+    UnknownLayout {
+        /// The folder.
+        path: PathBuf,
+    },
     /// A BIDS file or folder is not what it should be.
     #[error("{path}: {reason}")]
     Bids {

@@ -26,7 +26,10 @@ use self::config::{Config, StoryTable};
 use self::pattern::Pattern;
 use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
 use crate::files::files_by_stem;
-use crate::{FmriError, Modality, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
+use crate::{
+    DatasetFiles, FmriError, Modality, Responses, Result, StoredAs, Story, StoryDataset,
+    StoryTiming, Trim,
+};
 
 const TOML: &str = "dataset.toml";
 /// What single hearings have after the story's name.
@@ -191,27 +194,6 @@ impl FolderDataset {
         }
         dataset.trims = dataset.find_trims(&config).map_err(refuse)?;
         Ok(dataset)
-    }
-
-    /// The folder.
-    #[must_use]
-    pub fn dir(&self) -> &Path {
-        &self.dir
-    }
-
-    /// Where the responses of a subject to a story are, or would be.
-    #[must_use]
-    pub fn response_path(&self, subject: &str, story: &str) -> PathBuf {
-        self.files.response_path(subject, story)
-    }
-
-    /// Where the `TextGrid` of a story is, or would be.
-    #[must_use]
-    pub fn textgrid_path(&self, story: &str) -> PathBuf {
-        match self.clocks.get(story) {
-            Some(clock) => clock.textgrid.clone(),
-            None => default_textgrid(&self.dir, story),
-        }
     }
 
     /// The timing of a story; the error is one of another file, or what is wrong with the table.
@@ -445,4 +427,33 @@ fn find_stories(dir: &Path, config: &Config) -> Result<Vec<Story>> {
 
 fn default_textgrid(dir: &Path, story: &str) -> PathBuf {
     dir.join("textgrids").join(format!("{story}.TextGrid"))
+}
+
+impl DatasetFiles for FolderDataset {
+    fn dir(&self) -> &Path {
+        &self.dir
+    }
+
+    fn audio_dir(&self) -> PathBuf {
+        self.dir.join("stimuli")
+    }
+
+    fn response_path(&self, subject: &str, story: &str) -> PathBuf {
+        self.files.response_path(subject, story)
+    }
+
+    fn textgrid_path(&self, story: &str) -> PathBuf {
+        match self.clocks.get(story) {
+            Some(clock) => clock.textgrid.clone(),
+            None => default_textgrid(&self.dir, story),
+        }
+    }
+
+    fn timing_source(&self) -> &'static str {
+        TOML
+    }
+
+    fn stored_as(&self, subject: &str, story: &str) -> Result<StoredAs> {
+        self.array(subject, story)?.stored_as()
+    }
 }

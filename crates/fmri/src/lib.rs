@@ -49,6 +49,7 @@ mod in_memory;
 mod lanczos;
 mod modality;
 mod nifti;
+mod open;
 mod regions;
 mod response_file;
 mod responses;
@@ -64,7 +65,7 @@ pub use check::{
 #[cfg(feature = "testing")]
 pub use contract::check_story_dataset;
 pub use dataset::{Story, StoryDataset};
-pub use dataset_files::DatasetFiles;
+pub use dataset_files::{DatasetFiles, StoredAs};
 pub use ds003020::Ds003020;
 pub use error::{FmriError, Result};
 pub use folder::FolderDataset;
@@ -73,6 +74,7 @@ pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};
 pub use modality::Modality;
 pub use nifti::{NiftiFile, NiftiHeader};
+pub use open::open_dataset;
 pub use regions::Regions;
 pub use regions::annot::read_annot;
 pub use regions::gifti::{Gifti, GiftiArray, GiftiData};

@@ -8,6 +8,7 @@ use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
 use ndarray::{Array2, ArrayView3};
+use serde::Deserialize;
 
 use crate::{FmriError, NiftiFile, Result};
 
@@ -15,13 +16,15 @@ use crate::{FmriError, NiftiFile, Result};
 ///
 /// Arrays are `[x, y, z]` as nibabel gives them. The same mask in the other order is the same set of
 /// voxels with other numbers: responses and masks must agree.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 pub enum VoxelOrder {
     /// z changes fastest, x slowest: `img.get_fdata()[mask]` in `NumPy`, and all of nilearn.
     #[default]
+    #[serde(rename = "nilearn")]
     LastAxisFastest,
     /// x changes fastest, z slowest, as values lie in the file: pycortex, whose arrays are
     /// `[z, y, x]`, and with it ds003020.
+    #[serde(rename = "pycortex")]
     FirstAxisFastest,
 }
 

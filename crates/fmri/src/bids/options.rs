@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use serde::Deserialize;
+
 use crate::{Trim, VoxelOrder};
 
 /// What several runs of one task are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum BidsRuns {
     /// The same story heard again: its responses are the mean of all hearings, each of which is one of
     /// [`repeats`](crate::StoryDataset::repeats).

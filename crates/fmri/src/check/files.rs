@@ -187,10 +187,10 @@ impl Checker<'_> {
         n_voxels_before: &mut Option<usize>,
         found: &mut Findings,
     ) -> Result<()> {
-        let info = self.dataset.response_info(subject, story)?;
-        found.details.shape = Some(info.shape);
-        found.details.dtype = Some(info.dtype);
-        found.details.storage = Some(info.storage);
+        let stored = self.dataset.stored_as(subject, story)?;
+        found.details.shape = Some(stored.shape);
+        found.details.dtype = Some(stored.dtype);
+        found.details.storage = Some(stored.storage);
         let (_, n_voxels) = self.dataset.response_shape(subject, story)?;
         let before = *n_voxels_before.get_or_insert(n_voxels);
         if before != n_voxels {

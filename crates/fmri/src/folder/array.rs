@@ -18,7 +18,7 @@ use zip::{CompressionMethod, ZipArchive};
 
 use super::npy::{Element, Header, Layout, Source, Streamed};
 use crate::files::{read_error, refuse_pointer};
-use crate::{FmriError, Result};
+use crate::{FmriError, Result, StoredAs};
 
 /// Deflate makes nothing smaller than by this factor (1032).
 const MAX_COMPRESSION: u64 = 1100;
@@ -71,6 +71,19 @@ impl StoredArray {
             ..
         } = self.layout(2)?;
         Ok((n_times, n_channels))
+    }
+
+    /// Shape in the order of the file, type and storage, from the header.
+    pub(super) fn stored_as(&self) -> Result<StoredAs> {
+        let header = self.with_source(1 << 12, &mut |source, _| {
+            Header::read(source).map_err(|reason| self.damaged(reason))
+        })?;
+        let order = if header.is_fortran { "Fortran" } else { "C" };
+        let storage = match &self.key {
+            Some(key) => format!("`{key}` of an archive, {order} order"),
+            None => format!("contiguous, {order} order"),
+        };
+        Ok(StoredAs::new(header.shape, header.descr, storage))
     }
 
     /// `[n_repeats, n_times, n_channels]`, from the header.

@@ -16,6 +16,7 @@ mod layout;
 mod lebel;
 mod nifti;
 mod nifti_damage;
+mod open;
 mod regions;
 mod response_file;
 mod responses;
