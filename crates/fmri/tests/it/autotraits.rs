@@ -1,13 +1,14 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    CheckReport, Ds003020, FmriError, FolderDataset, InMemoryDataset, Lanczos, LanczosMatrix,
-    NiftiFile, ResponseFile, Responses, Story, StoryDataset, TextGrid, VoxelMask,
+    BidsDataset, CheckReport, Ds003020, FmriError, FolderDataset, InMemoryDataset, Lanczos,
+    LanczosMatrix, NiftiFile, ResponseFile, Responses, Story, StoryDataset, TextGrid, VoxelMask,
 };
 
 #[test]
 fn types_are_send_and_sync() {
     fn check<T: Send + Sync + 'static>() {}
+    check::<BidsDataset>();
     check::<CheckReport>();
     check::<Ds003020>();
     check::<FmriError>();

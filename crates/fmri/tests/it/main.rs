@@ -5,6 +5,7 @@
 #![allow(clippy::float_cmp)]
 
 mod autotraits;
+mod bids;
 mod check;
 mod datasets;
 mod folder;
