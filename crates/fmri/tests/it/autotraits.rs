@@ -1,16 +1,18 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    CheckReport, Ds003020, FmriError, InMemoryDataset, Lanczos, LanczosMatrix, NiftiFile,
-    ResponseFile, Responses, Story, StoryDataset, TextGrid, VoxelMask,
+    CheckReport, DriftFilter, Ds003020, FmriError, GaussianSmoother, InMemoryDataset, Lanczos,
+    LanczosMatrix, NiftiFile, ResponseFile, Responses, Story, StoryDataset, TextGrid, VoxelMask,
 };
 
 #[test]
 fn types_are_send_and_sync() {
     fn check<T: Send + Sync + 'static>() {}
     check::<CheckReport>();
+    check::<DriftFilter>();
     check::<Ds003020>();
     check::<FmriError>();
+    check::<GaussianSmoother>();
     check::<InMemoryDataset>();
     check::<Lanczos>();
     check::<LanczosMatrix>();

@@ -7,6 +7,7 @@
 mod autotraits;
 mod check;
 mod datasets;
+mod drift;
 mod hdf5_damage;
 mod lanczos;
 mod layout;
@@ -15,6 +16,7 @@ mod nifti;
 mod nifti_damage;
 mod response_file;
 mod responses;
+mod smoothing;
 mod tensors;
 mod textgrid;
 mod time;
