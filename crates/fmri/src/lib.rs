@@ -7,6 +7,9 @@
 //! [`Lanczos`] brings features onto the grid of TRs, a [`Trim`] says which rows of that grid an
 //! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files.
 //!
+//! Where responses are still images, a [`NiftiFile`] is read a volume at a time and a [`VoxelMask`]
+//! makes time series of it; [`GaussianSmoother`], [`DriftFilter`] and [`zscore_run`] clean them.
+//!
 //! ```
 //! use braintune_fmri::{InMemoryDataset, Lanczos, Story, StoryDataset, StoryTiming};
 //! use ndarray::Array2;
@@ -38,6 +41,7 @@ mod check;
 #[cfg(feature = "testing")]
 mod contract;
 mod dataset;
+mod drift;
 mod ds003020;
 mod error;
 mod files;
@@ -49,9 +53,11 @@ mod modality;
 mod nifti;
 mod response_file;
 mod responses;
+mod smoothing;
 mod textgrid;
 mod time;
 mod voxel_mask;
+mod zscore;
 
 pub use bids::{BidsDataset, BidsOptions, BidsRuns};
 pub use check::{
@@ -60,6 +66,7 @@ pub use check::{
 #[cfg(feature = "testing")]
 pub use contract::check_story_dataset;
 pub use dataset::{Story, StoryDataset};
+pub use drift::{Drift, DriftFilter};
 pub use ds003020::Ds003020;
 pub use error::{FmriError, Result};
 pub use folder::FolderDataset;
@@ -70,6 +77,8 @@ pub use modality::Modality;
 pub use nifti::{NiftiFile, NiftiHeader};
 pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};
+pub use smoothing::GaussianSmoother;
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};
 pub use time::{StoryTiming, Tr, Trim};
 pub use voxel_mask::{VoxelMask, VoxelOrder};
+pub use zscore::zscore_run;

@@ -1,8 +1,9 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    BidsDataset, CheckReport, Ds003020, FmriError, FolderDataset, InMemoryDataset, Lanczos,
-    LanczosMatrix, NiftiFile, ResponseFile, Responses, Story, StoryDataset, TextGrid, VoxelMask,
+    BidsDataset, CheckReport, DriftFilter, Ds003020, FmriError, FolderDataset, GaussianSmoother,
+    InMemoryDataset, Lanczos, LanczosMatrix, NiftiFile, ResponseFile, Responses, Story,
+    StoryDataset, TextGrid, VoxelMask,
 };
 
 #[test]
@@ -10,9 +11,11 @@ fn types_are_send_and_sync() {
     fn check<T: Send + Sync + 'static>() {}
     check::<BidsDataset>();
     check::<CheckReport>();
+    check::<DriftFilter>();
     check::<Ds003020>();
     check::<FmriError>();
     check::<FolderDataset>();
+    check::<GaussianSmoother>();
     check::<InMemoryDataset>();
     check::<Lanczos>();
     check::<LanczosMatrix>();
