@@ -4,7 +4,7 @@
 //! ```text
 //! [sub-*/[ses-*/]func/]*task-<task>*_events.tsv     onset, trial_type, stim_file
 //! [sub-*/[ses-*/]func/]*task-<task>*_bold.json      RepetitionTime
-//! stimuli/<stim_file>, stimuli/<story>.TextGrid
+//! stimuli/<stim_file>, stimuli/[textgrids/]<story>.TextGrid or stimuli/gentle/<story>/align.json
 //! derivatives/fmriprep/sub-*/[ses-*/]func/*task-<task>*_desc-preproc_bold.nii.gz, .json
 //! derivatives/fmriprep/sub-*/[ses-*/]func/*task-<task>*_desc-brain_mask.nii.gz
 //! derivatives/braintune/*.hf5                       responses, once taken out of the images
@@ -303,7 +303,7 @@ impl BidsDataset {
         recipe.responses(&cache.unwrap_or_else(|| self.dir.join("derivatives/braintune")))
     }
 
-    /// Each hearing, `[n_trs, voxels.len()]`.
+    /// Each of a subject's runs of a story, `[n_trs, voxels.len()]`.
     fn hearings(
         &self,
         runs: &[&Run],
@@ -311,12 +311,17 @@ impl BidsDataset {
         voxels: &Range<usize>,
         on_hearing: &mut dyn FnMut(Array2<f32>) -> Result<()>,
     ) -> Result<()> {
+        let Some(first) = runs.first() else {
+            return Ok(());
+        };
         let n_trs = self.heard[story].timing.n_trs();
-        for run in runs {
-            let mask = self.subject_mask(&run.subject)?;
-            let timing = self.check_run(run, story, mask.mask.n_voxels())?;
-            if voxels.is_empty() && voxels.end <= mask.mask.n_voxels() {
-                // Only how many there are is asked: no image is prepared for that.
+        let mask = self.subject_mask(&first.subject)?;
+        let n_voxels = mask.mask.n_voxels();
+        let counted_only = voxels.is_empty() && voxels.end <= n_voxels;
+        // All are checked before the first is prepared, which takes a while.
+        let timings = runs.iter().map(|run| self.check_run(run, story, n_voxels));
+        for (run, timing) in runs.iter().zip(timings.collect::<Result<Vec<_>>>()?) {
+            if counted_only {
                 on_hearing(Array2::zeros((n_trs, 0)))?;
                 continue;
             }

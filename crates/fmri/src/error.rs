@@ -342,6 +342,20 @@ pub enum FmriError {
         /// The cutoff in Hz.
         cutoff_hz: f64,
     },
+    /// Drifts that cannot be taken out of a run.
+    #[error("impossible drift filter: {reason}")]
+    Drift {
+        /// What is wrong.
+        reason: String,
+    },
+    /// A Gaussian that cannot be.
+    #[error("smoothing with a FWHM of {fwhm_mm} mm: {reason}")]
+    Smoothing {
+        /// Full width at half maximum in mm.
+        fwhm_mm: f64,
+        /// What is wrong.
+        reason: String,
+    },
     /// There are not as many rows of features as frame times.
     #[error("{expected} frame times but {got} rows of features")]
     FrameCount {

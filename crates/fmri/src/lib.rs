@@ -8,6 +8,9 @@
 //! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files. [`Regions`]
 //! name voxels, by hand or by the [`Parcellation`] of an atlas.
 //!
+//! Where responses are still images, a [`NiftiFile`] is read a volume at a time and a [`VoxelMask`]
+//! makes time series of it; [`GaussianSmoother`], [`DriftFilter`] and [`zscore_run`] clean them.
+//!
 //! ```
 //! use braintune_fmri::{InMemoryDataset, Lanczos, Story, StoryDataset, StoryTiming};
 //! use ndarray::Array2;
@@ -40,6 +43,7 @@ mod check;
 mod contract;
 mod dataset;
 mod dataset_files;
+mod drift;
 mod ds003020;
 mod error;
 mod files;
@@ -53,9 +57,11 @@ mod open;
 mod regions;
 mod response_file;
 mod responses;
+mod smoothing;
 mod textgrid;
 mod time;
 mod voxel_mask;
+mod zscore;
 
 pub use bids::{BidsDataset, BidsOptions, BidsRuns};
 pub use check::{
@@ -66,6 +72,7 @@ pub use check::{
 pub use contract::check_story_dataset;
 pub use dataset::{Story, StoryDataset};
 pub use dataset_files::{DatasetFiles, StoredAs};
+pub use drift::{Drift, DriftFilter};
 pub use ds003020::Ds003020;
 pub use error::{FmriError, Result};
 pub use folder::FolderDataset;
@@ -85,6 +92,8 @@ pub use regions::means::{mean_of_parcels, voxel_mean};
 pub use regions::parcellation::Parcellation;
 pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};
+pub use smoothing::GaussianSmoother;
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};
 pub use time::{StoryTiming, Tr, Trim};
 pub use voxel_mask::{VoxelMask, VoxelOrder};
+pub use zscore::zscore_run;

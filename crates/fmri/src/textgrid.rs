@@ -2,7 +2,9 @@
 //!
 //! Intervals in seconds from sound onset. Reads the long and the short text format, UTF-8, UTF-16
 //! and Latin-1, any line ending; not Praat's binary format. Points of a point tier become intervals
-//! of no length. Held by `tests/it/textgrid.rs`.
+//! of no length. An alignment of gentle (`align.json`) is read as well. Held by `tests/it/textgrid.rs`.
+
+mod gentle;
 
 use std::fs;
 use std::path::Path;
@@ -97,7 +99,7 @@ impl TextGrid {
     }
 }
 
-/// Reads a `TextGrid` file.
+/// Reads a `TextGrid` file, or a gentle alignment (`align.json`) as one with tiers `phone` and `word`.
 ///
 /// # Errors
 ///
@@ -151,7 +153,11 @@ fn to_format(interval: &Interval) -> format::TextGridInterval {
 }
 
 fn parse(bytes: &[u8]) -> Result<TextGrid, String> {
-    let text = plain_numbers(&decode(bytes))?;
+    let text = decode(bytes);
+    if gentle::is_alignment(&text) {
+        return gentle::parse(&text);
+    }
+    let text = plain_numbers(&text)?;
     let file = format::TextGrid::parse_text_format_utf8(&text).map_err(|e| e.to_string())?;
     let tiers = file.tiers.into_iter().map(|tier| match tier {
         format::TextGridTier::IntervalTier(tier) => {

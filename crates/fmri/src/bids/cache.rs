@@ -11,11 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::UNIX_EPOCH;
 
-use ndarray::{Array2, ArrayView2};
 use sha2::{Digest, Sha256};
 use tracing::{debug, instrument};
 
-use super::filter::{VolumeFilter, filter_tile};
+use super::filter;
 use super::options::Filter;
 use crate::files::{read_error, write_atomically};
 use crate::hdf5::{self, Boxes};
@@ -120,12 +119,12 @@ impl Recipe<'_> {
     /// Volumes, smoothed if asked for, as rows of voxels inside the mask.
     fn write_rows(&self, image: &NiftiFile, path: &Path) -> Result<()> {
         let (n_trs, n_voxels) = (image.header().n_volumes(), self.mask.n_voxels());
-        let smoother = VolumeFilter::new(self.filter, self.mask, image)?;
+        let smoother = self.filter.smoother(self.mask)?;
         write_boxes(path, [n_trs, n_voxels], &mut |boxes| {
             let mut block: Vec<f32> = Vec::new();
             let (mut first, mut failure) = (0, None);
             image.for_each_volume(&mut |t, volume| {
-                let row = smoother.row(self.mask, volume);
+                let row = filter::row(smoother.as_ref(), self.mask, volume);
                 let flushed = row.and_then(|row| {
                     block.extend(row);
                     if block.len() < BLOCK_VALUES && t + 1 < n_trs {
@@ -153,15 +152,15 @@ impl Recipe<'_> {
     fn write_columns(&self, rows: &Path, path: &Path) -> Result<()> {
         let source = ResponseFile::open(rows)?;
         let [n_trs, n_voxels] = source.shape()?;
+        let drifts = self.filter.drifts(n_trs, self.tr_s)?;
         let n_tile = (TILE_VALUES / n_trs).max(1);
         write_boxes(path, [n_trs, n_voxels], &mut |boxes| {
             for start in (0..n_voxels).step_by(n_tile) {
                 let voxels = start..(start + n_tile).min(n_voxels);
-                let mut tile: Array2<f32> = source.read(0..n_trs, voxels.clone())?;
-                filter_tile(self.filter, self.tr_s, &mut tile)?;
-                let values: ArrayView2<'_, f32> = tile.view();
+                let tile = source.read(0..n_trs, voxels.clone())?;
+                let tile = self.filter.tile(drifts.as_ref(), tile)?;
                 boxes
-                    .write(0..n_trs, voxels, values.as_slice().unwrap_or_default())
+                    .write(0..n_trs, voxels, tile.as_slice().unwrap_or_default())
                     .map_err(|source| write_failure(path, source))?;
             }
             Ok(())

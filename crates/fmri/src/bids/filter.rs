@@ -1,92 +1,62 @@
-//! What is done to volumes and to the time series of voxels, in the order smoothing, detrending,
-//! high-pass filter, z-score: that of `nilearn.signal.clean` and `NiftiMasker`.
+//! What is done to the volumes and to the time series of a run: smoothing, then drifts, then z-scores,
+//! in the order of nilearn's `NiftiMasker`.
 
-use ndarray::{Array2, ArrayView3, ArrayViewMut1, Axis};
+use ndarray::{Array2, ArrayView3};
 
 use super::options::Filter;
-use crate::{NiftiFile, Result, VoxelMask};
+use crate::{Drift, DriftFilter, GaussianSmoother, Result, VoxelMask, zscore_run};
 
 impl Filter {
     /// Whether anything is done to time series.
     pub(super) fn is_over_time(&self) -> bool {
         self.high_pass_s.is_some() || self.detrend || self.z_score
     }
-}
 
-/// What is done to each volume.
-pub(super) struct VolumeFilter;
-
-impl VolumeFilter {
-    pub(super) fn new(_filter: &Filter, _mask: &VoxelMask, _image: &NiftiFile) -> Result<Self> {
-        Ok(Self)
+    /// The smoother of volumes on the grid of `mask`, if they are smoothed.
+    pub(super) fn smoother(&self, mask: &VoxelMask) -> Result<Option<GaussianSmoother>> {
+        let smoother = self
+            .smoothing_mm
+            .map(|fwhm_mm| GaussianSmoother::new(fwhm_mm, &mask.affine()));
+        smoother.transpose()
     }
 
-    /// The voxels inside the mask, `[n_voxels]`.
-    pub(super) fn row(&self, mask: &VoxelMask, volume: ArrayView3<'_, f32>) -> Result<Vec<f32>> {
-        mask.select(volume)
+    /// The filter of drifts of runs of `n_trs` rows, if there is one.
+    pub(super) fn drifts(&self, n_trs: usize, tr_s: f64) -> Result<Option<DriftFilter>> {
+        let line = self.detrend.then_some(Drift::Polynomial { degree: 1 });
+        let cosines = self
+            .high_pass_s
+            .map(|cutoff_s| Drift::Cosines { tr_s, cutoff_s });
+        let drifts: Vec<Drift> = line.into_iter().chain(cosines).collect();
+        let filter = (!drifts.is_empty()).then(|| DriftFilter::new(n_trs, &drifts));
+        filter.transpose()
     }
-}
 
-/// Filters the time series of some voxels, `[n_trs, n_voxels]`.
-pub(super) fn filter_tile(filter: &Filter, _tr_s: f64, tile: &mut Array2<f32>) -> Result<()> {
-    // Rounding would leave something of a constant voxel that a z-score makes large.
-    let columns = tile.columns().into_iter();
-    let constant: Vec<bool> = columns
-        .map(|column| column.iter().all(|value| Some(value) == column.first()))
-        .collect();
-    if filter.detrend {
-        tile.axis_iter_mut(Axis(1)).for_each(detrend);
-    }
-    if filter.z_score {
-        for (column, is_constant) in tile.axis_iter_mut(Axis(1)).zip(constant) {
-            z_score(column, is_constant);
-        }
-    }
-    Ok(())
-}
-
-/// Takes out the straight line of least squares. Sums run in f64.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "f32 is the stored precision"
-)]
-fn detrend(mut values: ArrayViewMut1<'_, f32>) {
-    let n = values.len() as f64;
-    let middle = (n - 1.0) / 2.0;
-    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / n;
-    let (mut with_time, mut of_time) = (0.0, 0.0);
-    for (k, &value) in values.iter().enumerate() {
-        let time = k as f64 - middle;
-        with_time += time * (f64::from(value) - mean);
-        of_time += time * time;
-    }
-    let slope = if of_time > 0.0 {
-        with_time / of_time
-    } else {
-        0.0
-    };
-    for (k, value) in values.iter_mut().enumerate() {
-        *value = (f64::from(*value) - mean - slope * (k as f64 - middle)) as f32;
+    /// Some voxels over time, `[n_trs, n_voxels]`, without drifts and z-scored as asked for.
+    pub(super) fn tile(
+        &self,
+        drifts: Option<&DriftFilter>,
+        tile: Array2<f32>,
+    ) -> Result<Array2<f32>> {
+        let tile = match drifts {
+            Some(drifts) => drifts.clean(tile.view())?,
+            None => tile,
+        };
+        Ok(if self.z_score {
+            zscore_run(tile.view())
+        } else {
+            tile
+        })
     }
 }
 
-/// Mean 0 and population standard deviation 1, or all 0. Sums run in f64.
-#[expect(
-    clippy::cast_possible_truncation,
-    reason = "f32 is the stored precision"
-)]
-fn z_score(mut values: ArrayViewMut1<'_, f32>, is_constant: bool) {
-    let n = values.len() as f64;
-    let mean = values.iter().map(|&value| f64::from(value)).sum::<f64>() / n;
-    let squares = values
-        .iter()
-        .map(|&value| (f64::from(value) - mean).powi(2));
-    let sd = (squares.sum::<f64>() / n).sqrt();
-    let is_constant = is_constant || sd == 0.0;
-    values.mapv_inplace(|value| {
-        if is_constant {
-            return 0.0;
-        }
-        ((f64::from(value) - mean) / sd) as f32
-    });
+/// The voxels of a volume inside the mask, `[n_voxels]`, smoothed if there is a smoother.
+pub(super) fn row(
+    smoother: Option<&GaussianSmoother>,
+    mask: &VoxelMask,
+    volume: ArrayView3<'_, f32>,
+) -> Result<Vec<f32>> {
+    match smoother {
+        Some(smoother) => mask.select(smoother.smooth(volume).view()),
+        None => mask.select(volume),
+    }
 }

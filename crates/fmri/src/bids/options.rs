@@ -152,14 +152,16 @@ impl BidsOptions {
         self
     }
 
-    /// Smooths each volume by a Gaussian of this full width at half maximum, in millimetres.
+    /// Smooths each volume, before voxels are chosen, by a Gaussian of this full width at half maximum, in millimetres.
     #[must_use]
     pub fn with_smoothing_mm(mut self, fwhm_mm: f64) -> Self {
         self.filter.smoothing_mm = Some(fwhm_mm);
         self
     }
 
-    /// Takes drifts slower than this out of each voxel of each run, in seconds.
+    /// Takes the cosines of this period in seconds and longer out of each voxel of each run, as nilearn
+    /// does with `filter="cosine"` and SPM with its high-pass filter: [`Drift::Cosines`](crate::Drift).
+    /// The mean stays unless [`with_detrend`](Self::with_detrend) or z-scoring takes it out.
     #[must_use]
     pub fn with_high_pass_s(mut self, cutoff_s: f64) -> Self {
         self.filter.high_pass_s = Some(cutoff_s);

@@ -123,7 +123,7 @@ fn sound_stem(file: &str) -> Option<String> {
     is_plain_name(stem).then(|| stem.to_owned())
 }
 
-/// The story with its audio and `TextGrid`, and where the latter is or would be.
+/// The story with its audio and its `TextGrid` or gentle alignment, and where the latter is or would be.
 fn find_files(
     root: &Path,
     name: &str,
@@ -149,9 +149,14 @@ fn find_files(
     let dirs = ["stimuli", "stimuli/textgrids", "derivatives/textgrids"];
     let textgrids = dirs.iter().flat_map(|dir| {
         let names = stems.iter().map(|stem| format!("{stem}.TextGrid"));
-        names.map(|name| root.join(dir).join(name))
+        names.map(move |name| root.join(dir).join(name))
     });
-    let mut textgrids = textgrids.filter(|path| path.symlink_metadata().is_ok());
+    let gentle = stems
+        .iter()
+        .map(|stem| stimuli.join("gentle").join(stem).join("align.json"));
+    let mut textgrids = textgrids
+        .chain(gentle)
+        .filter(|path| path.symlink_metadata().is_ok());
     match textgrids.next() {
         Some(path) => Ok((story.with_textgrid(&path), path)),
         None => Ok((story, stimuli.join(format!("{name}.TextGrid")))),

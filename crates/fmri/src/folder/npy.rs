@@ -325,7 +325,8 @@ impl Scratch {
             self.bytes.resize(n * element.width, 0);
             source.read_exact(&mut self.bytes)?;
             element.decode(&self.bytes, &mut self.values);
-            for (out, &value) in out.by_ref().zip(&self.values) {
+            // Values first: the other way round a place would be taken that none is left for.
+            for (&value, out) in self.values.iter().zip(out.by_ref()) {
                 *out = value;
             }
             left -= n;

@@ -1,19 +1,22 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    CheckReport, Ds003020, FmriError, FolderDataset, Gifti, InMemoryDataset, LabelTable, Lanczos,
-    LanczosMatrix, NiftiFile, Parcellation, Regions, ResponseFile, Responses, Story, StoryDataset,
-    SurfaceMapper, TextGrid, VoxelMask,
+    BidsDataset, CheckReport, DriftFilter, Ds003020, FmriError, FolderDataset, GaussianSmoother,
+    Gifti, InMemoryDataset, LabelTable, Lanczos, LanczosMatrix, NiftiFile, Parcellation, Regions,
+    ResponseFile, Responses, Story, StoryDataset, SurfaceMapper, TextGrid, VoxelMask,
 };
 
 #[test]
 fn types_are_send_and_sync() {
     fn check<T: Send + Sync + 'static>() {}
+    check::<BidsDataset>();
     check::<CheckReport>();
+    check::<DriftFilter>();
     check::<Ds003020>();
     check::<FmriError>();
     check::<FolderDataset>();
     check::<Gifti>();
+    check::<GaussianSmoother>();
     check::<InMemoryDataset>();
     check::<LabelTable>();
     check::<Lanczos>();

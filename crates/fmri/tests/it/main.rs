@@ -5,8 +5,10 @@
 #![allow(clippy::float_cmp)]
 
 mod autotraits;
+mod bids;
 mod check;
 mod datasets;
+mod drift;
 mod fix;
 mod folder;
 mod folder_damage;
@@ -20,6 +22,7 @@ mod open;
 mod regions;
 mod response_file;
 mod responses;
+mod smoothing;
 mod tensors;
 mod textgrid;
 mod time;

@@ -336,12 +336,14 @@ proptest! {
         seed: u32,
     ) {
         let n: usize = shape.iter().map(|&size| usize::try_from(size).unwrap()).product();
-        let value = |k: usize| (seed.wrapping_mul(2_654_435_761).wrapping_add(k as u32) >> 7) as f32 - 9e5;
-        let values: Vec<f32> = (0..n).map(value).collect();
+        let start = f64::from(seed) * 1e-3;
+        #[expect(clippy::cast_possible_truncation)]
+        let values: Vec<f32> = (0..n).map(|k| (start + 7.7 * k as f64) as f32).collect();
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("made_up.nii");
         fs::write(&path, made_up(&shape, big_endian, slope, inter, &values)).unwrap();
         let file = NiftiFile::open(&path).unwrap();
+        #[expect(clippy::cast_possible_truncation)]
         let expected: Vec<f32> = values
             .iter()
             .map(|&value| {

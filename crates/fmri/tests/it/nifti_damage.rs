@@ -142,7 +142,7 @@ fn a_shape_that_the_file_cannot_hold_is_refused_at_once() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(2000))]
+    #![proptest_config(ProptestConfig::with_cases(500))]
 
     #[test]
     fn damaged_bytes_never_panic(

@@ -1,0 +1,94 @@
+//! Alignments of gentle (`align.json`), as ds002345 has them, read as if they were a `TextGrid`.
+//!
+//! Tiers `phone` and `word`, in seconds from sound onset. Words that gentle did not find in the sound
+//! have no time and are left out. Phones lose gentle's mark of their place in the word: `ay_S` is `AY`.
+
+use serde::Deserialize;
+
+use super::{Interval, TextGrid, checked_tier};
+
+#[derive(Deserialize)]
+struct Alignment {
+    words: Vec<Word>,
+}
+
+#[derive(Deserialize)]
+struct Word {
+    word: String,
+    start: Option<f64>,
+    end: Option<f64>,
+    #[serde(default)]
+    phones: Vec<Phone>,
+}
+
+#[derive(Deserialize)]
+struct Phone {
+    phone: String,
+    duration: f64,
+}
+
+/// Whether a text is that of an alignment rather than of a `TextGrid`.
+pub(super) fn is_alignment(text: &str) -> bool {
+    text.trim_start().starts_with('{')
+}
+
+pub(super) fn parse(text: &str) -> Result<TextGrid, String> {
+    let alignment: Alignment = serde_json::from_str(text)
+        .map_err(|error| format!("it is no alignment of gentle either: {error}"))?;
+    let (mut words, mut phones) = (Vec::new(), Vec::new());
+    for word in alignment.words {
+        let (Some(start_s), Some(end_s)) = (word.start, word.end) else {
+            continue;
+        };
+        let mut phone_start_s = start_s;
+        for Phone { phone, duration } in word.phones {
+            let label = phone.split('_').next().unwrap_or_default().to_uppercase();
+            phones.push(Interval {
+                start_s: phone_start_s,
+                end_s: phone_start_s + duration,
+                text: label,
+            });
+            phone_start_s += duration;
+        }
+        words.push(Interval {
+            start_s,
+            end_s,
+            text: word.word,
+        });
+    }
+    let tiers = vec![
+        checked_tier("phone".into(), phones)?,
+        checked_tier("word".into(), words)?,
+    ];
+    Ok(TextGrid { tiers })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_that_were_found_have_times() {
+        let text = r#"{"transcript": "I began, um", "words": [
+            {"alignedWord": "i", "case": "success", "word": "I", "start": 0.5, "end": 0.75,
+             "startOffset": 0, "endOffset": 1, "phones": [{"duration": 0.25, "phone": "ay_S"}]},
+            {"case": "success", "word": "began", "start": 1.0, "end": 1.5,
+             "phones": [{"duration": 0.25, "phone": "b_B"}, {"duration": 0.25, "phone": "ih_E"}]},
+            {"case": "not-found-in-audio", "word": "um", "startOffset": 9, "endOffset": 11}]}"#;
+        assert!(is_alignment(text));
+        let grid = parse(text).unwrap();
+        let words = grid.words().unwrap();
+        let words: Vec<_> = words.iter().map(|word| (&*word.text, word.end_s)).collect();
+        assert_eq!(words, [("I", 0.75), ("began", 1.5)]);
+        let phones = grid.tiers[0].intervals.iter();
+        let phones: Vec<_> = phones.map(|phone| (&*phone.text, phone.start_s)).collect();
+        assert_eq!(phones, [("AY", 0.5), ("B", 1.0), ("IH", 1.25)]);
+        for bad in [
+            "{",
+            r#"{"words": 3}"#,
+            r#"{"words": [{"word": "a", "start": 2, "end": 1}]}"#,
+        ] {
+            assert!(parse(bad).is_err(), "{bad}");
+        }
+    }
+}
