@@ -1,10 +1,9 @@
 //! Settings of the main job, and the two named sets of them.
 
 use braintune_encoding::{Alphas, CvScore, Delays, Folds, LowCeiling, TotalPower};
-use braintune_fmri::Trim;
+use braintune_fmri::{Regions, Trim};
 use ndarray::Array1;
 
-use super::regions::Regions;
 use crate::error::Result;
 
 /// How training rows are split to choose alphas.

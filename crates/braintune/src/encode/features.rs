@@ -55,7 +55,7 @@ fn of_story(
     let audio = load_audio(&story.audio)?;
     let features = extractor.extract_observed(&audio, on);
     let features = features.map_err(|error| naming(&story.audio, error))?;
-    let lanczos = Lanczos::for_tr_times(&story.tr_times)?;
+    let lanczos = Lanczos::between(features.times(), &story.tr_times)?;
     let mut layers = Vec::with_capacity(features.layers().len());
     for layer in features.layers() {
         let on_grid = lanczos.resample(layer.view(), features.times(), &story.tr_times)?;

@@ -10,7 +10,6 @@ mod features;
 mod inputs;
 mod layers;
 mod output;
-mod regions;
 mod repeats;
 mod responses;
 mod state;
@@ -23,8 +22,8 @@ use std::path::Path;
 use braintune_backbone::{CachedExtractor, FeatureExtractor, PretrainedModel, Windows};
 use braintune_fmri::StoryDataset;
 
+pub use braintune_fmri::Regions;
 pub use config::{BadVoxels, CrossValidation, EncodeConfig};
-pub use regions::Regions;
 pub use table::AlignmentRow;
 pub use tuned_on::TunedOn;
 

@@ -26,7 +26,7 @@ use crate::progress::Progress;
 /// is wrong.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Dataset: the layout of OpenNeuro ds003020 (derivative/, stimuli/), a folder with a dataset.toml, or BIDS
+    /// Dataset: the layout of OpenNeuro ds003020, a folder with a dataset.toml, or BIDS
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Participant whose responses are checked [default: all]

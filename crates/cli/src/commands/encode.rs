@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use braintune::arrays::{read_folds, read_vector};
 use braintune::encode::{BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Regions};
 use braintune::encoding::{Alphas, Delays};
-use braintune::fmri::{Ds003020, StoryDataset, Trim};
+use braintune::fmri::{StoryDataset, Trim, open_dataset};
 use clap::ValueEnum;
 
 use super::model::{CacheArgs, ModelArgs, WindowArgs};
@@ -24,7 +24,7 @@ use crate::progress::Progress;
 /// what is done.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Dataset in the layout of OpenNeuro ds003020 (derivative/, stimuli/)
+    /// Dataset: the layout of OpenNeuro ds003020, a folder with a dataset.toml, or BIDS
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Participant, e.g. UTS03
@@ -129,13 +129,13 @@ enum Compat {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = args.windows.windows(&args.model)?;
-    let dataset = Ds003020::open(&args.dataset)?;
-    let config = config(args, &dataset)?;
+    let dataset = open_dataset(&args.dataset)?;
+    let config = config(args, &*dataset)?;
     let tuned_on = args.model.tuned_on()?;
     let model = args.model.load()?;
     let mut progress = Progress::new();
     let outcome = braintune::encode::run(
-        &dataset,
+        &*dataset,
         ModelFeatures::windowed(&args.model.name(), model, windows)?.tuned_on(tuned_on),
         &config,
         (&args.cache.folder()?, &args.out),

@@ -5,7 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use braintune::backbone::PretrainedModel;
-use braintune::fmri::Ds003020;
+use braintune::fmri::open_dataset;
 use braintune::probe::{ModelProbed, ProbedModel};
 use braintune::probing::{
     AcousticTask, Acoustics, CorpusTask, ProbeKind, ProbeSettings, ProbeTask, Split, StoryProbe,
@@ -33,7 +33,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "T,…", value_delimiter = ',', required = true)]
     task: Vec<Question>,
     /// The corpus: TIMIT for phonemes, phoneme-frames, sentence-type; Speech Commands for words; CREMA-D for emotion;
-    /// SLURP for action; a dataset in the layout of ds003020 for story-words, story-phonemes, word-rate, part-of-story;
+    /// SLURP for action; a dataset of stories (ds003020, dataset.toml, BIDS) for story-words, story-phonemes, word-rate, part-of-story;
     /// TIMIT or any folder of audio for the others
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -253,8 +253,8 @@ fn acoustic(
 }
 
 fn story(data: &Path, question: StoryQuestion) -> anyhow::Result<Box<dyn ProbeTask>> {
-    let dataset = Ds003020::open(data)?;
-    let roles = StoryRoles::for_probes(&dataset)?;
+    let dataset = open_dataset(data)?;
+    let roles = StoryRoles::for_probes(&*dataset)?;
     let of = |stories: &[String], split| {
         stories
             .iter()
@@ -267,7 +267,7 @@ fn story(data: &Path, question: StoryQuestion) -> anyhow::Result<Box<dyn ProbeTa
         of(&roles.test, Split::Test),
     ];
     Ok(Box::new(StoryProbe::new(
-        &dataset,
+        &*dataset,
         &stories.concat(),
         question,
     )?))

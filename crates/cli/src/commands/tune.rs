@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use braintune::arrays::{read_mask, read_vector};
 use braintune::backbone::FrozenPart;
-use braintune::fmri::Ds003020;
+use braintune::fmri::{StoryDataset, open_dataset};
 use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, targets_from_folder};
 use braintune::tuning::{
     BLOCK_TRS, Control, TargetDataset, TuningConfig, TuningEnd, TuningEvent, VoxelWeights,
@@ -28,7 +28,7 @@ use crate::progress::Progress;
 /// same bits.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
-    /// Dataset in the layout of OpenNeuro ds003020 (derivative/, stimuli/)
+    /// Dataset: the layout of OpenNeuro ds003020, a folder with a dataset.toml, or BIDS
     #[arg(long, value_name = "DIR")]
     dataset: PathBuf,
     /// Participants, e.g. UTS01,UTS02
@@ -130,17 +130,19 @@ enum WeightsKind {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let dataset = Ds003020::open(&args.dataset)?;
+    let dataset = open_dataset(&args.dataset)?;
     let folder = args.targets.as_deref();
-    let targets = folder.map(|folder| targets_from_folder(&dataset, folder));
+    let targets = folder.map(|folder| targets_from_folder(&*dataset, folder));
     let targets = targets.transpose()?;
-    let settings = settings(args, &dataset, targets.as_ref())?;
+    let settings = settings(args, &*dataset, targets.as_ref())?;
     let device = args.device.get()?;
     let model = braintune::model::resolve(&args.model)?;
     check_out(args, &model)?;
     let mut progress = Progress::new();
     let outcome = braintune::tune::run(
-        targets.as_ref().map_or(&dataset, |targets| targets as _),
+        targets
+            .as_ref()
+            .map_or(&*dataset as &dyn StoryDataset, |targets| targets as _),
         &model,
         &settings,
         &device,
@@ -196,7 +198,7 @@ fn check_out(args: &Args, model: &Path) -> anyhow::Result<()> {
 
 fn settings(
     args: &Args,
-    dataset: &Ds003020,
+    dataset: &dyn StoryDataset,
     targets: Option<&TargetDataset<'_>>,
 ) -> anyhow::Result<TuneSettings> {
     let (train, validation) = (args.train_stories.clone(), args.val_stories.clone());
