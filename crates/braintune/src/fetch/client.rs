@@ -78,6 +78,7 @@ impl Client {
             .http_status_as_error(false)
             .max_redirects(0)
             .max_redirects_will_error(false)
+            .timeout_resolve(Some(config.connect_timeout))
             .timeout_connect(Some(config.connect_timeout))
             .timeout_recv_response(Some(config.stall_timeout))
             .timeout_per_read(Some(config.stall_timeout))
