@@ -10,6 +10,10 @@
 mod ceilings;
 mod devices;
 mod encode;
+mod fetch_faults;
+mod fetch_hub;
+mod fetch_openneuro;
+mod fetch_server;
 mod npy_responses;
 mod simulated;
 mod targets;
