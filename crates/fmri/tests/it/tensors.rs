@@ -25,6 +25,11 @@ impl Tensors {
         names
     }
 
+    pub(crate) fn shape(&self, name: &str) -> Vec<usize> {
+        let tensors = SafeTensors::deserialize(&self.0).unwrap();
+        tensors.tensor(name).unwrap().shape().to_vec()
+    }
+
     /// The bytes of a tensor, if there is one of that name.
     pub(crate) fn bytes(&self, name: &str) -> Option<Vec<u8>> {
         let tensors = SafeTensors::deserialize(&self.0).unwrap();
