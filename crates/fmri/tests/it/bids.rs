@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use braintune_fmri::{
-    BidsDataset, BidsOptions, BidsRuns, FmriError, NiftiFile, StoryDataset, VoxelMask, VoxelOrder,
+    BidsDataset, BidsOptions, BidsRuns, DatasetFiles, FmriError, NiftiFile, StoryDataset, VoxelMask, VoxelOrder,
     check_story_dataset,
 };
 use ndarray::{Array2, ArrayView2};
