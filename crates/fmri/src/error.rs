@@ -72,6 +72,48 @@ pub enum FmriError {
         #[source]
         source: Box<dyn Error + Send + Sync>,
     },
+    /// The file does not begin as a NIfTI file does.
+    #[error("{path} is not a NIfTI file: {found}")]
+    NotNifti {
+        /// The file.
+        path: PathBuf,
+        /// What it seems to be.
+        found: String,
+    },
+    /// The file is shorter than its header says.
+    #[error(
+        "{path} is truncated: it holds at most {got} bytes, its header says {expected}; fetch it \
+         again"
+    )]
+    TruncatedNifti {
+        /// The file.
+        path: PathBuf,
+        /// Bytes the header promises, uncompressed.
+        expected: u64,
+        /// Bytes there can be, uncompressed.
+        got: u64,
+    },
+    /// A NIfTI file holds something impossible, or something that is not read.
+    #[error("{path}: {reason}")]
+    Nifti {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong.
+        reason: String,
+    },
+    /// An image has its voxels elsewhere than the mask.
+    #[error(
+        "{image} and the mask {mask} are not on the same grid: mask first, {reason}; resample one \
+         of them"
+    )]
+    VoxelGrid {
+        /// The mask.
+        mask: PathBuf,
+        /// The image.
+        image: PathBuf,
+        /// Both shapes or affines.
+        reason: String,
+    },
     /// The file lacks a key.
     #[error("{path} has no `{key}`, it has {}", list(keys))]
     NoKey {

@@ -43,11 +43,13 @@ mod files;
 mod hdf5;
 mod in_memory;
 mod lanczos;
+mod nifti;
 mod regions;
 mod response_file;
 mod responses;
 mod textgrid;
 mod time;
+mod voxel_mask;
 
 pub use check::{
     CheckDetails, CheckEntry, CheckEvent, CheckReport, CheckStatus, FileKind, check_dataset,
@@ -60,6 +62,7 @@ pub use error::{FmriError, Result};
 pub use hdf5::ArrayInfo;
 pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};
+pub use nifti::{NiftiFile, NiftiHeader};
 pub use regions::Regions;
 pub use regions::annot::read_annot;
 pub use regions::gifti::{Gifti, GiftiArray, GiftiData};
@@ -72,3 +75,4 @@ pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};
 pub use time::{StoryTiming, Tr, Trim};
+pub use voxel_mask::{VoxelMask, VoxelOrder};

@@ -2,7 +2,8 @@
 
 use braintune_fmri::{
     CheckReport, Ds003020, FmriError, Gifti, InMemoryDataset, LabelTable, Lanczos, LanczosMatrix,
-    Parcellation, Regions, ResponseFile, Responses, Story, StoryDataset, SurfaceMapper, TextGrid,
+    NiftiFile, Parcellation, Regions, ResponseFile, Responses, Story, StoryDataset, SurfaceMapper,
+    TextGrid, VoxelMask,
 };
 
 #[test]
@@ -16,6 +17,7 @@ fn types_are_send_and_sync() {
     check::<LabelTable>();
     check::<Lanczos>();
     check::<LanczosMatrix>();
+    check::<NiftiFile>();
     check::<Parcellation>();
     check::<Regions>();
     check::<ResponseFile>();
@@ -23,5 +25,6 @@ fn types_are_send_and_sync() {
     check::<Story>();
     check::<SurfaceMapper>();
     check::<TextGrid>();
+    check::<VoxelMask>();
     check::<Box<dyn StoryDataset>>();
 }

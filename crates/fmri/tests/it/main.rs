@@ -11,11 +11,15 @@ mod hdf5_damage;
 mod lanczos;
 mod layout;
 mod lebel;
+mod nifti;
+mod nifti_damage;
 mod regions;
 mod response_file;
 mod responses;
+mod tensors;
 mod textgrid;
 mod time;
+mod voxel_mask;
 
 use std::path::PathBuf;
 
