@@ -9,6 +9,7 @@ pub(crate) mod annot;
 pub(crate) mod gifti;
 pub(crate) mod hcp;
 pub(crate) mod label_table;
+mod label_volume;
 pub(crate) mod mapper;
 pub(crate) mod means;
 pub(crate) mod parcellation;

@@ -48,7 +48,13 @@ impl SurfaceMapper {
     /// [`FmriError::DataType`], [`FmriError::RegionFile`] if the arrays are no matrix in
     /// compressed rows, and those of [`ResponseFile::open`].
     pub fn open(path: &Path, name: &str) -> Result<Self> {
-        let file = ResponseFile::open(path)?;
+        let file = ResponseFile::open(path).map_err(|error| match error {
+            FmriError::Missing { path, .. } => FmriError::Missing {
+                what: "surface mapper".into(),
+                path,
+            },
+            error => error,
+        })?;
         let keys = file.keys()?;
         let is_there = |name: &str| keys.contains(&format!("{name}_data"));
         let pairs = HEMISPHERES.map(|ends| ends.map(|end| format!("{name}{end}")));
@@ -82,13 +88,13 @@ impl SurfaceMapper {
     #[expect(clippy::cast_possible_truncation, reason = "maps are f32")]
     pub fn to_surface(&self, values: &[f32]) -> Result<Vec<f32>> {
         check_count("values of a voxel map", self.n_voxels, values.len())?;
-        let vertex = |row: &mut dyn Iterator<Item = (usize, f64)>| {
-            let sum = |sum: Option<f64>, (voxel, weight): (usize, f64)| {
-                Some(sum.unwrap_or_default() + weight * f64::from(values[voxel]))
-            };
-            row.fold(None, sum).map_or(f32::NAN, |sum| sum as f32)
+        let add = |sum: Option<f64>, (voxel, weight): (usize, f64)| {
+            Some(sum.unwrap_or_default() + weight * f64::from(values[voxel]))
         };
-        Ok(self.rows().map(|mut row| vertex(&mut row)).collect())
+        let vertices = self.rows().map(|row| row.fold(None, add));
+        Ok(vertices
+            .map(|sum| sum.map_or(f32::NAN, |sum| sum as f32))
+            .collect())
     }
 
     /// The parcel of each voxel, from that of each vertex: a voxel belongs to a parcel if more than

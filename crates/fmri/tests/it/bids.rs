@@ -2,8 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use braintune_fmri::{
-    BidsDataset, BidsOptions, BidsRuns, DatasetFiles, FmriError, NiftiFile, StoryDataset, VoxelMask, VoxelOrder,
-    check_story_dataset,
+    BidsDataset, BidsOptions, BidsRuns, DatasetFiles, FmriError, NiftiFile, StoryDataset,
+    VoxelMask, VoxelOrder, check_story_dataset,
 };
 use ndarray::{Array2, ArrayView2};
 use tempfile::TempDir;

@@ -2,7 +2,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use braintune_fmri::{
-    DatasetFiles, FmriError, FolderDataset, Lanczos, Modality, StoryDataset, Trim, check_story_dataset,
+    DatasetFiles, FmriError, FolderDataset, Lanczos, Modality, StoryDataset, Trim,
+    check_story_dataset,
 };
 use ndarray::{Array2, s};
 use tempfile::TempDir;

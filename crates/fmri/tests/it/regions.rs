@@ -5,6 +5,7 @@ mod damage;
 mod gifti;
 mod hcp;
 mod label_table;
+mod label_volume;
 mod mapper;
 mod means;
 mod parcellation;

@@ -217,15 +217,33 @@ fn what_is_not_read_is_said() {
 
 #[test]
 fn little_data_that_becomes_much_is_stopped() {
-    use std::io::Write;
     let zeros = vec![0; 1 << 26];
     let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), flate2::Compression::best());
-    encoder.write_all(&zeros).unwrap();
+    std::io::Write::write_all(&mut encoder, &zeros).unwrap();
     let small = encoder.finish().unwrap();
     assert!(small.len() < 1 << 17);
     let data = base64::engine::general_purpose::STANDARD.encode(small);
     let text = with(&[("Encoding", "GZipBase64Binary")], &data);
     let dir = tempfile::tempdir().unwrap();
-    let message = read(&dir.path().join("map.gii"), &text).unwrap_err();
+    let path = dir.path().join("map.gii");
+    let message = read(&path, &text).unwrap_err();
     assert!(message.contains("more than the 8 bytes"), "{message}");
+
+    let mut text = "<GIFTI".to_owned();
+    for k in 0..2000 {
+        write!(text, " a{k}=''").unwrap();
+    }
+    let message = read(&path, &(text + "/>")).unwrap_err();
+    assert!(message.contains("attributes in an element"), "{message}");
+    let many = format!("<GIFTI>{}</GIFTI>", "<a b='' c=''/>".repeat(200_000));
+    let message = read(&path, &many).unwrap_err();
+    assert!(message.contains("262144 in all"), "{message}");
+    let nodes = format!("<GIFTI>{}</GIFTI>", "<a/>".repeat(1_100_000));
+    let message = read(&path, &nodes).unwrap_err();
+    assert!(message.contains("not XML that can be read"), "{message}");
+    let deep = format!(
+        "<GIFTI>{}</GIFTI>",
+        "<a>".repeat(400_000) + &"</a>".repeat(400_000)
+    );
+    assert!(read(&path, &deep).is_ok_and(|gifti| gifti.arrays.is_empty()));
 }

@@ -28,15 +28,15 @@ fn the_surface_equals_scipys() {
     for file in FILES {
         let mapper = open(file);
         assert_eq!((mapper.n_vertices(), mapper.n_voxels()), (80, 25));
-        let mapped = mapper.to_surface(&values).unwrap();
-        assert_eq!(mapped.len(), surface.len());
-        for (vertex, (&mapped, expected)) in mapped.iter().zip(&surface).enumerate() {
+        let got = mapper.to_surface(&values).unwrap();
+        assert_eq!(got.len(), surface.len());
+        for (vertex, (&got, expected)) in got.iter().zip(&surface).enumerate() {
             match expected {
-                None => assert!(mapped.is_nan(), "{file} {vertex}: {mapped}"),
+                None => assert!(got.is_nan(), "{file} {vertex}: {got}"),
                 // scipy adds up to five terms of up to 2 in f32, we in f64.
                 Some(expected) => assert!(
-                    (mapped - expected).abs() < 1e-6,
-                    "{file} {vertex}: {mapped}, {expected}"
+                    (got - expected).abs() < 1e-6,
+                    "{file} {vertex}: {got}, {expected}"
                 ),
             }
         }
@@ -133,6 +133,9 @@ fn what_is_no_matrix_is_said() {
         assert!(message.contains(says), "{file}: {message}");
         assert!(message.contains(&format!("bad_{file}.hdf")), "{message}");
     }
+    let none = SurfaceMapper::open(&fixture("none.hdf"), "m").unwrap_err();
+    let message = none.to_string();
+    assert!(message.starts_with("surface mapper not found"), "{message}");
     let unknown = SurfaceMapper::open(&fixture("mapper/whole.hdf"), "voxel_to_moon");
     let message = unknown.unwrap_err().to_string();
     assert!(message.contains("has no `voxel_to_moon_"), "{message}");

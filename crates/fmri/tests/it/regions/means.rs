@@ -29,7 +29,7 @@ fn parcels_count_the_same_and_those_without_a_value_do_not() {
     assert_eq!(
         mean_of_parcels(&VALUES, &three).unwrap(),
         // The mean of (0.25 - 0.5 + 0.75) / 3 and 0.125.
-        Some((0.5 / 3.0 + 0.125) / 2.0)
+        Some(f64::midpoint(0.5 / 3.0, 0.125))
     );
     assert_eq!(
         mean_of_parcels(&VALUES, &parcels(&[&[1], &[4]])).unwrap(),
