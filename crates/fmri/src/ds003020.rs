@@ -4,6 +4,7 @@
 //! derivative/respdict.json                                 story -> number of TRs acquired
 //! derivative/preprocessed_data/<subject>/<story>.hf5       `data` [n_trs, n_voxels], z-scored
 //! derivative/TextGrids/<story>.TextGrid
+//! derivative/TRfiles/<story>.report                        when the TRs were, where there is one
 //! stimuli/<story>.{wav,flac,mp3,ogg}
 //! ```
 //!
@@ -11,11 +12,15 @@
 //! of the sound and its midpoint is at `2k - 9` s. The grid of a story has `respdict - 5` TRs, of
 //! which the file holds all but the first 10 and the last 5. A story heard several times (the test
 //! story `wheretheressmoke`) has `individual_repeats` `[n_repeats, n_trs, n_voxels]` beside `data`.
+//! A report of the stimulus computer, which the published dataset does not have, takes the place of
+//! the nominal grid: it must have as many TRs, and they keep to their mean distance ([`TrReport`]).
 //! Held by `tests/it/datasets.rs` and, on real files, `tests/it/lebel.rs`.
+
+mod defects;
+mod presets;
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -23,9 +28,15 @@ use serde::Deserializer as _;
 use serde::de::{self, MapAccess, Visitor};
 
 use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
-use crate::files::{list_dir, read_error, refuse_pointer};
+use crate::files::{list_dir, read_text, refuse_pointer};
 use crate::response_file::REPEATS;
-use crate::{FmriError, ResponseFile, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
+use crate::{
+    FmriError, MissingTriggers, ResponseFile, Responses, Result, Story, StoryDataset, StoryTiming,
+    TrReport, Trim,
+};
+
+pub use defects::{KNOWN_DEFECTS, KnownDefect, known_defect};
+pub use presets::{StoryPreset, TestConvention, story_sessions};
 
 const TR_S: f64 = 2.0;
 const FIRST_TR_S: f64 = -9.0;
@@ -35,8 +46,8 @@ const LONGEST_STORY_TRS: usize = 100_000;
 const N_PAST_GRID: usize = 5;
 /// Rows of the grid that are not stored, and the trim of training stories.
 const STORED: Trim = Trim::new(10, 5);
-/// The test story's first 50 TRs are left out: its responses from row 40 on.
-const TEST: Trim = Trim::new(50, 5);
+/// `respdict.json` is larger only where it is something else.
+const MAX_RESPDICT_BYTES: u64 = 1 << 20;
 
 /// A folder in the ds003020 layout, whole or in part.
 ///
@@ -58,6 +69,9 @@ pub struct Ds003020 {
     stories: Vec<Story>,
     /// TRs acquired of each story, as `respdict.json` gives them.
     n_acquired: BTreeMap<String, usize>,
+    /// Reports of the stimulus computer by story.
+    reports: BTreeMap<String, PathBuf>,
+    test_convention: TestConvention,
 }
 
 impl Ds003020 {
@@ -104,7 +118,17 @@ impl Ds003020 {
             subjects,
             stories,
             n_acquired: lengths.into_iter().collect(),
+            reports: files_by_stem(&dir.join("derivative/TRfiles"), &["report"])?,
+            test_convention: TestConvention::default(),
         })
+    }
+
+    /// The same dataset with another choice of test rows in
+    /// [`default_trims`](StoryDataset::default_trims).
+    #[must_use]
+    pub fn with_test_convention(mut self, convention: TestConvention) -> Self {
+        self.test_convention = convention;
+        self
     }
 
     /// The folder.
@@ -175,7 +199,20 @@ impl StoryDataset for Ds003020 {
     fn timing(&self, story: &str) -> Result<StoryTiming> {
         self.story(story)?;
         let n_trs = self.n_acquired[story] - N_PAST_GRID;
-        StoryTiming::new(n_trs, TR_S, FIRST_TR_S, STORED.rows(n_trs)?)
+        let stored = STORED.rows(n_trs)?;
+        let Some(path) = self.reports.get(story) else {
+            return StoryTiming::new(n_trs, TR_S, FIRST_TR_S, stored);
+        };
+        let report = TrReport::read(path, MissingTriggers::Fill)?;
+        let n_triggers = report.trigger_times().len();
+        if n_triggers != n_trs {
+            return Err(report.error(format!(
+                "it has {n_triggers} triggers, respdict.json says {} TRs, of which {n_trs} are on \
+                 the grid; remove the report to use the nominal grid",
+                self.n_acquired[story]
+            )));
+        }
+        report.timing(stored)
     }
 
     /// Whether the file is there, or a pointer to it: a file that was not fetched is an error where
@@ -243,15 +280,14 @@ impl StoryDataset for Ds003020 {
     }
 
     fn default_trims(&self) -> (Trim, Trim) {
-        (STORED, TEST)
+        (STORED, self.test_convention.trim())
     }
 }
 
 /// Reads `respdict.json`, in its order.
 fn read_respdict(path: &Path) -> Result<Vec<(String, usize)>> {
     refuse_pointer(path)?;
-    let text =
-        fs::read_to_string(path).map_err(|error| read_error(path, "list of stories", error))?;
+    let text = read_text(path, "list of stories", MAX_RESPDICT_BYTES)?;
     let malformed = |reason: String| FmriError::RespDict {
         path: path.into(),
         reason,

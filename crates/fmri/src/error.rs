@@ -35,6 +35,16 @@ pub enum FmriError {
         #[source]
         source: io::Error,
     },
+    /// A file is larger than any of its kind.
+    #[error("{path} has more than {max} bytes, which no {what} has")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// The most bytes that are read.
+        max: u64,
+    },
     /// The file stands in for data that was not fetched.
     #[error("{path} is a {kind} pointer, not the data: run {}", kind.fetch_hint())]
     Pointer {
@@ -232,6 +242,24 @@ pub enum FmriError {
     NoWordTier {
         /// Names of the tiers there are.
         tiers: Vec<String>,
+    },
+    /// A report of the stimulus computer cannot be used.
+    #[error("{path} is no usable TR report: {reason}")]
+    TrReport {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line where one is.
+        reason: String,
+    },
+    /// A name that is not one of those there are.
+    #[error("no {what} is called `{text}`, there are {}", list(known))]
+    UnknownName {
+        /// What is named.
+        what: &'static str,
+        /// The name given.
+        text: String,
+        /// The names there are.
+        known: Vec<String>,
     },
     /// A timing that cannot be.
     #[error("impossible timing: {reason}")]

@@ -1,10 +1,11 @@
-//! Files on disk: pointers are refused, written files appear whole or not at all.
+//! Files on disk: pointers are refused, what is read has a largest size, written files appear whole
+//! or not at all.
 //!
 //! Held by `tests/it/response_file.rs` and `tests/it/datasets.rs`.
 
 use std::ffi::OsString;
-use std::fs;
-use std::io;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use braintune_audio::pointer_kind;
@@ -35,6 +36,31 @@ pub(crate) fn read_error(path: &Path, what: impl Into<String>, source: io::Error
         path: path.into(),
         source,
     }
+}
+
+/// The bytes of a file that has no more than `max`; `what` is it in messages.
+pub(crate) fn read_bytes(path: &Path, what: &'static str, max: u64) -> Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    // One byte more tells a file that is too large, whatever its metadata says.
+    File::open(path)
+        .and_then(|file| file.take(max + 1).read_to_end(&mut bytes))
+        .map_err(|error| read_error(path, what, error))?;
+    if bytes.len() as u64 > max {
+        return Err(FmriError::TooLarge {
+            path: path.into(),
+            what,
+            max,
+        });
+    }
+    Ok(bytes)
+}
+
+/// [`read_bytes`] as UTF-8.
+pub(crate) fn read_text(path: &Path, what: &'static str, max: u64) -> Result<String> {
+    String::from_utf8(read_bytes(path, what, max)?).map_err(|error| {
+        let error = io::Error::new(io::ErrorKind::InvalidData, error.utf8_error());
+        read_error(path, what, error)
+    })
 }
 
 /// What is in `dir`, sorted; nothing if it does not exist.

@@ -46,6 +46,7 @@ mod response_file;
 mod responses;
 mod textgrid;
 mod time;
+mod tr_report;
 
 pub use check::{
     CheckDetails, CheckEntry, CheckEvent, CheckReport, CheckStatus, FileKind, check_dataset,
@@ -53,7 +54,9 @@ pub use check::{
 #[cfg(feature = "testing")]
 pub use contract::check_story_dataset;
 pub use dataset::{Story, StoryDataset};
-pub use ds003020::Ds003020;
+pub use ds003020::{
+    Ds003020, KNOWN_DEFECTS, KnownDefect, StoryPreset, TestConvention, known_defect, story_sessions,
+};
 pub use error::{FmriError, Result};
 pub use hdf5::ArrayInfo;
 pub use in_memory::InMemoryDataset;
@@ -62,3 +65,4 @@ pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};
 pub use time::{StoryTiming, Tr, Trim};
+pub use tr_report::{MissingTriggers, TrReport};

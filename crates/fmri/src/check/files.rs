@@ -10,7 +10,9 @@ use super::{CheckDetails, CheckEntry, CheckStatus, FileKind};
 use crate::files::list_dir;
 use crate::response_file::{DATA, REPEATS};
 use crate::responses::{BadValueScan, BadValues};
-use crate::{Ds003020, FmriError, ResponseFile, Result, Story, StoryDataset, read_textgrid};
+use crate::{
+    Ds003020, FmriError, ResponseFile, Result, Story, StoryDataset, known_defect, read_textgrid,
+};
 
 /// How long after the end of the sound labels may end, in seconds.
 const MAX_LABELS_AFTER_SOUND_S: f64 = 1.0;
@@ -99,8 +101,12 @@ impl Checker<'_> {
             found.warn("the header gives no length; a deep check decodes the file");
             return;
         };
-        let Ok(timing) = self.dataset.timing(story) else {
-            return;
+        let timing = match self.dataset.timing(story) {
+            Ok(timing) => timing,
+            Err(error) => {
+                found.fail(full_message(&error));
+                return;
+            }
         };
         let expected = timing.sound_lengths_s();
         if !expected.contains(&sound_s) {
@@ -160,6 +166,9 @@ impl Checker<'_> {
             found.warn(format!("no responses of {subject} to story {story}"));
         } else if let Err(error) = self.read_responses(subject, story, n_voxels, &mut found) {
             found.fail(full_message(&error));
+        }
+        if let Some(defect) = known_defect(subject, story).filter(|_| !found.problems.is_empty()) {
+            found.warn(defect.to_string());
         }
         let entry = found.entry(FileKind::Responses, path, Some(story));
         CheckEntry {

@@ -11,10 +11,12 @@ mod hdf5_damage;
 mod lanczos;
 mod layout;
 mod lebel;
+mod presets;
 mod response_file;
 mod responses;
 mod textgrid;
 mod time;
+mod tr_report;
 
 use std::path::PathBuf;
 
