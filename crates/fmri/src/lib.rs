@@ -5,6 +5,8 @@
 //! layout of `OpenNeuro` ds003020 through [`ResponseFile`]; [`InMemoryDataset`] is made of arrays.
 //! [`Lanczos`] brings features onto the grid of TRs, a [`Trim`] says which rows of that grid an
 //! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files.
+//! [`LowLevelExtractor`] makes the features that models of speech are compared with, from spectra to
+//! triphones.
 //!
 //! ```
 //! use braintune_fmri::{InMemoryDataset, Lanczos, Story, StoryDataset, StoryTiming};
@@ -42,6 +44,7 @@ mod files;
 mod hdf5;
 mod in_memory;
 mod lanczos;
+mod lowlevel;
 mod response_file;
 mod responses;
 mod textgrid;
@@ -61,6 +64,9 @@ pub use error::{FmriError, Result};
 pub use hdf5::ArrayInfo;
 pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};
+pub use lowlevel::{
+    ARTICULATION, LowLevelExtractor, LowLevelFeature, PHONEMES, Stimulus, articulation,
+};
 pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};

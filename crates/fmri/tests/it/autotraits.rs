@@ -1,8 +1,8 @@
 //! Types that cross threads may.
 
 use braintune_fmri::{
-    CheckReport, Ds003020, FmriError, InMemoryDataset, Lanczos, LanczosMatrix, ResponseFile,
-    Responses, Story, StoryDataset, TextGrid,
+    CheckReport, Ds003020, FmriError, InMemoryDataset, Lanczos, LanczosMatrix, LowLevelExtractor,
+    ResponseFile, Responses, Story, StoryDataset, TextGrid, TrReport,
 };
 
 #[test]
@@ -14,9 +14,11 @@ fn types_are_send_and_sync() {
     check::<InMemoryDataset>();
     check::<Lanczos>();
     check::<LanczosMatrix>();
+    check::<LowLevelExtractor>();
     check::<ResponseFile>();
     check::<Responses>();
     check::<Story>();
     check::<TextGrid>();
+    check::<TrReport>();
     check::<Box<dyn StoryDataset>>();
 }

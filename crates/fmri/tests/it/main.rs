@@ -11,6 +11,7 @@ mod hdf5_damage;
 mod lanczos;
 mod layout;
 mod lebel;
+mod lowlevel;
 mod presets;
 mod response_file;
 mod responses;
