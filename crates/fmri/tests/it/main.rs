@@ -8,6 +8,7 @@ mod autotraits;
 mod check;
 mod datasets;
 mod hdf5_damage;
+mod huth;
 mod lanczos;
 mod layout;
 mod lebel;
