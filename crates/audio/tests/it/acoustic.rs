@@ -287,12 +287,13 @@ fn power_in_bands_equals_scipy() {
         ),
     ] {
         let spectrum = spectrum.unwrap();
-        let ours = spectrum.compute(&buzz(n)).unwrap();
+        let samples = buzz(n);
+        let ours = spectrum.compute(&samples).unwrap();
         let theirs = fixture.matrix(name);
         assert_eq!(ours.dim(), theirs.dim(), "{name}");
         let difference = max_abs_diff(ours.iter(), theirs.iter());
         assert!(difference < TOLERANCE_DB, "{name}: {difference}");
-        assert_eq!(ours.nrows(), spectrum.frames().times(n as usize).len());
+        assert_eq!(ours.nrows(), spectrum.frames().times(samples.len()).len());
     }
 }
 
@@ -309,13 +310,8 @@ fn bands_are_named_and_checked() {
         Some((447.0 * 8000.0 / 448.0, 8000.0))
     );
     assert_eq!(spectrum.edges_hz(448), None);
-    assert!(
-        spectrum
-            .compute(&[0.0; 2000])
-            .unwrap()
-            .iter()
-            .all(|&db| db == -100.0)
-    );
+    let silence = spectrum.compute(&[0.0; 2000]).unwrap();
+    assert!(silence.iter().all(|&db| (db + 100.0).abs() < 1e-6));
     for (n_bands, band, reason) in [
         (0, 0.0..8000.0, "expected 1 to 201 of them"),
         (202, 0.0..8000.0, "expected 1 to 201 of them"),

@@ -31,7 +31,7 @@ fn stories_do_not_leak_into_each_other_and_a_concatenation_does() {
 
 #[test]
 fn a_delay_beyond_the_story_is_all_zeros() {
-    let x = Array2::ones((2, 1));
+    let x = Array2::<f32>::ones((2, 1));
     assert_eq!(delays("5,2").apply(x.view()), Array2::<f32>::zeros((2, 2)));
 }
 
