@@ -225,6 +225,12 @@ pub enum AudioError {
         /// What the upper end may reach, in Hz.
         highest_hz: f64,
     },
+    /// Bands of a power spectrum that cannot be.
+    #[error("invalid bands of a power spectrum: {reason}")]
+    InvalidBands {
+        /// What was expected and what was given.
+        reason: String,
+    },
     /// A filter bank that cannot be.
     #[error("invalid mel filters: {reason}")]
     InvalidMel {

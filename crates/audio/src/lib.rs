@@ -12,8 +12,9 @@
 //! [`Stft`] and [`mel_filters`] are its parts, for spectrograms at any other resolution.
 //!
 //! [`Mfcc`], [`Fbank`], [`Rms`] and [`Yin`] are the acoustic features that models are compared with:
-//! cepstra, log-mel energies, loudness and pitch of [`Frames`], as librosa computes them. Each names
-//! its settings when it is printed.
+//! cepstra, log-mel energies, loudness and pitch of [`Frames`], as librosa computes them;
+//! [`PowerSpectrum`] is one more, the power in bands of equal width. Each names its settings when it
+//! is printed.
 //!
 //! ```
 //! use braintune_audio::{SampleRate, Waveform, WhisperLogMel, load_audio, write_wav};
@@ -48,6 +49,7 @@ mod mel;
 mod mfcc;
 mod mp3;
 mod pointer;
+mod power_spectrum;
 mod resample;
 mod rms;
 mod sphere;
@@ -65,6 +67,7 @@ pub use frames::{Frames, Framing};
 pub use mel::mel_filters;
 pub use mfcc::Mfcc;
 pub use pointer::{PointerKind, pointer_kind};
+pub use power_spectrum::PowerSpectrum;
 pub use rms::Rms;
 pub use stft::Stft;
 pub use wav_writer::write_wav;

@@ -10,6 +10,7 @@
 use std::{fmt, str::FromStr};
 
 use ndarray::{Array2, ArrayView2, s};
+use num_traits::Zero;
 
 use crate::{EncodingError, Result};
 
@@ -61,7 +62,7 @@ impl Delays {
     /// To reproduce the reference code with its leak over story borders, pass the concatenation of
     /// all stories as if it were one.
     #[must_use]
-    pub fn apply(&self, story: ArrayView2<'_, f32>) -> Array2<f32> {
+    pub fn apply<A: Clone + Zero>(&self, story: ArrayView2<'_, A>) -> Array2<A> {
         let mut delayed = Array2::zeros((story.nrows(), story.ncols() * self.0.len()));
         self.write(story, &mut delayed, 0);
         delayed
@@ -73,7 +74,10 @@ impl Delays {
     /// # Errors
     /// [`EncodingError::Columns`] if the stories have different numbers of features,
     /// [`EncodingError::Empty`] if there is none.
-    pub fn apply_stories(&self, stories: &[ArrayView2<'_, f32>]) -> Result<Array2<f32>> {
+    pub fn apply_stories<A: Clone + Zero>(
+        &self,
+        stories: &[ArrayView2<'_, A>],
+    ) -> Result<Array2<A>> {
         let first = stories.first().ok_or(EncodingError::Empty {
             what: "stories",
             shape: [0, 0],
@@ -90,13 +94,18 @@ impl Delays {
         let mut delayed = Array2::zeros((n_samples, n_features * self.0.len()));
         let mut start = 0;
         for story in stories {
-            self.write(*story, &mut delayed, start);
+            self.write(story.view(), &mut delayed, start);
             start += story.nrows();
         }
         Ok(delayed)
     }
 
-    pub(crate) fn write(&self, story: ArrayView2<'_, f32>, out: &mut Array2<f32>, start: usize) {
+    pub(crate) fn write<A: Clone>(
+        &self,
+        story: ArrayView2<'_, A>,
+        out: &mut Array2<A>,
+        start: usize,
+    ) {
         let (n_samples, n_features) = story.dim();
         for (block, &delay) in self.0.iter().enumerate() {
             if delay >= n_samples {

@@ -3,7 +3,7 @@
 use ndarray::{Array2, ArrayView2, Axis, Zip};
 
 /// Standardises each column of `x`, `[n_samples, n_features]`: zero mean, unit population standard
-/// deviation, sums in f64. A constant column becomes 0.
+/// deviation, sums in f64 whether values are f32 or f64. A constant column becomes 0.
 ///
 /// Call it once per story, on the rows that are kept: that is what the encoding models of
 /// Huth et al. and `HuthLab/deep-fMRI-dataset` do (`npp.zs`, which leaves a constant column
@@ -17,7 +17,7 @@ use ndarray::{Array2, ArrayView2, Axis, Zip};
 /// assert_eq!(z, array![[-1.0, 0.0], [1.0, 0.0]]);
 /// ```
 #[must_use]
-pub fn zscore(x: ArrayView2<'_, f32>) -> Array2<f32> {
+pub fn zscore<F: linfa::Float + Into<f64>>(x: ArrayView2<'_, F>) -> Array2<F> {
     let mut z = Array2::zeros(x.raw_dim());
     let n = x.nrows() as f64;
     Zip::from(x.axis_iter(Axis(1)))
@@ -31,20 +31,15 @@ pub fn zscore(x: ArrayView2<'_, f32>) -> Array2<f32> {
             if constant {
                 return;
             }
-            let mean = column.iter().map(|&value| f64::from(value)).sum::<f64>() / n;
+            let mean = column.iter().map(|&value| value.into()).sum::<f64>() / n;
             let squares: f64 = column
                 .iter()
-                .map(|&value| (f64::from(value) - mean).powi(2))
+                .map(|&value| (value.into() - mean).powi(2))
                 .sum();
             let scale = (squares / n).sqrt().recip();
             Zip::from(&mut out).and(&column).for_each(|out, &value| {
-                *out = narrow((f64::from(value) - mean) * scale);
+                *out = F::cast((value.into() - mean) * scale);
             });
         });
     z
-}
-
-#[allow(clippy::cast_possible_truncation)] // the result is f32 by contract
-fn narrow(value: f64) -> f32 {
-    value as f32
 }

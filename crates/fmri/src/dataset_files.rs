@@ -78,6 +78,12 @@ pub trait DatasetFiles: StoryDataset {
         Vec::new()
     }
 
+    /// What everybody knows to be wrong with the responses of a subject to a story.
+    fn known_defect(&self, subject: &str, story: &str) -> Option<String> {
+        let _ = (subject, story);
+        None
+    }
+
     /// Reads every value of the responses of a subject to a story, and of their single repeats:
     /// what each array is called, and what no model can use of it.
     ///

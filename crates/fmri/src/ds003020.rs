@@ -4,6 +4,7 @@
 //! derivative/respdict.json                                 story -> number of TRs acquired
 //! derivative/preprocessed_data/<subject>/<story>.hf5       `data` [n_trs, n_voxels], z-scored
 //! derivative/TextGrids/<story>.TextGrid
+//! derivative/TRfiles/<story>.report                        when the TRs were, where there is one
 //! stimuli/<story>.{wav,flac,mp3,ogg}
 //! ```
 //!
@@ -11,25 +12,29 @@
 //! of the sound and its midpoint is at `2k - 9` s. The grid of a story has `respdict - 5` TRs, of
 //! which the file holds all but the first 10 and the last 5. A story heard several times (the test
 //! story `wheretheressmoke`) has `individual_repeats` `[n_repeats, n_trs, n_voxels]` beside `data`.
+//! A report of the stimulus computer, which the published dataset does not have, takes the place of
+//! the nominal grid: it must have as many TRs, and they keep to their mean distance ([`TrReport`]).
 //! Held by `tests/it/datasets.rs` and, on real files, `tests/it/lebel.rs`.
 
+mod defects;
+mod presets;
+
 use std::collections::BTreeMap;
-use std::fmt;
-use std::fs;
 use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
-use serde::Deserializer as _;
-use serde::de::{self, MapAccess, Visitor};
-
 use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
-use crate::files::{files_by_stem, is_plain_name, list_dir, read_error, refuse_pointer};
+use crate::files::{files_by_stem, is_plain_name, list_dir, read_bytes};
+use crate::json::every_entry;
 use crate::response_file::{DATA, REPEATS};
 use crate::responses::BadValueScan;
 use crate::{
-    BadValues, DatasetFiles, FmriError, ResponseFile, Responses, Result, StoredAs, Story,
-    StoryDataset, StoryTiming, Trim,
+    BadValues, DatasetFiles, FmriError, MissingTriggers, ResponseFile, Responses, Result, StoredAs,
+    Story, StoryDataset, StoryTiming, TrReport, Trim,
 };
+
+pub use defects::{KNOWN_DEFECTS, KnownDefect, known_defect};
+pub use presets::{StoryPreset, TestConvention, story_sessions};
 
 const TR_S: f64 = 2.0;
 const FIRST_TR_S: f64 = -9.0;
@@ -39,8 +44,8 @@ const LONGEST_STORY_TRS: usize = 100_000;
 const N_PAST_GRID: usize = 5;
 /// Rows of the grid that are not stored, and the trim of training stories.
 const STORED: Trim = Trim::new(10, 5);
-/// The test story's first 50 TRs are left out: its responses from row 40 on.
-const TEST: Trim = Trim::new(50, 5);
+/// `respdict.json` is larger only where it is something else.
+const MAX_RESPDICT_BYTES: u64 = 1 << 20;
 
 /// A folder in the ds003020 layout, whole or in part.
 ///
@@ -62,6 +67,9 @@ pub struct Ds003020 {
     stories: Vec<Story>,
     /// TRs acquired of each story, as `respdict.json` gives them.
     n_acquired: BTreeMap<String, usize>,
+    /// Reports of the stimulus computer by story.
+    reports: BTreeMap<String, PathBuf>,
+    test_convention: TestConvention,
 }
 
 impl Ds003020 {
@@ -108,7 +116,17 @@ impl Ds003020 {
             subjects,
             stories,
             n_acquired: lengths.into_iter().collect(),
+            reports: files_by_stem(&dir.join("derivative/TRfiles"), &["report"])?,
+            test_convention: TestConvention::default(),
         })
+    }
+
+    /// The same dataset with another choice of test rows in
+    /// [`default_trims`](StoryDataset::default_trims).
+    #[must_use]
+    pub fn with_test_convention(mut self, convention: TestConvention) -> Self {
+        self.test_convention = convention;
+        self
     }
 
     /// Compares `(n_trs, n_voxels)` of an array of `path` with the timing of `story`.
@@ -159,7 +177,20 @@ impl StoryDataset for Ds003020 {
     fn timing(&self, story: &str) -> Result<StoryTiming> {
         self.story(story)?;
         let n_trs = self.n_acquired[story] - N_PAST_GRID;
-        StoryTiming::new(n_trs, TR_S, FIRST_TR_S, STORED.rows(n_trs)?)
+        let stored = STORED.rows(n_trs)?;
+        let Some(path) = self.reports.get(story) else {
+            return StoryTiming::new(n_trs, TR_S, FIRST_TR_S, stored);
+        };
+        let report = TrReport::read(path, MissingTriggers::Fill)?;
+        let n_triggers = report.trigger_times().len();
+        if n_triggers != n_trs {
+            return Err(report.error(format!(
+                "it has {n_triggers} triggers, respdict.json says {} TRs, of which {n_trs} are on \
+                 the grid; remove the report to use the nominal grid",
+                self.n_acquired[story]
+            )));
+        }
+        report.timing(stored)
     }
 
     /// Whether the file is there, or a pointer to it: a file that was not fetched is an error where
@@ -227,7 +258,7 @@ impl StoryDataset for Ds003020 {
     }
 
     fn default_trims(&self) -> (Trim, Trim) {
-        (STORED, TEST)
+        (STORED, self.test_convention.trim())
     }
 }
 
@@ -275,6 +306,10 @@ impl DatasetFiles for Ds003020 {
         files.filter(is_stray).collect()
     }
 
+    fn known_defect(&self, subject: &str, story: &str) -> Option<String> {
+        known_defect(subject, story).map(ToString::to_string)
+    }
+
     /// Reads in blocks of rows, so that no chunk is decoded twice.
     fn scan(&self, subject: &str, story: &str) -> Result<Vec<(String, BadValues)>> {
         let (n_trs, n_voxels) = self.response_shape(subject, story)?;
@@ -300,17 +335,21 @@ impl DatasetFiles for Ds003020 {
 
 /// Reads `respdict.json`, in its order.
 fn read_respdict(path: &Path) -> Result<Vec<(String, usize)>> {
-    refuse_pointer(path)?;
-    let text =
-        fs::read_to_string(path).map_err(|error| read_error(path, "list of stories", error))?;
+    let text = read_bytes(path, "list of stories", MAX_RESPDICT_BYTES)?;
     let malformed = |reason: String| FmriError::RespDict {
         path: path.into(),
         reason,
     };
-    let mut deserializer = serde_json::Deserializer::from_str(&text);
-    let lengths = deserializer
-        .deserialize_map(LengthsVisitor)
-        .map_err(|error| malformed(format!("expected {{\"story\": n_trs, ...}}: {error}")))?;
+    let expected = "expected {\"story\": n_trs, ...}";
+    let entries = every_entry::<serde_json::Value>(&text)
+        .map_err(|error| malformed(format!("{expected}: {error}")))?;
+    let lengths = entries.into_iter().map(|(name, length)| {
+        let n_acquired = length.as_u64().and_then(|n| usize::try_from(n).ok());
+        let wrong = || format!("{expected}: story {name} has {length}, expected a whole number");
+        let n_acquired = n_acquired.ok_or_else(|| malformed(wrong()))?;
+        Ok((name, n_acquired))
+    });
+    let lengths = lengths.collect::<Result<Vec<_>>>()?;
     if lengths.is_empty() {
         return Err(malformed("it lists no story".to_owned()));
     }
@@ -329,32 +368,6 @@ fn read_respdict(path: &Path) -> Result<Vec<(String, usize)>> {
         }
     }
     Ok(lengths)
-}
-
-/// Keeps the order of a JSON object, which a map would lose.
-struct LengthsVisitor;
-
-impl<'de> Visitor<'de> for LengthsVisitor {
-    type Value = Vec<(String, usize)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object of whole numbers")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut lengths = Vec::new();
-        while let Some(name) = map.next_key::<String>()? {
-            let length = map.next_value::<serde_json::Value>()?;
-            let n_acquired = length.as_u64().and_then(|n| usize::try_from(n).ok());
-            let n_acquired = n_acquired.ok_or_else(|| {
-                de::Error::custom(format!(
-                    "story {name} has {length}, expected a whole number"
-                ))
-            })?;
-            lengths.push((name, n_acquired));
-        }
-        Ok(lengths)
-    }
 }
 
 fn file_name(path: &Path) -> Option<String> {

@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use braintune_audio::PointerKind;
+use braintune_audio::{AudioError, PointerKind};
 
 use crate::Trim;
 
@@ -34,6 +34,16 @@ pub enum FmriError {
         /// Why.
         #[source]
         source: io::Error,
+    },
+    /// A file is larger than any of its kind.
+    #[error("{path} has more than {max} bytes, which no {what} has")]
+    TooLarge {
+        /// The file.
+        path: PathBuf,
+        /// What it should be.
+        what: &'static str,
+        /// The most bytes that are read.
+        max: u64,
     },
     /// The file stands in for data that was not fetched.
     #[error("{path} is a {kind} pointer, not the data: run {}", kind.fetch_hint())]
@@ -307,6 +317,65 @@ pub enum FmriError {
     NoWordTier {
         /// Names of the tiers there are.
         tiers: Vec<String>,
+    },
+    /// A `TextGrid` has no tier that holds phones.
+    #[error(
+        "no phone tier: expected one named `phone`, or the first of at least two, found {}",
+        list(tiers)
+    )]
+    NoPhoneTier {
+        /// Names of the tiers there are.
+        tiers: Vec<String>,
+    },
+    /// A story has no `TextGrid`.
+    #[error("story {story} has no TextGrid, which {feature} is made of")]
+    NoTextGrid {
+        /// The story.
+        story: String,
+        /// The feature that was asked for.
+        feature: &'static str,
+    },
+    /// A low-level feature was to be made of something it is not made of.
+    #[error("{feature} is made of {needed}, it was given {given}")]
+    Stimulus {
+        /// The feature.
+        feature: &'static str,
+        /// What it is made of.
+        needed: &'static str,
+        /// What was given.
+        given: &'static str,
+    },
+    /// The stories to fit a vocabulary on have none of what it lists.
+    #[error(
+        "no {feature} in the {n_stories} training stories: a phone tier and a word tier of the same \
+         times are needed, with the 39 phonemes of the CMU dictionary"
+    )]
+    EmptyVocabulary {
+        /// The feature.
+        feature: &'static str,
+        /// How many stories there were.
+        n_stories: usize,
+    },
+    /// The sound cannot be read, or an acoustic feature not be computed of it.
+    #[error(transparent)]
+    Audio(#[from] AudioError),
+    /// A report of the stimulus computer cannot be used.
+    #[error("{path} is no usable TR report: {reason}")]
+    TrReport {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong, with the line where one is.
+        reason: String,
+    },
+    /// A name that is not one of those there are.
+    #[error("no {what} is called `{text}`, there are {}", list(known))]
+    UnknownName {
+        /// What is named.
+        what: &'static str,
+        /// The name given.
+        text: String,
+        /// The names there are.
+        known: Vec<String>,
     },
     /// A timing that cannot be.
     #[error("impossible timing: {reason}")]

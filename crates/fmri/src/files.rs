@@ -1,4 +1,5 @@
-//! Files on disk: pointers are refused, written files appear whole or not at all.
+//! Files on disk: pointers are refused, what is read has a largest size, written files appear whole
+//! or not at all.
 //!
 //! Held by `tests/it/response_file.rs` and `tests/it/datasets.rs`.
 
@@ -41,6 +42,32 @@ pub(crate) fn read_error(path: &Path, what: impl Into<String>, source: io::Error
     }
 }
 
+/// The bytes of a file that is no pointer and has no more than `max`; `what` is it in messages.
+pub(crate) fn read_bytes(path: &Path, what: &'static str, max: u64) -> Result<Vec<u8>> {
+    refuse_pointer(path)?;
+    let mut bytes = Vec::new();
+    // One byte more tells a file that is too large, whatever its metadata says.
+    File::open(path)
+        .and_then(|file| file.take(max + 1).read_to_end(&mut bytes))
+        .map_err(|error| read_error(path, what, error))?;
+    if bytes.len() as u64 > max {
+        return Err(FmriError::TooLarge {
+            path: path.into(),
+            what,
+            max,
+        });
+    }
+    Ok(bytes)
+}
+
+/// [`read_bytes`] as UTF-8.
+pub(crate) fn read_text(path: &Path, what: &'static str, max: u64) -> Result<String> {
+    String::from_utf8(read_bytes(path, what, max)?).map_err(|error| {
+        let error = io::Error::new(io::ErrorKind::InvalidData, error.utf8_error());
+        read_error(path, what, error)
+    })
+}
+
 /// What is in `dir`, sorted; nothing if it does not exist.
 pub(crate) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>> {
     let list = || {
@@ -57,21 +84,6 @@ pub(crate) fn list_dir(dir: &Path) -> Result<Vec<PathBuf>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(read_error(dir, "folder", error)),
     }
-}
-
-/// The text of a file of at most `most` bytes, UTF-8; `what` is used if it is not there.
-pub(crate) fn read_text(path: &Path, what: &str, most: u64) -> Result<String> {
-    refuse_pointer(path)?;
-    let read = || {
-        let mut text = String::new();
-        File::open(path)?.take(most + 1).read_to_string(&mut text)?;
-        if text.len() as u64 > most {
-            let reason = format!("longer than {most} bytes");
-            return Err(io::Error::new(io::ErrorKind::FileTooLarge, reason));
-        }
-        Ok(text)
-    };
-    read().map_err(|error| read_error(path, what, error))
 }
 
 /// Whether `name` can be that of a file or folder of a dataset.

@@ -7,12 +7,14 @@
 //! `a · sin(πd) · sin(πd/a) / (πd)²` with `a = 3` lobes, 1 at `d = 0` and 0 beyond `|d| = a`; rows
 //! are not normalised, as in the encoding models of Huth et al. 2016 and `LeBel` et al. 2023, so
 //! values scale with the frame rate until they are z-scored. Differs from the usual dense
-//! implementation: weights outside the window are never computed. Held by `tests/it/lanczos.rs`.
+//! implementation: weights outside the window are never computed. Held by `tests/it/lanczos.rs` and,
+//! in f64 to 1e-10, `tests/it/huth.rs`.
 
 use std::f64::consts::PI;
 use std::ops::Range;
 
 use ndarray::{Array2, ArrayView2};
+use num_traits::Float;
 use tracing::instrument;
 
 use crate::{FmriError, Result};
@@ -104,6 +106,23 @@ impl Lanczos {
     pub fn matrix(self, frame_times: &[f64], tr_times: &[f64]) -> Result<LanczosMatrix> {
         check_times("frame times", frame_times)?;
         check_times("TR times", tr_times)?;
+        Ok(self.windows(frame_times, tr_times))
+    }
+
+    /// The operator for events, some of which may be at the same time; without events it is empty.
+    pub(crate) fn event_matrix(self, events: &[f64], tr_times: &[f64]) -> Result<LanczosMatrix> {
+        check_times("TR times", tr_times)?;
+        let reason = match events.iter().position(|time| !time.is_finite()) {
+            Some(k) => format!("{} at index {k} is not finite", events[k]),
+            None if events.is_sorted() => return Ok(self.windows(events, tr_times)),
+            None => "they are not in order".into(),
+        };
+        let what = "times of events";
+        Err(FmriError::Times { what, reason })
+    }
+
+    /// Both lists in order.
+    fn windows(self, frame_times: &[f64], tr_times: &[f64]) -> LanczosMatrix {
         let reach_s = N_LOBES / self.cutoff_hz;
         let mut starts = Vec::with_capacity(tr_times.len());
         let mut offsets = vec![0];
@@ -117,12 +136,12 @@ impl Lanczos {
             starts.push(start);
             offsets.push(weights.len());
         }
-        Ok(LanczosMatrix {
+        LanczosMatrix {
             n_frames: frame_times.len(),
             starts,
             offsets,
             weights,
-        })
+        }
     }
 
     /// Resamples `features`, `[n_frames, n_features]` at `frame_times`, to `[n_trs, n_features]` at
@@ -173,13 +192,27 @@ impl LanczosMatrix {
         Some((start..start + weights.len(), weights))
     }
 
-    /// Applies the operator to `features`, `[n_frames, n_features]`; gives `[n_trs, n_features]`.
+    /// Applies the operator to `features`, `[n_frames, n_features]`; gives `[n_trs, n_features]`. Sums
+    /// run in f64.
     ///
     /// # Errors
     ///
     /// [`FmriError::FrameCount`] if `features` has another number of rows than
     /// [`n_frames`](Self::n_frames).
     pub fn apply(&self, features: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
+        self.apply_to(features)
+    }
+
+    /// [`apply`](Self::apply) on f64, of which nothing is rounded.
+    ///
+    /// # Errors
+    ///
+    /// As [`apply`](Self::apply).
+    pub fn apply_f64(&self, features: ArrayView2<'_, f64>) -> Result<Array2<f64>> {
+        self.apply_to(features)
+    }
+
+    fn apply_to<F: Float + Into<f64>>(&self, features: ArrayView2<'_, F>) -> Result<Array2<F>> {
         if features.nrows() != self.n_frames {
             return Err(FmriError::FrameCount {
                 expected: self.n_frames,
@@ -195,16 +228,12 @@ impl LanczosMatrix {
             sums.fill(0.0);
             for (frame, weight) in frames.zip(weights) {
                 for (sum, &value) in sums.iter_mut().zip(features.row(frame)) {
-                    *sum += weight * f64::from(value);
+                    *sum += weight * value.into();
                 }
             }
             for (out, &sum) in out.iter_mut().zip(&sums) {
-                #[expect(
-                    clippy::cast_possible_truncation,
-                    reason = "f32 is the stored precision"
-                )]
-                let rounded = sum as f32;
-                *out = rounded;
+                // Rounds to f32; every f64 has a nearest one.
+                *out = F::from(sum).unwrap_or_else(F::nan);
             }
         }
         Ok(resampled)

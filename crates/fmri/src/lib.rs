@@ -10,6 +10,9 @@
 //!
 //! Where responses are still images, a [`NiftiFile`] is read a volume at a time and a [`VoxelMask`]
 //! makes time series of it; [`GaussianSmoother`], [`DriftFilter`] and [`zscore_run`] clean them.
+//! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files.
+//! [`LowLevelExtractor`] makes the features that models of speech are compared with, from spectra to
+//! triphones.
 //!
 //! ```
 //! use braintune_fmri::{InMemoryDataset, Lanczos, Story, StoryDataset, StoryTiming};
@@ -50,7 +53,9 @@ mod files;
 mod folder;
 mod hdf5;
 mod in_memory;
+mod json;
 mod lanczos;
+mod lowlevel;
 mod modality;
 mod nifti;
 mod open;
@@ -60,6 +65,7 @@ mod responses;
 mod smoothing;
 mod textgrid;
 mod time;
+mod tr_report;
 mod voxel_mask;
 mod zscore;
 
@@ -74,11 +80,17 @@ pub use dataset::{Story, StoryDataset};
 pub use dataset_files::{DatasetFiles, StoredAs};
 pub use drift::{Drift, DriftFilter};
 pub use ds003020::Ds003020;
+pub use ds003020::{
+    Ds003020, KNOWN_DEFECTS, KnownDefect, StoryPreset, TestConvention, known_defect, story_sessions,
+};
 pub use error::{FmriError, Result};
 pub use folder::FolderDataset;
 pub use hdf5::ArrayInfo;
 pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};
+pub use lowlevel::{
+    ARTICULATION, LowLevelExtractor, LowLevelFeature, PHONEMES, Stimulus, articulation,
+};
 pub use modality::Modality;
 pub use nifti::{NiftiFile, NiftiHeader};
 pub use open::open_dataset;
@@ -95,5 +107,6 @@ pub use responses::{BadValues, Responses};
 pub use smoothing::GaussianSmoother;
 pub use textgrid::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};
 pub use time::{StoryTiming, Tr, Trim};
+pub use tr_report::{MissingTriggers, TrReport};
 pub use voxel_mask::{VoxelMask, VoxelOrder};
 pub use zscore::zscore_run;

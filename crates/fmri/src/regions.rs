@@ -15,16 +15,14 @@ pub(crate) mod means;
 pub(crate) mod parcellation;
 
 use std::collections::{BTreeMap, HashSet};
-use std::fmt;
-use std::fs::{self, File};
-use std::io::Read;
+use std::fs;
 use std::path::Path;
 
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserializer, Serialize};
+use serde::Serialize;
 use serde_json::Value;
 
-use crate::files::{read_error, refuse_pointer, write_atomically};
+use crate::files::{read_bytes, write_atomically};
+use crate::json::every_entry;
 use crate::{FmriError, Result};
 
 #[cfg(doc)]
@@ -93,13 +91,9 @@ impl Regions {
             format: "regions file",
             reason,
         };
-        let bytes = read_bounded(path, "regions file", MAX_BYTES)?;
-        let mut json = serde_json::Deserializer::from_slice(&bytes);
-        let regions = json
-            .deserialize_map(EveryEntry(std::marker::PhantomData))
-            .and_then(|regions| json.end().map(|()| regions));
+        let bytes = read_bytes(path, "regions file", MAX_BYTES)?;
         let expected = "expected {\"region\": [voxel indices from 0, …], …}";
-        let regions = regions.map_err(|error| wrong(format!("{expected}: {error}")))?;
+        let regions = every_entry(&bytes).map_err(|error| wrong(format!("{expected}: {error}")))?;
         Self::new(regions).map_err(|error| wrong(error.to_string()))
     }
 
@@ -168,39 +162,4 @@ impl Regions {
     pub fn to_json(&self) -> Value {
         serde_json::to_value(&self.0).unwrap_or_default()
     }
-}
-
-/// Keeps names that are there twice, which a map would lose.
-struct EveryEntry<T>(std::marker::PhantomData<T>);
-
-impl<'de, T: serde::Deserialize<'de>> Visitor<'de> for EveryEntry<T> {
-    type Value = Vec<(String, T)>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-        let mut entries = Vec::new();
-        while let Some(entry) = map.next_entry()? {
-            entries.push(entry);
-        }
-        Ok(entries)
-    }
-}
-
-/// All of a file that is not a pointer and has at most `limit` bytes.
-fn read_bounded(path: &Path, format: &'static str, limit: u64) -> Result<Vec<u8>> {
-    refuse_pointer(path)?;
-    let mut bytes = Vec::new();
-    let read = File::open(path).and_then(|file| file.take(limit + 1).read_to_end(&mut bytes));
-    read.map_err(|error| read_error(path, format, error))?;
-    if bytes.len() as u64 > limit {
-        return Err(FmriError::RegionFile {
-            path: path.into(),
-            format,
-            reason: format!("it is larger than {limit} bytes"),
-        });
-    }
-    Ok(bytes)
 }

@@ -11,11 +11,11 @@ use std::path::Path;
 
 use textgrid_rs as format;
 
-use crate::files::{read_error, refuse_pointer, write_atomically};
+use crate::files::{read_bytes, write_atomically};
 use crate::{FmriError, Result};
 
-/// Labels of word tiers that are no words: silence, breath, lip smacks, laughter, noise.
-const NO_WORDS: [&str; 7] = [
+/// Labels that are nothing said: silence, breath, lip smacks, laughter, noise.
+const NO_SPEECH: [&str; 7] = [
     "sentence_start",
     "sentence_end",
     "br",
@@ -25,8 +25,13 @@ const NO_WORDS: [&str; 7] = [
     "sp",
 ];
 
-/// No tier has more intervals than this; a larger count is damage.
-const MAX_COUNT: f64 = 1e7;
+/// Silence of phone tiers, as other aligners call it.
+const NO_PHONE: [&str; 3] = ["sil", "spn", "cg"];
+/// Stories have about 1 MB.
+const MAX_BYTES: u64 = 64 << 20;
+/// A count or a time in seconds may be this large in a file of any length. The parser allocates for
+/// counts before it reads what they count, so that a larger number than the file has bytes is damage.
+const MIN_LIMIT: usize = 100_000;
 
 /// The tiers of a `TextGrid`.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -84,31 +89,94 @@ impl TextGrid {
     /// # Ok::<(), braintune_fmri::FmriError>(())
     /// ```
     pub fn words(&self) -> Result<Vec<&Interval>> {
-        let named = |tier: &&Tier| matches!(&*tier.name.to_lowercase(), "word" | "words");
-        let tier = self.tiers.iter().find(named);
+        let tier = self.named(&["word", "words"]);
         let tier = tier.or(self.tiers.get(1)).or(self.tiers.first());
         let tier = tier.ok_or_else(|| FmriError::NoWordTier {
-            tiers: self.tiers.iter().map(|tier| tier.name.clone()).collect(),
+            tiers: self.tier_names(),
         })?;
-        let is_word = |interval: &&Interval| {
-            let label = interval.text.to_lowercase();
-            let label = label.trim().trim_matches(['{', '}']).trim();
-            !label.is_empty() && !NO_WORDS.contains(&label)
-        };
+        let is_word = |interval: &&Interval| is_said(&bare(&interval.text));
         Ok(tier.intervals.iter().filter(is_word).collect())
     }
+
+    /// The phones: the phone tier without silence, breath and noise labels, labels in capitals and
+    /// without the digits of stress, such as `OW` for `ow1`.
+    ///
+    /// The phone tier is the one named `phone`, `phones`, `phoneme` or `phonemes`, else the first of
+    /// at least two, as in the files of ds003020. Left out are the labels that
+    /// [`words`](Self::words) leaves out, `sil`, `spn` and `cg`.
+    ///
+    /// # Errors
+    ///
+    /// [`FmriError::NoPhoneTier`] if there is none: the only tier, or one named `word`, is not taken
+    /// for it.
+    ///
+    /// ```
+    /// use braintune_fmri::{Interval, TextGrid, Tier};
+    ///
+    /// let interval = |start_s, text: &str| Interval { start_s, end_s: start_s + 0.1, text: text.into() };
+    /// let intervals = vec![interval(0.0, "sil"), interval(0.1, "S"), interval(0.2, "ow1")];
+    /// let grid = TextGrid { tiers: vec![Tier { name: "phone".into(), intervals }] };
+    /// let phones = grid.phones()?;
+    /// assert_eq!((phones.len(), phones[1].text.as_str()), (2, "OW"));
+    /// # Ok::<(), braintune_fmri::FmriError>(())
+    /// ```
+    pub fn phones(&self) -> Result<Vec<Interval>> {
+        let first_of_two = || match &*self.tiers {
+            [first, _, ..] if !matches!(&*first.name.to_lowercase(), "word" | "words") => {
+                Some(first)
+            }
+            _ => None,
+        };
+        let tier = self.named(&["phone", "phones", "phoneme", "phonemes"]);
+        let tier = tier.or_else(first_of_two);
+        let tier = tier.ok_or_else(|| FmriError::NoPhoneTier {
+            tiers: self.tier_names(),
+        })?;
+        let phone = |interval: &Interval| {
+            let label = bare(&interval.text);
+            let text = label
+                .trim_end_matches(|c: char| c.is_ascii_digit())
+                .to_uppercase();
+            let is_phone = is_said(&label) && !NO_PHONE.contains(&label.as_str());
+            (is_phone && !text.is_empty()).then(|| Interval {
+                text,
+                ..interval.clone()
+            })
+        };
+        Ok(tier.intervals.iter().filter_map(phone).collect())
+    }
+
+    /// The first tier with one of these names, in any case.
+    fn named(&self, names: &[&str]) -> Option<&Tier> {
+        let is_it = |tier: &&Tier| names.contains(&&*tier.name.to_lowercase());
+        self.tiers.iter().find(is_it)
+    }
+
+    fn tier_names(&self) -> Vec<String> {
+        self.tiers.iter().map(|tier| tier.name.clone()).collect()
+    }
+}
+
+/// A label in small letters without blanks and braces around it.
+fn bare(label: &str) -> String {
+    let label = label.to_lowercase();
+    label.trim().trim_matches(['{', '}']).trim().to_owned()
+}
+
+/// Whether a [`bare`] label is something said.
+fn is_said(label: &str) -> bool {
+    !label.is_empty() && !NO_SPEECH.contains(&label)
 }
 
 /// Reads a `TextGrid` file, or a gentle alignment (`align.json`) as one with tiers `phone` and `word`.
 ///
 /// # Errors
 ///
-/// [`FmriError::Missing`] or [`FmriError::Io`] if the file cannot be read, [`FmriError::Pointer`] if it stands in for data
-/// that was not fetched, [`FmriError::TextGrid`] if it is no `TextGrid`, has no tier, or an interval ends
-/// before it begins.
+/// [`FmriError::Missing`], [`FmriError::Io`] or [`FmriError::TooLarge`] if the file cannot be read,
+/// [`FmriError::Pointer`] if it stands in for data that was not fetched, [`FmriError::TextGrid`] if it
+/// is no `TextGrid`, has no tier, or an interval ends before it begins.
 pub fn read_textgrid(path: &Path) -> Result<TextGrid> {
-    refuse_pointer(path)?;
-    let bytes = fs::read(path).map_err(|error| read_error(path, "TextGrid", error))?;
+    let bytes = read_bytes(path, "TextGrid", MAX_BYTES)?;
     parse(&bytes).map_err(|reason| FmriError::TextGrid {
         path: path.into(),
         reason,
@@ -217,6 +285,7 @@ fn decode(bytes: &[u8]) -> String {
 /// Rewrites numbers with an exponent, which the parser would cut at the `e`, and refuses counts so
 /// large that the parser would fail to allocate for them. Labels in quotes stay as they are.
 fn plain_numbers(text: &str) -> Result<String, String> {
+    let limit = text.len().max(MIN_LIMIT) as f64;
     let mut plain = String::with_capacity(text.len());
     // A doubled quote inside a label closes and opens it again, which comes to the same.
     for (k, part) in text.split('"').enumerate() {
@@ -232,7 +301,7 @@ fn plain_numbers(text: &str) -> Result<String, String> {
             let starts_as_number =
                 token.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c));
             match token.parse::<f64>() {
-                Ok(number) if starts_as_number && number.abs() > MAX_COUNT => {
+                Ok(number) if starts_as_number && number.abs() > limit => {
                     return Err(format!("implausible number {token}"));
                 }
                 Ok(number) if starts_as_number && token.contains(['e', 'E']) => {

@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
-use braintune_audio::{AudioError, Fbank, Frames, Framing, Mfcc, Rms, SampleRate, Yin};
+use braintune_audio::{
+    AudioError, Fbank, Frames, Framing, Mfcc, PowerSpectrum, Rms, SampleRate, Yin,
+};
 use ndarray::{Array2, Axis, Slice};
 
 use crate::fixtures::{Tensors, max_abs_diff, path};
@@ -251,4 +253,77 @@ fn the_shortest_and_the_loudest_are_read() {
     assert!(yin.compute(&loud).unwrap().iter().all(|x| x.is_finite()));
     let rms = Rms::new(Frames::SPEECH).compute(&loud).unwrap();
     assert!(rms.iter().all(|x| x.is_finite()));
+}
+
+/// The samples of `power_spectrum/generate.py`.
+fn buzz(n: i64) -> Vec<f32> {
+    let sample = |i: i64| {
+        let noise = (i * i * 31 + i * 1009) % 4093 - 2046;
+        let buzz = (i % 100) * (i % 3001) / 8;
+        // Whole numbers below 2^24.
+        (noise + buzz) as f32 / 65536.0
+    };
+    let quiet = 9000..11_000;
+    (0..n)
+        .map(|i| if quiet.contains(&i) { 0.0 } else { sample(i) })
+        .collect()
+}
+
+#[test]
+fn power_in_bands_equals_scipy() {
+    let fixture = Tensors::read(&path("power_spectrum/data.safetensors"));
+    let wide = frames(2048, 1024, 44_100, Framing::Inside);
+    for (name, n, spectrum) in [
+        ("speech", 14_000, PowerSpectrum::speech()),
+        (
+            "wide",
+            14_000,
+            PowerSpectrum::new(wide, 448, 25.0..15_000.0),
+        ),
+        (
+            "few",
+            5_000,
+            PowerSpectrum::new(Frames::SPEECH, 7, 100.0..7900.0),
+        ),
+    ] {
+        let spectrum = spectrum.unwrap();
+        let samples = buzz(n);
+        let ours = spectrum.compute(&samples).unwrap();
+        let theirs = fixture.matrix(name);
+        assert_eq!(ours.dim(), theirs.dim(), "{name}");
+        let difference = max_abs_diff(ours.iter(), theirs.iter());
+        assert!(difference < TOLERANCE_DB, "{name}: {difference}");
+        assert_eq!(ours.nrows(), spectrum.frames().times(samples.len()).len());
+    }
+}
+
+#[test]
+fn bands_are_named_and_checked() {
+    let spectrum = PowerSpectrum::speech().unwrap();
+    assert_eq!(
+        spectrum.to_string(),
+        "power spectrum: 448 bands of 0 to 8000 Hz, dB re 1 from 1e-10; frames of 896 samples every \
+         448 at 16000 Hz, inside the recording, Hann"
+    );
+    assert_eq!(
+        spectrum.edges_hz(447),
+        Some((447.0 * 8000.0 / 448.0, 8000.0))
+    );
+    assert_eq!(spectrum.edges_hz(448), None);
+    let silence = spectrum.compute(&[0.0; 2000]).unwrap();
+    assert!(silence.iter().all(|&db| (db + 100.0).abs() < 1e-6));
+    for (n_bands, band, reason) in [
+        (0, 0.0..8000.0, "expected 1 to 201 of them"),
+        (202, 0.0..8000.0, "expected 1 to 201 of them"),
+        (10, 0.0..8000.1, "expected a part of 0 to 8000 Hz"),
+        (10, f64::NAN..8000.0, "expected a part"),
+        (10, 50.0..50.0, "expected a part"),
+        (10, 50.0..200.0, "band 0 of 15.00 Hz holds no bin"),
+    ] {
+        let error = PowerSpectrum::new(Frames::SPEECH, n_bands, band).unwrap_err();
+        assert!(matches!(error, AudioError::InvalidBands { .. }));
+        assert!(error.to_string().contains(reason), "{error}");
+    }
+    let short = spectrum.compute(&[0.5; 895]).unwrap_err();
+    assert!(matches!(short, AudioError::TooShortForFrame { .. }));
 }

@@ -23,6 +23,7 @@ fn types_can_be_shared_between_threads() {
     shared::<braintune_audio::Frames>();
     shared::<braintune_audio::Mfcc>();
     shared::<braintune_audio::Fbank>();
+    shared::<braintune_audio::PowerSpectrum>();
     shared::<braintune_audio::Rms>();
     shared::<braintune_audio::Yin>();
     error::<braintune_audio::AudioError>();

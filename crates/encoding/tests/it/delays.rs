@@ -31,7 +31,7 @@ fn stories_do_not_leak_into_each_other_and_a_concatenation_does() {
 
 #[test]
 fn a_delay_beyond_the_story_is_all_zeros() {
-    let x = Array2::ones((2, 1));
+    let x = Array2::<f32>::ones((2, 1));
     assert_eq!(delays("5,2").apply(x.view()), Array2::<f32>::zeros((2, 2)));
 }
 
@@ -45,7 +45,7 @@ fn bad_delays_are_named() {
         Delays::from_samples(vec![]),
         Err(EncodingError::NoDelays)
     ));
-    let (a, b) = (Array2::zeros((2, 3)), Array2::zeros((2, 4)));
+    let (a, b) = (Array2::<f32>::zeros((2, 3)), Array2::zeros((2, 4)));
     let error = delays("1")
         .apply_stories(&[a.view(), b.view()])
         .unwrap_err();
@@ -53,17 +53,17 @@ fn bad_delays_are_named() {
         error.to_string(),
         "a story has shape [2, 4], expected 3 columns"
     );
-    assert!(delays("1").apply_stories(&[]).is_err());
+    assert!(delays("1").apply_stories::<f32>(&[]).is_err());
 }
 
 #[test]
 fn zscore_uses_the_population_deviation_and_zeroes_constants() {
-    let x = array![[1.0, 0.1, -5.0], [3.0, 0.1, 0.0], [5.0, 0.1, 5.0]];
+    let x = array![[1.0_f32, 0.1, -5.0], [3.0, 0.1, 0.0], [5.0, 0.1, 5.0]];
     let z = zscore(x.view());
     let unit = 1.5f32.sqrt();
     assert_eq!(
         z,
         array![[-unit, 0.0, -unit], [0.0, 0.0, 0.0], [unit, 0.0, unit]]
     );
-    assert_eq!(zscore(Array2::zeros((0, 3)).view()).dim(), (0, 3));
+    assert_eq!(zscore(Array2::<f32>::zeros((0, 3)).view()).dim(), (0, 3));
 }

@@ -104,9 +104,14 @@ impl Checker<'_> {
             found.warn("the header gives no length; a deep check decodes the file");
             return;
         };
-        let lengths = self.dataset.sound_lengths_s(story);
-        let (Ok(expected), Ok(timing)) = (lengths, self.dataset.timing(story)) else {
-            return;
+        let of_story = self.dataset.sound_lengths_s(story);
+        let of_story = of_story.and_then(|lengths| Ok((lengths, self.dataset.timing(story)?)));
+        let (expected, timing) = match of_story {
+            Ok(of_story) => of_story,
+            Err(error) => {
+                found.fail(full_message(&error));
+                return;
+            }
         };
         if !expected.contains(&sound_s) {
             let most = match *expected.end() {
@@ -172,6 +177,11 @@ impl Checker<'_> {
             ));
         } else if let Err(error) = self.read_responses(subject, story, n_voxels, &mut found) {
             found.fail(full_message(&error));
+        }
+        if let Some(defect) = self.dataset.known_defect(subject, story)
+            && !found.problems.is_empty()
+        {
+            found.warn(defect);
         }
         let entry = found.entry(FileKind::Responses, path, Some(story));
         CheckEntry {

@@ -9,7 +9,7 @@
 use std::collections::HashMap;
 use std::path::Path;
 
-use crate::regions::read_bounded;
+use crate::files::read_bytes;
 use crate::{FmriError, Parcellation, Result};
 
 const FORMAT: &str = "FreeSurfer annotation";
@@ -27,7 +27,7 @@ const NEW_VERSION: i32 = -2;
 /// [`FmriError::RegionFile`] if the file is damaged or has no table of names,
 /// [`FmriError::Missing`], [`FmriError::Pointer`], [`FmriError::Io`].
 pub fn read_annot(path: &Path) -> Result<Parcellation> {
-    let bytes = read_bounded(path, FORMAT, MAX_BYTES)?;
+    let bytes = read_bytes(path, FORMAT, MAX_BYTES)?;
     parse(&bytes).map_err(|reason| FmriError::RegionFile {
         path: path.into(),
         format: FORMAT,

@@ -14,7 +14,7 @@ use ndarray::{Array2, ArrayD, ArrayView1};
 use roxmltree::{Document, Node, ParsingOptions};
 
 use self::data::Budget;
-use crate::regions::read_bounded;
+use crate::files::read_bytes;
 use crate::{FmriError, Parcellation, Result};
 
 const FORMAT: &str = "GIFTI file";
@@ -78,7 +78,7 @@ impl Gifti {
     /// [`FmriError::RegionFile`] if it is damaged, or has an encoding or a type that is not read,
     /// [`FmriError::Missing`], [`FmriError::Pointer`], [`FmriError::Io`].
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = read_bounded(path, FORMAT, MAX_BYTES)?;
+        let bytes = read_bytes(path, FORMAT, MAX_BYTES)?;
         let wrong = |reason| FmriError::RegionFile {
             path: path.into(),
             format: FORMAT,

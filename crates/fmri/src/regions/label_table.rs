@@ -8,9 +8,8 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use serde::Deserializer as _;
-
-use super::{EveryEntry, read_bounded};
+use crate::files::read_bytes;
+use crate::json::every_entry;
 use crate::{FmriError, Result};
 
 const FORMAT: &str = "table of labels";
@@ -35,7 +34,7 @@ impl LabelTable {
     /// [`FmriError::RegionFile`] if it is no such file or has a label twice,
     /// [`FmriError::Missing`], [`FmriError::Pointer`], [`FmriError::Io`].
     pub fn read(path: &Path) -> Result<Self> {
-        let bytes = read_bounded(path, FORMAT, MAX_BYTES)?;
+        let bytes = read_bytes(path, FORMAT, MAX_BYTES)?;
         let extension = path.extension().unwrap_or_default().to_ascii_lowercase();
         let entries = match std::str::from_utf8(&bytes) {
             Err(error) => Err(format!("it is not text in UTF-8: {error}")),
@@ -81,10 +80,7 @@ fn checked(entries: Vec<(i64, String)>) -> Result<LabelTable, String> {
 }
 
 fn of_json(text: &str) -> Result<Vec<(i64, String)>, String> {
-    let mut json = serde_json::Deserializer::from_str(text);
-    let entries: Vec<(String, String)> = json
-        .deserialize_map(EveryEntry(std::marker::PhantomData))
-        .and_then(|entries| json.end().map(|()| entries))
+    let entries = every_entry::<String>(text.as_bytes())
         .map_err(|error| format!("expected {{\"label\": \"name\", …}}: {error}"))?;
     let entries = entries.into_iter();
     entries

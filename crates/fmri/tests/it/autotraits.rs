@@ -2,8 +2,9 @@
 
 use braintune_fmri::{
     BidsDataset, CheckReport, DriftFilter, Ds003020, FmriError, FolderDataset, GaussianSmoother,
-    Gifti, InMemoryDataset, LabelTable, Lanczos, LanczosMatrix, NiftiFile, Parcellation, Regions,
-    ResponseFile, Responses, Story, StoryDataset, SurfaceMapper, TextGrid, VoxelMask,
+    Gifti, InMemoryDataset, LabelTable, Lanczos, LanczosMatrix, LowLevelExtractor, NiftiFile,
+    Parcellation, Regions, ResponseFile, Responses, Story, StoryDataset, SurfaceMapper, TextGrid,
+    TrReport, VoxelMask,
 };
 
 #[test]
@@ -24,11 +25,13 @@ fn types_are_send_and_sync() {
     check::<NiftiFile>();
     check::<Parcellation>();
     check::<Regions>();
+    check::<LowLevelExtractor>();
     check::<ResponseFile>();
     check::<Responses>();
     check::<Story>();
     check::<SurfaceMapper>();
     check::<TextGrid>();
     check::<VoxelMask>();
+    check::<TrReport>();
     check::<Box<dyn StoryDataset>>();
 }

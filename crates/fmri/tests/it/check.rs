@@ -142,6 +142,36 @@ fn missing_files_are_problems_where_they_are_needed() {
 }
 
 #[test]
+fn a_known_defect_is_named_where_something_is_wrong() {
+    let dir = healthy();
+    layout::write_respdict(dir.path(), &[("life", 31), ("treasureisland", 31)]);
+    for story in ["life", "treasureisland"] {
+        layout::write_sound(dir.path(), story, 42.0);
+    }
+    for (subject, story) in [("UTS04", "treasureisland"), ("UTS01", "treasureisland")] {
+        let path = response_path(dir.path(), subject, story);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        write_responses(&path, bold(11).view()).unwrap();
+    }
+    let dataset = Ds003020::open(dir.path()).unwrap();
+    let subjects = ["UTS01", "UTS04"].map(ToOwned::to_owned);
+    let report = check_dataset(&dataset, &subjects, false, &mut |_| {
+        ControlFlow::Continue(())
+    });
+    let message = |subject: &str, story: &str| {
+        let is_it = |entry: &&braintune_fmri::CheckEntry| {
+            entry.subject.as_deref() == Some(subject) && entry.story.as_deref() == Some(story)
+        };
+        report.entries.iter().find(is_it).unwrap().message.clone()
+    };
+    let absent = message("UTS04", "life");
+    assert!(absent.starts_with("no responses of UTS04 to story life; known defect: "));
+    // Only its image is damaged, and that is not looked at.
+    assert_eq!(message("UTS01", "treasureisland"), "");
+    assert!(!message("UTS01", "life").contains("known defect"));
+}
+
+#[test]
 fn sound_must_last_as_long_as_the_grid() {
     let dir = healthy();
     layout::write_sound(dir.path(), "avatar", 20.0);

@@ -3,7 +3,10 @@
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
-use braintune_fmri::{Ds003020, FileKind, StoryDataset, check_dataset};
+use braintune_fmri::{
+    Ds003020, FileKind, FmriError, LowLevelExtractor, LowLevelFeature, Stimulus, StoryDataset,
+    StoryPreset, check_dataset, read_textgrid,
+};
 
 fn dataset() -> Option<Ds003020> {
     let dir = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/lebel-revoiced");
@@ -65,4 +68,42 @@ fn a_deep_check_finds_nothing() {
     });
     let remarks: Vec<_> = report.problems().chain(report.warnings()).collect();
     assert!(remarks.is_empty(), "{remarks:#?}");
+}
+
+#[test]
+fn words_per_tr_add_up_to_the_words_of_the_story() {
+    let Some(dataset) = dataset() else { return };
+    let extractor = LowLevelExtractor::fit(LowLevelFeature::WordRate, &[]).unwrap();
+    for story in dataset.stories() {
+        assert!(StoryPreset::First27.stories().contains(&story.name()));
+        let labels = read_textgrid(story.textgrid().unwrap()).unwrap();
+        let timing = dataset.timing(story.name()).unwrap();
+        let rate = extractor
+            .transform(Stimulus::Labels(&labels), &timing)
+            .unwrap();
+        let n_words = labels.words().unwrap().len() as f32;
+        // The window's weights add up to 1 within 1%, whatever the time between two TRs.
+        let share = rate.sum() / n_words;
+        assert!((share - 1.0).abs() < 0.02, "{}: {share}", story.name());
+        // These files have a word tier only.
+        let none = labels.phones();
+        assert!(matches!(none, Err(FmriError::NoPhoneTier { .. })));
+    }
+}
+
+#[test]
+fn features_of_a_whole_sound_have_a_row_per_tr() {
+    let Some(dataset) = dataset() else { return };
+    let story = dataset.story("inamoment").unwrap();
+    let timing = dataset.timing("inamoment").unwrap();
+    for feature in [LowLevelFeature::PowerSpectrum, LowLevelFeature::Energy] {
+        let extractor = LowLevelExtractor::fit(feature, &[]).unwrap();
+        let found = extractor.transform_story(story, &timing).unwrap();
+        assert_eq!(found.dim(), (timing.n_trs(), extractor.columns().len()));
+        assert!(found.iter().all(|value| value.is_finite()));
+        let stored = timing.stored();
+        let varies = |column: ndarray::ArrayView1<'_, f32>| column.iter().any(|&x| x != column[0]);
+        let kept = found.slice_axis(ndarray::Axis(0), ndarray::Slice::from(stored));
+        assert!(kept.columns().into_iter().all(varies), "{feature}");
+    }
 }

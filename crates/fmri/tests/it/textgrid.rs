@@ -1,6 +1,7 @@
 use std::fs;
 
 use braintune_fmri::{FmriError, Interval, TextGrid, Tier, read_textgrid, write_textgrid};
+use proptest::prelude::*;
 
 use super::fixture;
 
@@ -183,4 +184,87 @@ fn missing_files_and_pointers_are_named() {
     fs::write(&path, "/annex/objects/MD5E-s10--00.TextGrid\n").unwrap();
     let pointer = read_textgrid(&path).unwrap_err();
     assert!(matches!(pointer, FmriError::Pointer { .. }), "{pointer}");
+}
+
+fn labels(name: &str, texts: &[&str]) -> Tier {
+    let label = |(k, text): (usize, &&str)| Interval {
+        start_s: k as f64,
+        end_s: k as f64 + 1.0,
+        text: (*text).into(),
+    };
+    Tier {
+        name: name.into(),
+        intervals: texts.iter().enumerate().map(label).collect(),
+    }
+}
+
+fn phones(tiers: Vec<Tier>) -> Result<Vec<String>, FmriError> {
+    let phones = TextGrid { tiers }.phones()?;
+    Ok(phones.into_iter().map(|phone| phone.text).collect())
+}
+
+#[test]
+fn phones_have_no_stress_and_leave_out_what_is_not_said() {
+    let tier = labels(
+        "Phones",
+        &[
+            "sp", "S", "OW1", "{LG}", "ls", "ns", "ng", "Er0", "sil", "", " iy2 ", "{BR}", "12",
+            "cg", "spn", "lS1",
+        ],
+    );
+    let words = labels("words", &["so"]);
+    let found = phones(vec![words.clone(), tier.clone()]).unwrap();
+    assert_eq!(found, ["S", "OW", "NG", "ER", "IY", "LS"]);
+    let grid = TextGrid {
+        tiers: vec![words, tier],
+    };
+    let first = &grid.phones().unwrap()[1];
+    assert_eq!((first.start_s, first.end_s), (2.0, 3.0));
+}
+
+#[test]
+fn the_phone_tier_is_named_or_the_first_of_two() {
+    let (phone, word) = (labels("a", &["S"]), labels("b", &["so"]));
+    assert_eq!(phones(vec![phone.clone(), word.clone()]).unwrap(), ["S"]);
+    let named = labels("phoneme", &["T"]);
+    let found = phones(vec![phone.clone(), word.clone(), named.clone()]);
+    assert_eq!(found.unwrap(), ["T"]);
+    assert_eq!(phones(vec![named]).unwrap(), ["T"]);
+    for tiers in [Vec::new(), vec![phone], vec![labels("word", &["so"]), word]] {
+        let error = phones(tiers).unwrap_err();
+        assert!(matches!(error, FmriError::NoPhoneTier { .. }), "{error}");
+    }
+}
+
+proptest! {
+    /// Any bytes in place of any others are an error or another `TextGrid`: never a panic, and no
+    /// count makes the reader allocate for more than a file can hold.
+    #[test]
+    fn damaged_files_are_refused_or_read(
+        name in prop::sample::select(&SPELLINGS[..]),
+        changes in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..12),
+        digits in prop::collection::vec((any::<prop::sample::Index>(), b'0'..=b'9'), 0..12),
+        cut in any::<prop::sample::Index>(),
+    ) {
+        let mut bytes = fs::read(fixture(&format!("textgrid/{name}.TextGrid"))).unwrap();
+        for (at, byte) in changes {
+            let at = at.index(bytes.len());
+            bytes[at] = byte;
+        }
+        for (at, digit) in digits {
+            bytes.insert(at.index(bytes.len()), digit);
+        }
+        bytes.truncate(bytes.len() - cut.index(8).min(bytes.len()));
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("story.TextGrid");
+        fs::write(&path, &bytes).unwrap();
+        match read_textgrid(&path) {
+            Ok(grid) => {
+                let n: usize = grid.tiers.iter().map(|tier| tier.intervals.len()).sum();
+                prop_assert!(n <= bytes.len());
+                let _ = (grid.words(), grid.phones());
+            }
+            Err(error) => prop_assert!(error.to_string().contains("story.TextGrid"), "{error}"),
+        }
+    }
 }
