@@ -44,6 +44,7 @@ enum Command {
     Probe(Box<commands::probe::Args>),
     Ridge(Box<commands::ridge::Args>),
     Check(commands::check::Args),
+    Regions(commands::regions::Args),
     Simulate(commands::simulate::Args),
     Demo(commands::demo::Args),
     Fetch(commands::fetch::Args),
@@ -60,7 +61,7 @@ impl Command {
             Self::Tune(_) => {
                 Some("; what is done is kept, the same command with --resume goes on from it")
             }
-            Self::Ridge(_) | Self::Check(_) | Self::Simulate(_) => None,
+            Self::Ridge(_) | Self::Check(_) | Self::Regions(_) | Self::Simulate(_) => None,
         }
     }
 }
@@ -83,6 +84,7 @@ fn main() -> ExitCode {
             Command::Probe(args) => commands::probe::run(&args),
             Command::Ridge(args) => commands::ridge::run(*args),
             Command::Check(args) => commands::check::run(&args),
+            Command::Regions(args) => commands::regions::run(&args),
             Command::Simulate(args) => commands::simulate::run(&args),
             Command::Demo(args) => commands::demo::run(&args),
             Command::Fetch(args) => commands::fetch::run(&args),

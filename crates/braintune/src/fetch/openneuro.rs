@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use braintune_fmri::StoryPreset;
 use url::Url;
 
 use super::client::Server;
@@ -33,6 +34,8 @@ pub struct Ds003020Files {
     folder: PathBuf,
     subjects: BTreeSet<String>,
     stories: Option<BTreeSet<String>>,
+    /// Whether a story that is not there is an error.
+    are_named: bool,
     endpoint: Url,
 }
 
@@ -65,6 +68,7 @@ impl Ds003020Files {
             folder: folder.to_path_buf(),
             subjects: plain_names("subject", subjects)?,
             stories: None,
+            are_named: false,
             endpoint: endpoint(ENDPOINT)?,
         })
     }
@@ -75,7 +79,17 @@ impl Ds003020Files {
     /// No story, or a name that cannot be one.
     pub fn with_stories(mut self, stories: impl IntoIterator<Item = String>) -> Result<Self> {
         self.stories = Some(plain_names("story", stories)?);
+        self.are_named = true;
         Ok(self)
+    }
+
+    /// The stories of a published list only, those of them that are there.
+    #[must_use]
+    pub fn with_preset(mut self, preset: StoryPreset) -> Self {
+        let stories = preset.stories().into_iter();
+        self.stories = Some(stories.map(ToOwned::to_owned).collect());
+        self.are_named = false;
+        self
     }
 
     /// Another address of the bucket, or a mirror's.
@@ -184,7 +198,7 @@ impl Ds003020Files {
     fn check_named(&self, missing: &[Missing]) -> Result<()> {
         let needed = missing.iter().filter(|missing| missing.what != "TextGrid");
         let needed: Vec<_> = needed.map(ToString::to_string).collect();
-        if self.stories.is_none() || needed.is_empty() {
+        if !self.are_named || needed.is_empty() {
             return Ok(());
         }
         Err(FetchError::Missing(format!(

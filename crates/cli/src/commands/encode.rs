@@ -10,6 +10,7 @@ use braintune::fmri::{StoryDataset, Trim, open_dataset};
 use clap::ValueEnum;
 
 use super::model::{CacheArgs, ModelArgs, WindowArgs};
+use super::stories::{expand, expand_given};
 use super::{command_line, report};
 use crate::progress::Progress;
 
@@ -37,7 +38,8 @@ pub(crate) struct Args {
     /// Folder for the results
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Stories to fit on [default: every other story with responses]
+    /// Stories to fit on, or a published list of ds003020: first-27, encoding-train, tuning-train, …
+    /// [default: every other story with responses]
     #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
     train_stories: Option<Vec<String>>,
     /// Stories to test on
@@ -149,9 +151,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfig> {
     let (trim, test_trim) = dataset.default_trims();
+    let subject = std::slice::from_ref(&args.subject);
+    let train_stories = expand_given(dataset, subject, args.train_stories.as_ref())?;
+    let test_stories = expand(dataset, subject, &args.test_stories)?;
     let noise_ceiling = args.noise_ceiling.as_deref().map(read_vector);
     let mut config = EncodeConfig {
-        train_stories: args.train_stories.clone(),
+        train_stories,
         delays: args.delays.clone(),
         alphas: args.alphas.clone(),
         trim: args.trim.unwrap_or(trim),
@@ -167,7 +172,7 @@ fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfi
             .transpose()?
             .unwrap_or_default(),
         seed: args.seed,
-        ..EncodeConfig::new(&args.subject, args.test_stories.clone())?
+        ..EncodeConfig::new(&args.subject, test_stories)?
     };
     if args.compat.is_some() {
         say!(

@@ -63,7 +63,8 @@ struct DatasetArgs {
     /// Participants, e.g. UTS03
     #[arg(long, required = true, num_args = 1.., value_delimiter = ',', value_name = "S")]
     subject: Vec<String>,
-    /// Stories [default: all that any of the participants heard]
+    /// Stories, or one published list: first-27, encoding-train, tuning-train, …
+    /// [default: all that any of the participants heard]
     #[arg(long, value_delimiter = ',', value_name = "A,B,…")]
     stories: Option<Vec<String>>,
     /// Another address of OpenNeuro's bucket, or a mirror of it [default: https://s3.amazonaws.com/openneuro.org]
@@ -119,7 +120,14 @@ fn dataset(args: &DatasetArgs) -> Result<()> {
     let Dataset::Ds003020 = args.dataset;
     let mut files = Ds003020Files::new(&args.out, args.subject.iter().cloned())?;
     if let Some(stories) = &args.stories {
-        files = files.with_stories(stories.iter().cloned())?;
+        let list = match &stories[..] {
+            [list] => list.parse().ok(),
+            _ => None,
+        };
+        files = match list {
+            Some(preset) => files.with_preset(preset),
+            None => files.with_stories(stories.iter().cloned())?,
+        };
     }
     if let Some(endpoint) = &args.endpoint {
         files = files.with_endpoint(endpoint)?;

@@ -7,8 +7,10 @@ pub(crate) mod extract;
 pub(crate) mod fetch;
 pub(crate) mod model;
 pub(crate) mod probe;
+pub(crate) mod regions;
 pub(crate) mod ridge;
 pub(crate) mod simulate;
+mod stories;
 pub(crate) mod tune;
 
 use std::path::{Path, PathBuf};

@@ -15,6 +15,7 @@ use clap::ValueEnum;
 
 use super::command_line;
 use super::model::DeviceArgs;
+use super::stories::expand_given;
 use crate::interrupt;
 use crate::progress::Progress;
 
@@ -54,7 +55,8 @@ pub(crate) struct Args {
     /// Folder for the tuned checkpoint
     #[arg(long, value_name = "DIR")]
     out: PathBuf,
-    /// Stories to tune on [default: every other story that a participant heard]
+    /// Stories to tune on, or a published list of ds003020: tuning-train, first-27, …
+    /// [default: every other story that a participant heard]
     #[arg(long, value_name = "A,B,…", value_delimiter = ',')]
     train_stories: Option<Vec<String>>,
     /// Stories that choose among the states of the run [default: stagefright and life, else the last but one]
@@ -201,8 +203,10 @@ fn settings(
     dataset: &dyn StoryDataset,
     targets: Option<&TargetDataset<'_>>,
 ) -> anyhow::Result<TuneSettings> {
-    let (train, validation) = (args.train_stories.clone(), args.val_stories.clone());
-    let test = args.test_stories.clone();
+    let lists = [&args.train_stories, &args.val_stories, &args.test_stories];
+    let lists = lists.map(|list| expand_given(dataset, &args.subjects, list.as_ref()));
+    let [train, validation, test] = lists;
+    let (train, validation, test) = (train?, validation?, test?);
     let mut settings = if let Some(targets) = targets {
         let stories = StoryRoles::choose_for_targets(targets, train, validation, test)?;
         TuneSettings::new(vec![TargetDataset::SUBJECT.to_owned()], stories)
