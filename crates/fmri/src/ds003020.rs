@@ -318,7 +318,7 @@ impl DatasetFiles for Ds003020 {
             other => other?.len(),
         };
         let file = self.response_file(subject, story)?;
-        let scan = |key, lead: &[usize]| {
+        let scan = |key, lead: &[usize]| -> Result<BadValues> {
             let mut scan = BadValueScan::new(n_voxels);
             file.for_each_block(key, lead, 0..n_trs, 0..n_voxels, &mut |rows| {
                 scan.add_rows(rows);

@@ -79,7 +79,6 @@ pub use contract::check_story_dataset;
 pub use dataset::{Story, StoryDataset};
 pub use dataset_files::{DatasetFiles, StoredAs};
 pub use drift::{Drift, DriftFilter};
-pub use ds003020::Ds003020;
 pub use ds003020::{
     Ds003020, KNOWN_DEFECTS, KnownDefect, StoryPreset, TestConvention, known_defect, story_sessions,
 };

@@ -1,0 +1,146 @@
+//! Datasets of every kind through `check`, atlases through `regions`, published lists of stories.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::workplace::{assert_refused, braintune, stderr};
+
+fn fixture(path: &str) -> String {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fmri/tests/fixtures");
+    fixtures.join(path).display().to_string()
+}
+
+/// A folder dataset of one story, 20 samples of 3 channels.
+fn folder_dataset(root: &Path) -> PathBuf {
+    let responses = root.join("data/responses/S1");
+    fs::create_dir_all(&responses).unwrap();
+    let toml = "name = \"plain\"\ntr_s = 2\nfirst_time_s = 1\n[[story]]\nname = \"tale\"\n";
+    fs::write(root.join("data/dataset.toml"), toml).unwrap();
+    let values = ndarray::Array2::from_shape_fn((20, 3), |(row, column)| (row * 3 + column) as f32);
+    ndarray_npy::write_npy(responses.join("tale.npy"), &values).unwrap();
+    responses
+}
+
+#[test]
+fn check_says_a_table_and_finds_what_is_wrong_in_a_plain_folder() {
+    let folder = tempfile::tempdir().unwrap();
+    let responses = folder_dataset(folder.path());
+    let check = ["check", "--dataset", "data", "--deep"];
+    let done = braintune(folder.path(), &check);
+    // No sound: an analysis would stop.
+    assert_eq!(done.status.code(), Some(2));
+    let text = stderr(&done);
+    let line = |start: &str| text.lines().find(|line| line.starts_with(start)).unwrap();
+    assert!(line("story").contains("audio") && line("story").contains("S1"));
+    assert!(line("tale").contains("WRONG") && line("tale").contains("20 x 3"));
+    assert!(text.contains("tale.wav"), "{text}");
+    let report = fs::read_to_string(folder.path().join("check.json")).unwrap();
+    assert!(report.contains("\"dataset\": \"plain\""), "{report}");
+
+    fs::rename(responses.join("tale.npy"), responses.join("Tale.NPY")).unwrap();
+    fs::write(
+        folder.path().join("data/dataset.toml"),
+        "name = \"plain\"\ntr_s = 2\nfirst_time_s = 1\n[[story]]\nname = \"tale\"\nn_times = 20\n",
+    )
+    .unwrap();
+    let text = stderr(&braintune(folder.path(), &check));
+    assert!(text.contains("or let `check --fix` do so"), "{text}");
+    let text = stderr(&braintune(
+        folder.path(),
+        &[&check[..], &["--fix"]].concat(),
+    ));
+    assert!(text.contains("renamed"), "{text}");
+    assert!(responses.join("tale.npy").exists());
+    let report = fs::read_to_string(folder.path().join("check.json")).unwrap();
+    assert!(report.contains("\"renamed\""), "{report}");
+}
+
+#[test]
+fn an_unknown_folder_is_told_what_a_dataset_looks_like() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("data")).unwrap();
+    let done = braintune(folder.path(), &["check", "--dataset", "data"]);
+    assert_refused(&done, &["dataset.toml", "respdict.json", "sub-*"]);
+}
+
+#[test]
+fn regions_come_from_surface_labels_and_a_mapper() {
+    let folder = tempfile::tempdir().unwrap();
+    let mapper = fixture("mapper/whole.hdf");
+    let missing = ["regions", "--labels", "a.annot", "--out", "rois.json"];
+    assert_refused(
+        &braintune(folder.path(), &missing),
+        &["--mapper", "--names", "--mask"],
+    );
+    let wrong = [&missing[..], &["--mapper", &mapper]].concat();
+    assert_refused(&braintune(folder.path(), &wrong), &["a.annot"]);
+    let volume = [
+        "regions",
+        "--labels",
+        "a.txt",
+        "--mapper",
+        &mapper,
+        "--out",
+        "rois.json",
+    ];
+    assert_refused(
+        &braintune(folder.path(), &volume),
+        &["a.txt", ".annot", ".gii"],
+    );
+    assert!(!folder.path().join("rois.json").exists());
+}
+
+#[test]
+fn regions_of_a_volume_are_numbered_as_the_responses() {
+    let folder = tempfile::tempdir().unwrap();
+    let labels = fixture("label_volume/whole_dseg.nii.gz");
+    let names = fixture("label_volume/dseg.tsv");
+    let mask = fixture("voxel_mask/mask.nii.gz");
+    // Of numpy: label 3 is A1, 1001 is V1.
+    let expected = fs::read_to_string(fixture("label_volume/expected.json")).unwrap();
+    let expected: serde_json::Value = serde_json::from_str(&expected).unwrap();
+    for (order, key) in [
+        ("nilearn", "last_axis_fastest"),
+        ("pycortex", "first_axis_fastest"),
+    ] {
+        let args = [
+            "regions",
+            "--labels",
+            &labels,
+            "--names",
+            &names,
+            "--mask",
+            &mask,
+            "--order",
+            order,
+            "--out",
+            "rois.json",
+        ];
+        let done = braintune(folder.path(), &args);
+        assert!(done.status.success(), "{}", stderr(&done));
+        let rois = fs::read_to_string(folder.path().join("rois.json")).unwrap();
+        let rois: serde_json::Value = serde_json::from_str(&rois).unwrap();
+        let of = |label: i64| {
+            let labels = expected[key].as_array().unwrap().iter().enumerate();
+            let voxels = labels.filter(move |(_, value)| value.as_i64() == Some(label));
+            voxels.map(|(voxel, _)| voxel).collect::<Vec<_>>()
+        };
+        assert_eq!(rois["A1"], serde_json::json!(of(3)));
+        assert_eq!(rois["V1"], serde_json::json!(of(1001)));
+    }
+    let preset = [
+        "regions",
+        "--labels",
+        &labels,
+        "--names",
+        &names,
+        "--mask",
+        &mask,
+        "--presets",
+        "paper",
+        "--out",
+        "preset.json",
+    ];
+    assert_refused(&braintune(folder.path(), &preset), &["PBelt", "55b"]);
+    assert!(!folder.path().join("preset.json").exists());
+}
