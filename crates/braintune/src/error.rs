@@ -27,6 +27,9 @@ pub enum BraintuneError {
     /// A simulated participant.
     #[error(transparent)]
     Simulation(braintune_simulation::SimulationError),
+    /// A download.
+    #[error(transparent)]
+    Fetch(Box<crate::fetch::FetchError>),
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -101,6 +104,15 @@ impl From<braintune_simulation::SimulationError> for BraintuneError {
         match error {
             braintune_simulation::SimulationError::Cancelled => Self::Cancelled,
             error => Self::Simulation(error),
+        }
+    }
+}
+
+impl From<crate::fetch::FetchError> for BraintuneError {
+    fn from(error: crate::fetch::FetchError) -> Self {
+        match error {
+            crate::fetch::FetchError::Cancelled => Self::Cancelled,
+            error => Self::Fetch(Box::new(error)),
         }
     }
 }

@@ -4,7 +4,8 @@
 //! [`encoding`], [`probing`], [`tuning`], [`simulation`]). What joins them lives here: [`encode`] runs the main job, from
 //! audio and responses to one number per layer and voxel; [`tune`] tunes a model to the responses; [`probe`] says
 //! what can be read from its layers; [`ridge`] fits plain arrays; [`demo`]
-//! does the main job on a simulated participant; [`provenance`] says what went into a result.
+//! does the main job on a simulated participant; [`fetch`] gets models and real data; [`provenance`] says what went
+//! into a result.
 //!
 //! ```
 //! use braintune::encoding::{Alphas, Delays};
@@ -37,6 +38,7 @@ pub mod device;
 pub mod encode;
 mod error;
 mod event;
+pub mod fetch;
 pub mod model;
 mod names;
 mod npy_responses;

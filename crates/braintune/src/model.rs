@@ -15,7 +15,7 @@ pub fn resolve(model: &str) -> Result<PathBuf> {
         return Ok(folder);
     }
     let hub = hub_cache();
-    let repository = hub.join(format!("models--{}", model.replace('/', "--")));
+    let repository = hub.join(cache_name(model));
     match snapshot(&repository)? {
         Some(snapshot) => Ok(snapshot),
         None => Err(BraintuneError::Input(format!(
@@ -25,13 +25,23 @@ pub fn resolve(model: &str) -> Result<PathBuf> {
     }
 }
 
-fn hub_cache() -> PathBuf {
+/// The folder of the hub cache that holds the model `id`.
+pub(crate) fn cache_name(id: &str) -> String {
+    format!("models--{}", id.replace('/', "--"))
+}
+
+pub(crate) fn hub_cache() -> PathBuf {
     if let Some(hub) = std::env::var_os("HF_HUB_CACHE") {
         return PathBuf::from(hub);
     }
+    hub_home().join("hub")
+}
+
+/// Where the tools of the hub keep their things.
+pub(crate) fn hub_home() -> PathBuf {
     let home = std::env::var_os("HF_HOME").map(PathBuf::from);
     let user = std::env::var_os("HOME").map(|home| Path::new(&home).join(".cache/huggingface"));
-    home.or(user).unwrap_or_default().join("hub")
+    home.or(user).unwrap_or_default()
 }
 
 /// The snapshot that `refs/main` names.

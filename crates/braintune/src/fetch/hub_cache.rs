@@ -1,0 +1,119 @@
+//! The cache layout of `huggingface_hub`.
+//!
+//! ```text
+//! models--org--name/blobs/<etag>                    bytes, named by git blob id or SHA-256
+//! models--org--name/snapshots/<commit>/<file>       -> ../../blobs/<etag>
+//! models--org--name/refs/<revision>                 the commit
+//! .locks/models--org--name/<etag>.lock
+//! ```
+//!
+//! Held by `tests/it/fetch_hub.rs`; checked by hand that `huggingface_hub` finds what is written.
+
+use std::fs;
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use atomic_write_file::AtomicWriteFile;
+
+use super::error::{Result, io_error};
+
+/// A model at a commit: what its files are called, and which blobs they are.
+#[derive(Debug, Clone)]
+pub(super) struct Snapshot {
+    /// The folder `models--org--name`.
+    pub(super) repository: PathBuf,
+    pub(super) commit: String,
+    /// The branch or tag that led to the commit; none if it was the commit that was asked for.
+    pub(super) revision: Option<String>,
+    /// File names and blobs.
+    pub(super) files: Vec<(String, String)>,
+}
+
+impl Snapshot {
+    pub(super) fn folder(&self) -> PathBuf {
+        self.repository.join("snapshots").join(&self.commit)
+    }
+
+    /// Links the blobs; the name of the revision comes last, when all is there.
+    pub(super) fn write(&self) -> Result<()> {
+        let folder = self.folder();
+        fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+        for (name, blob) in &self.files {
+            place(
+                &self.repository.join("blobs").join(blob),
+                &folder.join(name),
+                symlink,
+            )?;
+        }
+        let Some(revision) = &self.revision else {
+            return Ok(());
+        };
+        let path = self.repository.join("refs").join(revision);
+        let folder = path.parent().unwrap_or(&self.repository);
+        fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+        let write = || {
+            let mut file = AtomicWriteFile::open(&path)?;
+            file.write_all(self.commit.as_bytes())?;
+            file.commit()
+        };
+        write().map_err(io_error("write", &path))
+    }
+}
+
+/// Makes `file` of a snapshot the blob: a link, where links can be made, else a copy.
+fn place(blob: &Path, file: &Path, symlink: impl Fn(&Path, &Path) -> io::Result<()>) -> Result<()> {
+    let to = Path::new("../../blobs").join(blob.file_name().unwrap_or_default());
+    if fs::read_link(file).is_ok_and(|found| found == to) {
+        return Ok(());
+    }
+    let name = file.file_name().unwrap_or_default().to_string_lossy();
+    let new = file.with_file_name(format!(".{name}.{}.new", std::process::id()));
+    let _ = fs::remove_file(&new); // of a process of the same number that was killed
+    let made = symlink(&to, &new).or_else(|_| fs::copy(blob, &new).map(drop));
+    let placed = made.and_then(|()| fs::rename(&new, file));
+    if placed.is_err() {
+        let _ = fs::remove_file(&new); // the error that matters is the one returned
+    }
+    placed.map_err(io_error("write", file))
+}
+
+#[cfg(unix)]
+fn symlink(to: &Path, link: &Path) -> io::Result<()> {
+    std::os::unix::fs::symlink(to, link)
+}
+
+#[cfg(windows)]
+fn symlink(to: &Path, link: &Path) -> io::Result<()> {
+    std::os::windows::fs::symlink_file(to, link)
+}
+
+#[cfg(not(any(unix, windows)))]
+fn symlink(_: &Path, _: &Path) -> io::Result<()> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_links_cannot_be_made_files_are_copied_and_replaced() {
+        let folder = tempfile::tempdir().unwrap();
+        let blob = folder.path().join("blobs/abc");
+        let file = folder.path().join("snapshots/1/config.json");
+        for path in [&blob, &file] {
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+        }
+        fs::write(&blob, "{}").unwrap();
+        let none = |_: &Path, _: &Path| Err(io::ErrorKind::PermissionDenied.into());
+        place(&blob, &file, none).unwrap();
+        assert!(!file.is_symlink());
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{}");
+        place(&blob, &file, symlink).unwrap();
+        #[cfg(unix)]
+        assert_eq!(fs::read_link(&file).unwrap(), Path::new("../../blobs/abc"));
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{}");
+        assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+    }
+}
