@@ -46,6 +46,7 @@ enum Command {
     Check(commands::check::Args),
     Simulate(commands::simulate::Args),
     Demo(commands::demo::Args),
+    Fetch(commands::fetch::Args),
 }
 
 impl Command {
@@ -54,7 +55,7 @@ impl Command {
         const SAME: &str = "; the same command goes on from what is done";
         match self {
             Self::Extract(args) => args.keeps_features().then_some(SAME),
-            Self::Encode(_) | Self::Probe(_) | Self::Demo(_) => Some(SAME),
+            Self::Encode(_) | Self::Probe(_) | Self::Demo(_) | Self::Fetch(_) => Some(SAME),
             Self::Tune(args) if args.resumes() => Some(SAME),
             Self::Tune(_) => {
                 Some("; what is done is kept, the same command with --resume goes on from it")
@@ -84,6 +85,7 @@ fn main() -> ExitCode {
             Command::Check(args) => commands::check::run(&args),
             Command::Simulate(args) => commands::simulate::run(&args),
             Command::Demo(args) => commands::demo::run(&args),
+            Command::Fetch(args) => commands::fetch::run(&args),
         }
     };
     run().unwrap_or_else(|error| {

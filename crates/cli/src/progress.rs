@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
 use braintune::Event;
+use braintune::fetch::FetchEvent;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
@@ -24,6 +25,9 @@ pub(crate) fn init_log() {
         .with_target(false)
         .init();
 }
+
+/// The stage in which bytes are counted.
+const BYTES: &str = "bytes";
 
 /// A bar that follows a pipeline's events and stops it on Ctrl-C.
 pub(crate) struct Progress {
@@ -96,6 +100,46 @@ impl Progress {
         interrupt::poll()
     }
 
+    /// Shows an event of a fetch; what went wrong is a line above the bar. `Break` after Ctrl-C.
+    pub(crate) fn on_fetch(&mut self, event: FetchEvent<'_>) -> ControlFlow<()> {
+        match event {
+            FetchEvent::Listing { n_files } => self.show("listing", "files", n_files, 0),
+            FetchEvent::Fetching {
+                bytes_done,
+                bytes_total,
+                files_done,
+                n_files,
+            } => {
+                if self.stage != BYTES {
+                    self.bar.set_style(style_of_bytes());
+                    self.bar.reset();
+                    // So that what was there before counts for no speed.
+                    self.bar.set_position(bytes_done);
+                    self.bar.reset_eta();
+                    BYTES.clone_into(&mut self.stage);
+                }
+                self.bar
+                    .set_message(format!("{files_done} of {n_files} files"));
+                self.bar.set_length(bytes_total);
+                self.bar.set_position(bytes_done);
+            }
+            FetchEvent::Waiting { name } => {
+                tracing::warn!("{name}: another process is fetching it, waiting");
+            }
+            FetchEvent::Retrying {
+                name,
+                problem,
+                pause,
+            } => {
+                let pause = pause.as_secs_f64();
+                tracing::warn!("{name}: {problem}; next try in {pause:.0} s");
+            }
+            FetchEvent::Failed { name, problem } => tracing::warn!("{name} failed: {problem}"),
+            _ => {}
+        }
+        interrupt::poll()
+    }
+
     /// As [`show`](Self::show) for one stage whose text changes: time and what is left go on.
     pub(crate) fn show_changing(&mut self, text: &str, done: usize, total: usize) {
         if self.bar.length() != Some(total as u64) {
@@ -132,6 +176,11 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn style_of_bytes() -> ProgressStyle {
+    let template = "{msg} {wide_bar} {decimal_bytes}/{decimal_total_bytes} {decimal_bytes_per_sec} (left {eta})";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
 }
 
 fn style(counted: bool) -> ProgressStyle {

@@ -4,6 +4,7 @@ pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod encode;
 pub(crate) mod extract;
+pub(crate) mod fetch;
 pub(crate) mod model;
 pub(crate) mod probe;
 pub(crate) mod ridge;

@@ -9,6 +9,11 @@
 mod bad_input;
 mod encode;
 mod extract;
+mod fetch;
+// The server of the facade's tests; not all of it is needed here.
+#[allow(dead_code)]
+#[path = "../../../braintune/tests/it/fetch_server.rs"]
+mod fetch_server;
 mod probe;
 mod ridge;
 mod ridge_memory;
