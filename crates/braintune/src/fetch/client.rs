@@ -293,6 +293,7 @@ fn authorities() -> Result<RootCerts> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -203,3 +203,21 @@ impl From<FetchError> for Failure {
         Self::Final(error)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_is_told_from_other_trouble() {
+        let path = Path::new("a.hf5");
+        let full = io_error("write", path)(std::io::ErrorKind::StorageFull.into());
+        assert!(matches!(full, FetchError::DiskFull { .. }) && full.stops_all());
+        assert!(
+            full.to_string().contains("what has arrived is kept"),
+            "{full}"
+        );
+        let other = io_error("write", path)(std::io::ErrorKind::PermissionDenied.into());
+        assert_eq!(other.to_string(), "cannot write a.hf5");
+    }
+}

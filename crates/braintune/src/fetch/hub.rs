@@ -307,6 +307,7 @@ fn token_file() -> Result<Option<Token>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::weights_of;
 

@@ -54,6 +54,7 @@ pub(super) fn join<'p>(base: &Url, parts: impl IntoIterator<Item = &'p str>) -> 
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

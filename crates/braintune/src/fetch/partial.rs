@@ -195,6 +195,7 @@ fn read_note(path: &Path) -> Result<Option<Note>> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

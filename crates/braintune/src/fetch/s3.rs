@@ -108,6 +108,7 @@ fn child<'a>(node: Node<'a, '_>, name: &str) -> Option<&'a str> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

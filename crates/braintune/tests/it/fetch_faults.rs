@@ -1,162 +1,12 @@
 //! One file from a server that drops, stalls, lies and changes its mind.
 
 use std::ops::ControlFlow;
-use std::path::{Path, PathBuf};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use braintune::fetch::{Ds003020Files, FetchConfig, FetchError, FetchEvent, Fetched, Plan};
+use braintune::fetch::{FetchError, FetchEvent};
 
-use crate::fetch_server::{Answer, End, Request, Server, bucket, bytes, dataset, etag};
-
-const FILE: &str = "life.hf5";
-const SIZE: usize = 300_000;
-
-/// No pauses, little patience.
-pub(crate) fn quick() -> FetchConfig {
-    let mut config = FetchConfig::default();
-    config.attempts = 4;
-    config.stall_timeout = Duration::from_secs(10);
-    config.sleep = |_| {};
-    config
-}
-
-struct Place {
-    folder: tempfile::TempDir,
-    server: Server,
-}
-
-impl Place {
-    /// Requests of the responses of `life` are answered by `fault`, where it has an answer.
-    fn new(fault: impl Fn(&Request, usize) -> Option<Answer> + Send + Sync + 'static) -> Self {
-        Self::with_bytes(bytes(SIZE), fault)
-    }
-
-    fn with_bytes(
-        response: Vec<u8>,
-        fault: impl Fn(&Request, usize) -> Option<Answer> + Send + Sync + 'static,
-    ) -> Self {
-        Self {
-            folder: tempfile::tempdir().unwrap(),
-            server: bucket(dataset(&response), 1000, move |request, n| {
-                let is_file = request.path.ends_with(FILE);
-                is_file.then(|| fault(request, n)).flatten()
-            }),
-        }
-    }
-
-    fn plan(&self) -> Plan {
-        let files = Ds003020Files::new(self.folder.path(), ["UTS01".to_owned()]).unwrap();
-        let files = files.with_stories(["life".to_owned()]).unwrap();
-        let files = files.with_endpoint(&self.server.url()).unwrap();
-        files
-            .plan(&quick(), &mut |_| ControlFlow::Continue(()))
-            .unwrap()
-    }
-
-    fn run(&self, config: &FetchConfig) -> (Result<Fetched, FetchError>, Vec<String>) {
-        let mut told = Vec::new();
-        let result = self.plan().run(config, &mut |event| {
-            if !matches!(event, FetchEvent::Fetching { .. }) {
-                told.push(format!("{event:?}"));
-            }
-            ControlFlow::Continue(())
-        });
-        (result, told)
-    }
-
-    fn file(&self) -> PathBuf {
-        let folder = self
-            .folder
-            .path()
-            .join("derivative/preprocessed_data/UTS01");
-        folder.join(FILE)
-    }
-
-    fn partial(&self) -> PathBuf {
-        self.file().with_file_name(format!(".{FILE}.partial"))
-    }
-
-    /// First bytes of the requests of the file.
-    fn asked(&self) -> Vec<usize> {
-        let requests = self.server.requests(FILE);
-        requests.iter().map(Request::from).collect()
-    }
-
-    fn assert_whole(&self) {
-        assert!(std::fs::read(self.file()).unwrap() == bytes(SIZE));
-        assert!(!self.partial().exists());
-        let left = self.partial().with_added_extension("json");
-        assert!(!left.exists());
-    }
-}
-
-fn whole(request: &Request) -> Answer {
-    Answer::file(request, &bytes(SIZE), &etag(&bytes(SIZE)))
-}
-
-fn refused(result: Result<Fetched, FetchError>, parts: &[&str]) -> FetchError {
-    let error = result.unwrap_err();
-    for part in parts {
-        assert!(error.to_string().contains(part), "{error}: no {part:?}");
-    }
-    error
-}
-
-#[test]
-fn files_arrive_whole_and_are_not_fetched_again() {
-    let place = Place::new(|_, _| None);
-    let plan = place.plan();
-    let names: Vec<_> = plan.files().iter().map(|file| file.name()).collect();
-    assert_eq!(
-        names,
-        [
-            "derivative/respdict.json",
-            "derivative/preprocessed_data/UTS01/life.hf5",
-            "stimuli/life.wav",
-            "derivative/TextGrids/life.TextGrid"
-        ]
-    );
-    let total = SIZE + 25 + 13 + 12;
-    assert_eq!(
-        (plan.bytes(), plan.bytes_left()),
-        (total as u64, total as u64)
-    );
-    assert_eq!(
-        std::fs::read_dir(place.folder.path()).unwrap().count(),
-        0,
-        "a plan writes nothing"
-    );
-    let mut last = None;
-    let fetched = plan.run(&quick(), &mut |event| {
-        if let FetchEvent::Fetching {
-            bytes_done,
-            bytes_total,
-            files_done,
-            n_files,
-            ..
-        } = event
-        {
-            last = Some((bytes_done, bytes_total, files_done, n_files));
-        }
-        ControlFlow::Continue(())
-    });
-    let fetched = fetched.unwrap();
-    assert_eq!((fetched.n_files, fetched.bytes), (4, total as u64));
-    assert_eq!(last, Some((total as u64, total as u64, 4, 4)));
-    assert!(fetched.size_only.is_empty());
-    place.assert_whole();
-    let again = place.plan();
-    assert!(again.files().iter().all(|file| file.already()));
-    assert_eq!(again.bytes_left(), 0);
-    assert_eq!(
-        again
-            .run(&quick(), &mut |_| ControlFlow::Continue(()))
-            .unwrap()
-            .n_files,
-        0
-    );
-    assert_eq!(place.asked(), [0]);
-}
+use crate::fetch_place::{FILE, Place, SIZE, quick, refused, whole};
+use crate::fetch_server::{Answer, End, bytes, etag};
 
 #[test]
 fn a_dropped_connection_is_taken_up_where_it_broke() {
@@ -202,7 +52,7 @@ fn what_arrived_is_kept_and_the_next_run_goes_on_from_it() {
 fn many_drops_of_a_large_file_are_no_reason_to_give_up() {
     const LARGE: usize = 6 << 20;
     let large = bytes(LARGE);
-    let place = Place::with_bytes(large.clone(), move |request, _| {
+    let place = Place::with_bytes(&large.clone(), move |request, _| {
         Some(Answer::file(request, &large, &etag(&large)).cut((1 << 20) + 1000))
     });
     let mut config = quick();
@@ -218,7 +68,20 @@ fn a_server_that_cannot_resume_sends_all_again() {
         0 => Some(whole(request).cut(100_000)),
         _ => Some(Answer::new(200, bytes(SIZE))),
     });
-    place.run(&quick()).0.unwrap();
+    let mut last = (0, 0);
+    let fetched = place.plan().run(&quick(), &mut |event| {
+        if let FetchEvent::Fetching {
+            bytes_done,
+            bytes_total,
+            ..
+        } = event
+        {
+            last = (bytes_done, bytes_total);
+        }
+        ControlFlow::Continue(())
+    });
+    fetched.unwrap();
+    assert_eq!(last.0, last.1, "bytes that were dropped count once");
     place.assert_whole();
     assert_eq!(place.asked(), [0, 100_000]);
 }
@@ -401,126 +264,4 @@ fn a_damaged_partial_file_costs_one_more_try() {
     place.run(&quick()).0.unwrap();
     place.assert_whole();
     assert_eq!(place.asked()[4..], [200_000, 0]);
-}
-
-#[test]
-fn a_caller_that_stops_is_not_kept_waiting() {
-    let place = Place::new(|request, _| Some(whole(request).cut(100_000).end(End::Stall)));
-    let mut config = quick();
-    config.stall_timeout = Duration::from_secs(60);
-    let began = Instant::now();
-    let result = place.plan().run(&config, &mut |event| match event {
-        FetchEvent::Fetching { bytes_done, .. } if bytes_done >= 100_000 => ControlFlow::Break(()),
-        _ => ControlFlow::Continue(()),
-    });
-    assert!(matches!(result, Err(FetchError::Cancelled)), "{result:?}");
-    assert!(began.elapsed() < Duration::from_secs(5));
-    assert_eq!(std::fs::metadata(place.partial()).unwrap().len(), 100_000);
-}
-
-#[test]
-fn a_second_process_waits_and_does_not_fetch_again() {
-    let place = Place::new(|_, _| None);
-    let plan = place.plan();
-    let name = "derivative--preprocessed_data--UTS01--life.hf5.lock";
-    std::fs::create_dir_all(place.folder.path().join(".locks")).unwrap();
-    let path = place.folder.path().join(".locks").join(name);
-    let mut lock = Some(std::fs::File::create(path).unwrap());
-    lock.as_ref().unwrap().try_lock().unwrap();
-    let mut config = quick();
-    config.sleep = std::thread::sleep;
-    let result = plan.run(&config, &mut |event| {
-        if matches!(event, FetchEvent::Waiting { .. })
-            && let Some(lock) = lock.take()
-        {
-            // What the other process does before it lets go.
-            std::fs::create_dir_all(place.file().parent().unwrap()).unwrap();
-            std::fs::write(place.file(), bytes(SIZE)).unwrap();
-            drop(lock);
-        }
-        ControlFlow::Continue(())
-    });
-    assert_eq!(result.unwrap().n_files, 4);
-    assert!(lock.is_none(), "nobody waited");
-    assert!(place.asked().is_empty());
-}
-
-#[test]
-fn files_of_other_people_are_not_replaced() {
-    let place = Place::new(|_, _| None);
-    std::fs::create_dir_all(place.file().parent().unwrap()).unwrap();
-    std::fs::write(place.file(), "mine").unwrap();
-    let files = Ds003020Files::new(place.folder.path(), ["UTS01".to_owned()]).unwrap();
-    let files = files.with_endpoint(&place.server.url()).unwrap();
-    let error = files
-        .plan(&quick(), &mut |_| ControlFlow::Continue(()))
-        .unwrap_err();
-    assert!(
-        matches!(
-            error,
-            FetchError::Exists {
-                expected: 300_000,
-                got: 4,
-                ..
-            }
-        ),
-        "{error}"
-    );
-    assert_eq!(std::fs::read(place.file()).unwrap(), b"mine");
-}
-
-/// git-annex leaves links to what it has not fetched.
-#[cfg(unix)]
-#[test]
-fn links_that_lead_nowhere_are_replaced() {
-    let place = Place::new(|_, _| None);
-    std::fs::create_dir_all(place.file().parent().unwrap()).unwrap();
-    std::os::unix::fs::symlink(Path::new("../.git/annex/x"), place.file()).unwrap();
-    place.run(&quick()).0.unwrap();
-    assert!(!place.file().is_symlink());
-    place.assert_whole();
-}
-
-#[test]
-fn a_disk_too_small_is_said_before() {
-    let keys = dataset(&[]);
-    let server = bucket(keys, 1000, |request, _| {
-        let prefix = request.query("prefix")?;
-        let key = "ds003020/derivative/preprocessed_data/UTS01/life.hf5";
-        let entry = format!(
-            "<ListBucketResult><Contents><Key>{key}</Key><Size>{}</Size></Contents></ListBucketResult>",
-            u64::MAX
-        );
-        prefix
-            .contains("preprocessed_data")
-            .then(|| Answer::new(200, entry))
-    });
-    let folder = tempfile::tempdir().unwrap();
-    let files = Ds003020Files::new(folder.path(), ["UTS01".to_owned()]).unwrap();
-    let files = files.with_endpoint(&server.url()).unwrap();
-    let plan = files
-        .plan(&quick(), &mut |_| ControlFlow::Continue(()))
-        .unwrap();
-    assert_eq!(plan.bytes(), u64::MAX, "sums of lies do not overflow");
-    let error = plan
-        .run(&quick(), &mut |_| ControlFlow::Continue(()))
-        .unwrap_err();
-    assert!(matches!(error, FetchError::NoSpace { .. }), "{error}");
-}
-
-#[test]
-fn nobody_there_is_said_after_some_tries() {
-    let closed = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let url = format!("http://{}", closed.local_addr().unwrap());
-    drop(closed);
-    let files = Ds003020Files::new(Path::new("unused"), ["UTS01".to_owned()]).unwrap();
-    let files = files.with_endpoint(&url).unwrap();
-    let error = files
-        .plan(&quick(), &mut |_| ControlFlow::Continue(()))
-        .unwrap_err();
-    let message = error.to_string();
-    assert!(
-        message.contains("4 tries") && message.contains(&url),
-        "{message}"
-    );
 }

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
-use braintune::fetch::{Checksum, Ds003020Files, FetchError, Plan};
+use braintune::fetch::{Checksum, Ds003020Files, FetchError, Plan, PlannedFile};
 
-use crate::fetch_faults::quick;
+use crate::fetch_place::quick;
 use crate::fetch_server::{Answer, End, Request, Server, bucket, dataset};
 
 fn plan(
@@ -28,7 +28,7 @@ fn plan(
 }
 
 fn names(plan: &Plan) -> Vec<&str> {
-    plan.files().iter().map(|file| file.name()).collect()
+    plan.files().iter().map(PlannedFile::name).collect()
 }
 
 fn plain() -> Server {

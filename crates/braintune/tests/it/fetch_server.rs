@@ -194,17 +194,18 @@ fn read_request(reader: &mut impl BufRead) -> std::io::Result<Request> {
 }
 
 fn write_answer(mut stream: &TcpStream, answer: &Answer) -> std::io::Result<()> {
-    let mut head = format!(
+    write!(
+        stream,
         "HTTP/1.1 {} Scripted\r\nConnection: close\r\n",
         answer.status
-    );
+    )?;
     if let Some(length) = answer.length {
-        head += &format!("Content-Length: {length}\r\n");
+        write!(stream, "Content-Length: {length}\r\n")?;
     }
     for (name, value) in &answer.headers {
-        head += &format!("{name}: {value}\r\n");
+        write!(stream, "{name}: {value}\r\n")?;
     }
-    stream.write_all(format!("{head}\r\n").as_bytes())?;
+    stream.write_all(b"\r\n")?;
     stream.write_all(&answer.body)?;
     match answer.end {
         End::Close => {}
@@ -270,20 +271,19 @@ fn page_of(
     let mut names: Vec<_> = keys.keys().filter(|key| key.starts_with(prefix)).collect();
     names.sort();
     let to = names.len().min(page.end);
-    let mut xml = String::from("<?xml version=\"1.0\"?>\n<ListBucketResult>");
-    for name in &names[page.start..to] {
-        let tag = etags[*name].replace('"', "&quot;");
-        xml += &format!(
-            "<Contents><Key>{name}</Key><ETag>{tag}</ETag><Size>{}</Size></Contents>",
-            keys[*name].len()
-        );
-    }
-    let more = to < names.len();
-    xml += &format!("<IsTruncated>{more}</IsTruncated>");
-    if more {
-        xml += &format!("<NextContinuationToken>{to}</NextContinuationToken>");
-    }
-    xml + "</ListBucketResult>"
+    let entries = names[page.start..to].iter().map(|&name| {
+        let (tag, size) = (etags[name].replace('"', "&quot;"), keys[name].len());
+        format!("<Contents><Key>{name}</Key><ETag>{tag}</ETag><Size>{size}</Size></Contents>")
+    });
+    let entries: String = entries.collect();
+    let more = if to < names.len() {
+        format!(
+            "<IsTruncated>true</IsTruncated><NextContinuationToken>{to}</NextContinuationToken>"
+        )
+    } else {
+        "<IsTruncated>false</IsTruncated>".to_owned()
+    };
+    format!("<?xml version=\"1.0\"?>\n<ListBucketResult>{entries}{more}</ListBucketResult>")
 }
 
 /// The dataset in small: UTS01 heard both stories, UTS02 one of them.

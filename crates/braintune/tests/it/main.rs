@@ -13,6 +13,8 @@ mod encode;
 mod fetch_faults;
 mod fetch_hub;
 mod fetch_openneuro;
+mod fetch_place;
+mod fetch_runs;
 mod fetch_server;
 mod npy_responses;
 mod simulated;

@@ -4,33 +4,36 @@ use std::path::Path;
 use std::process::{Command, Output};
 
 use crate::fetch_server::{Answer, Server, bucket, bytes, dataset, etag};
-use crate::workplace::{assert_refused, model, stderr};
+use crate::workplace::{assert_refused, model, stderr, workplace};
 
 const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// The command without this machine's settings of the hub and of proxies.
-fn command(folder: &Path, args: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_braintune"));
-    for name in [
+fn quiet(folder: &Path) -> Command {
+    const SET: [&str; 8] = [
         "HF_ENDPOINT",
         "HF_TOKEN",
         "HF_TOKEN_PATH",
         "HF_HUB_CACHE",
         "ALL_PROXY",
-        "all_proxy",
         "HTTPS_PROXY",
-        "https_proxy",
         "HTTP_PROXY",
-        "http_proxy",
         "NO_PROXY",
-        "no_proxy",
-    ] {
-        command.env_remove(name);
+    ];
+    let mut command = Command::new(env!("CARGO_BIN_EXE_braintune"));
+    for name in SET {
+        command.env_remove(name).env_remove(name.to_lowercase());
     }
     command
         .env("HF_HOME", folder.join("hf"))
-        .env("BRAINTUNE_CACHE", folder.join("cache"));
-    command.arg("fetch").args(args).current_dir(folder);
+        .env("BRAINTUNE_CACHE", folder.join("cache"))
+        .current_dir(folder);
+    command
+}
+
+fn command(folder: &Path, args: &[&str]) -> Command {
+    let mut command = quiet(folder);
+    command.arg("fetch").args(args);
     command
 }
 
@@ -87,6 +90,22 @@ fn a_fetched_model_is_found_by_its_id() {
         std::fs::read(folder.path().join(name)).unwrap(),
         std::fs::read(model().join("config.json")).unwrap()
     );
+}
+
+#[test]
+fn other_commands_find_a_fetched_model() {
+    let folder = workplace();
+    let server = hub();
+    let args = ["model", "org/micro", "--endpoint", &server.url()];
+    assert_said(&fetch(folder.path(), &args), &["--model org/micro"]);
+    let mut stories = std::fs::read_dir(folder.path().join("dataset/stimuli")).unwrap();
+    let story = stories.next().unwrap().unwrap().path();
+    let mut command = quiet(folder.path());
+    command.args(["extract", "--model", "org/micro", "--out", "f.safetensors"]);
+    command
+        .args(["--window-s", "4", "--stride-s", "4", "--audio"])
+        .arg(story);
+    assert_said(&command.output().unwrap(), &["hidden states"]);
 }
 
 #[test]
@@ -155,11 +174,10 @@ fn a_dataset_arrives_and_what_is_not_there_is_told() {
         &[&args[..], &["--stories", "life,souls"]].concat(),
     );
     assert_refused(&named, &["life: no responses of UTS02"]);
-    let other = fetch(
-        folder.path(),
-        &["dataset", "ds003020", "--out", "ds", "--endpoint", &url],
-    );
-    assert_refused(&other, &["--subject"]);
+    let args = ["dataset", "ds003020", "--out", "ds", "--endpoint", &url];
+    let nobody = fetch(folder.path(), &args);
+    assert_eq!(nobody.status.code(), Some(2));
+    assert!(stderr(&nobody).contains("--subject"), "{}", stderr(&nobody));
 }
 
 #[test]
