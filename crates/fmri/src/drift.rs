@@ -15,7 +15,7 @@ use ndarray::{Array2, ArrayView2, Axis};
 use crate::{FmriError, Result};
 
 /// Voxels cleaned at once, in f64.
-const TILE: usize = 64;
+const TILE: usize = 256;
 /// A regressor of which less than this is left beside the others is spanned by them.
 const DEPENDENT: f64 = 1e-10;
 /// What is left of a voxel below this part of it is rounding of f64: one step of f32 in one row of a
@@ -117,39 +117,42 @@ impl DriftFilter {
         let tiles = bold.axis_chunks_iter(Axis(1), TILE);
         for (tile, mut out) in tiles.zip(clean.axis_chunks_iter_mut(Axis(1), TILE)) {
             let left = self.residual(tile);
-            out.zip_mut_with(&left, |out, &value| {
+            for (out, value) in out.iter_mut().zip(left) {
                 #[expect(
                     clippy::cast_possible_truncation,
                     reason = "f32 is the stored precision"
                 )]
                 let rounded = value as f32;
                 *out = rounded;
-            });
+            }
         }
         Ok(clean)
     }
 
-    fn residual(&self, tile: ArrayView2<'_, f32>) -> Array2<f64> {
-        let mut left = tile.mapv(f64::from);
-        let before = sums_of_squares(&left);
-        let mut weights = vec![0.0; left.ncols()];
+    /// What is left of a tile, row by row. On slices: iterators of ndarray take three times as long.
+    fn residual(&self, tile: ArrayView2<'_, f32>) -> Vec<f64> {
+        let width = tile.ncols().max(1);
+        let mut left: Vec<f64> = tile.iter().map(|&value| f64::from(value)).collect();
+        let before = sums_of_squares(&left, width);
+        let mut weights = vec![0.0; width];
         for regressor in &self.basis {
             weights.fill(0.0);
-            for (row, &at) in left.rows().into_iter().zip(regressor) {
-                for (weight, &value) in weights.iter_mut().zip(row) {
+            for (row, at) in left.chunks_exact(width).zip(regressor) {
+                for (weight, value) in weights.iter_mut().zip(row) {
                     *weight += at * value;
                 }
             }
-            for (mut row, &at) in left.rows_mut().into_iter().zip(regressor) {
-                for (value, &weight) in row.iter_mut().zip(&weights) {
+            for (row, at) in left.chunks_exact_mut(width).zip(regressor) {
+                for (value, weight) in row.iter_mut().zip(&weights) {
                     *value -= at * weight;
                 }
             }
         }
-        let after = sums_of_squares(&left);
-        for (column, (&before, &after)) in before.iter().zip(&after).enumerate() {
-            if after <= before * ROUNDING * ROUNDING {
-                left.column_mut(column).fill(0.0);
+        let after = sums_of_squares(&left, width);
+        for (column, (before, after)) in before.iter().zip(&after).enumerate() {
+            if *after <= before * ROUNDING * ROUNDING {
+                let voxel = left.iter_mut().skip(column).step_by(width);
+                voxel.for_each(|value| *value = 0.0);
             }
         }
         left
@@ -242,11 +245,11 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-/// Of every column.
-fn sums_of_squares(values: &Array2<f64>) -> Vec<f64> {
-    let mut sums = vec![0.0; values.ncols()];
-    for row in values.rows() {
-        for (sum, &value) in sums.iter_mut().zip(row) {
+/// Of each of `width` columns.
+fn sums_of_squares(values: &[f64], width: usize) -> Vec<f64> {
+    let mut sums = vec![0.0; width];
+    for row in values.chunks_exact(width) {
+        for (sum, value) in sums.iter_mut().zip(row) {
             *sum += value * value;
         }
     }
