@@ -1,9 +1,9 @@
 //! Regions of interest as named lists of voxels, and where they come from.
 //!
 //! Voxels are numbered from 0 in the order of the responses' columns. [`Regions`] are written by
-//! hand as `{"name": [voxel, …], …}`, or made from a [`Parcellation`]: of a label volume on the
+//! hand as `{"name": [voxel, …], …}`, or made from a `Parcellation`: of a label volume on the
 //! voxels of a mask, or of a `FreeSurfer` annotation or a GIFTI label file on the vertices of a
-//! surface, which a [`SurfaceMapper`] brings to the voxels. Held by `tests/it/regions.rs`.
+//! surface, which a `SurfaceMapper` brings to the voxels. Held by `tests/it/regions.rs`.
 
 pub(crate) mod annot;
 pub(crate) mod gifti;
@@ -24,9 +24,6 @@ use serde_json::Value;
 use crate::files::{read_bytes, write_atomically};
 use crate::json::every_entry;
 use crate::{FmriError, Result};
-
-#[cfg(doc)]
-use crate::{Parcellation, SurfaceMapper};
 
 /// Lists of all voxels of a large brain in a hundred regions are shorter.
 const MAX_BYTES: u64 = 256 << 20;

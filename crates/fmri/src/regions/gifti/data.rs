@@ -75,21 +75,15 @@ pub(super) fn read_array(node: Node<'_, '_>, budget: &mut Budget) -> Result<Gift
         text: data_of(node)?,
     };
     let data = match attribute("DataType") {
-        "NIFTI_TYPE_UINT8" => GiftiData::U8(stored.decode(budget, |[byte], _| byte)?),
-        "NIFTI_TYPE_INT32" => GiftiData::I32(stored.decode(budget, |bytes, big| {
-            if big {
-                i32::from_be_bytes(bytes)
-            } else {
-                i32::from_le_bytes(bytes)
-            }
-        })?),
-        "NIFTI_TYPE_FLOAT32" => GiftiData::F32(stored.decode(budget, |bytes, big| {
-            if big {
-                f32::from_be_bytes(bytes)
-            } else {
-                f32::from_le_bytes(bytes)
-            }
-        })?),
+        "NIFTI_TYPE_UINT8" => {
+            GiftiData::U8(stored.decode(budget, u8::from_be_bytes, |word| word.parse().ok())?)
+        }
+        "NIFTI_TYPE_INT32" => {
+            GiftiData::I32(stored.decode(budget, i32::from_be_bytes, |word| word.parse().ok())?)
+        }
+        "NIFTI_TYPE_FLOAT32" => {
+            GiftiData::F32(stored.decode(budget, f32::from_be_bytes, float_of)?)
+        }
         other => {
             return Err(format!(
                 "type `{other}` is not read, only NIFTI_TYPE_UINT8, NIFTI_TYPE_INT32 and \
@@ -137,22 +131,27 @@ struct Stored<'a> {
 }
 
 impl Stored<'_> {
-    /// The array; `element` makes a value of its bytes, big-endian or not.
-    fn decode<T: FromText, const SIZE: usize>(
+    /// The array, its values made of big-endian bytes or of words.
+    fn decode<T, const SIZE: usize>(
         &self,
         budget: &mut Budget,
-        element: impl Fn([u8; SIZE], bool) -> T,
+        of_bytes: fn([u8; SIZE]) -> T,
+        of_word: fn(&str) -> Option<T>,
     ) -> Result<ArrayD<T>, String> {
         let n_bytes = budget.spend(&self.shape, SIZE)?;
         let values = match self.encoding {
-            Encoding::Ascii => self.words(n_bytes / SIZE)?,
+            Encoding::Ascii => self.words(n_bytes / SIZE, of_word)?,
             Encoding::Base64 | Encoding::Gzip => {
                 let bytes = self.bytes(n_bytes)?;
                 let (elements, _) = bytes.as_chunks::<SIZE>();
-                let elements = elements.iter();
-                elements
-                    .map(|&bytes| element(bytes, self.big_endian))
-                    .collect()
+                let elements = elements.iter().map(|&bytes: &[u8; SIZE]| {
+                    let mut bytes = bytes;
+                    if !self.big_endian {
+                        bytes.reverse();
+                    }
+                    of_bytes(bytes)
+                });
+                elements.collect()
             }
         };
         let shape = IxDyn(&self.shape);
@@ -164,7 +163,7 @@ impl Stored<'_> {
         .map_err(|error| error.to_string())
     }
 
-    fn words<T: FromText>(&self, expected: usize) -> Result<Vec<T>, String> {
+    fn words<T>(&self, expected: usize, of_word: fn(&str) -> Option<T>) -> Result<Vec<T>, String> {
         let mut values = Vec::new();
         for word in self.text.split_ascii_whitespace() {
             if values.len() == expected {
@@ -172,7 +171,7 @@ impl Stored<'_> {
                     "it has more than the {expected} values of its shape"
                 ));
             }
-            values.push(T::from_text(word).ok_or_else(|| format!("`{word}` is not a value"))?);
+            values.push(of_word(word).ok_or_else(|| format!("`{word}` is not a value"))?);
         }
         if values.len() < expected {
             let got = values.len();
@@ -209,29 +208,10 @@ impl Stored<'_> {
     }
 }
 
-/// A value from a word of ASCII data.
-trait FromText: Sized {
-    fn from_text(word: &str) -> Option<Self>;
-}
-
-impl FromText for u8 {
-    fn from_text(word: &str) -> Option<Self> {
-        word.parse().ok()
-    }
-}
-
-impl FromText for i32 {
-    fn from_text(word: &str) -> Option<Self> {
-        word.parse().ok()
-    }
-}
-
-impl FromText for f32 {
-    #[expect(
-        clippy::cast_possible_truncation,
-        reason = "by way of f64, as numpy reads text"
-    )]
-    fn from_text(word: &str) -> Option<Self> {
-        word.parse::<f64>().ok().map(|value| value as f32)
-    }
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "by way of f64, as numpy reads text"
+)]
+fn float_of(word: &str) -> Option<f32> {
+    word.parse::<f64>().ok().map(|value| value as f32)
 }
