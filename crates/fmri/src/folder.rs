@@ -1,4 +1,4 @@
-//! A plain folder of arrays with a `dataset.toml`: fMRI, EEG, MEG, ECoG or what else was recorded.
+//! A plain folder of arrays with a `dataset.toml`: fMRI, EEG, MEG, `ECoG` or what else was recorded.
 //!
 //! ```text
 //! dataset.toml
@@ -411,15 +411,12 @@ fn find_stories(dir: &Path, config: &Config) -> Result<Vec<Story>> {
         } else if let Some(path) = audio.get(name) {
             story = story.with_audio(path);
         }
-        match &table.textgrid {
-            Some(path) => story.with_textgrid(dir.join(path)),
-            None => {
-                let path = default_textgrid(dir, name);
-                if path.symlink_metadata().is_ok() {
-                    story = story.with_textgrid(path);
-                }
-                story
-            }
+        let named = table.textgrid.as_ref().map(|path| dir.join(path));
+        let found =
+            || Some(default_textgrid(dir, name)).filter(|path| path.symlink_metadata().is_ok());
+        match named.or_else(found) {
+            Some(path) => story.with_textgrid(path),
+            None => story,
         }
     });
     Ok(stories.collect())

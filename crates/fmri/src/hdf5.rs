@@ -159,11 +159,11 @@ pub(crate) fn write_boxes(
     fill: &mut dyn FnMut(&Boxes) -> Result<(), Failure>,
 ) -> Result<(), Failure> {
     guarded(|| {
-        let file = H5File::options().best_effort_locking().create(path)?;
-        let boxes = Boxes(file.new_dataset::<f32>().shape(shape).create(key)?);
+        let created = H5File::options().best_effort_locking().create(path)?;
+        let boxes = Boxes(created.new_dataset::<f32>().shape(shape).create(key)?);
         fill(&boxes)?;
         drop(boxes);
-        Ok(file.close()?)
+        Ok(created.close()?)
     })
 }
 

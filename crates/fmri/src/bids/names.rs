@@ -101,6 +101,7 @@ pub(super) fn sidecars(
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -60,8 +60,8 @@ pub(super) fn find_runs(derivatives: &Path, options: &BidsOptions) -> Result<Vec
                     runs.push(Run {
                         subject,
                         task,
-                        bold: path.to_path_buf(),
-                        mask: mask.map(|(path, _)| path.to_path_buf()),
+                        bold: (*path).clone(),
+                        mask: mask.map(|(path, _)| (*path).clone()),
                         name: name.clone(),
                     });
                 }

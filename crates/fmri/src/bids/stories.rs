@@ -137,9 +137,9 @@ fn find_files(
         .into_iter()
         .chain([name.to_owned(), format!("{name}_audio")])
         .collect();
-    let named = sound.and_then(|file| inside(&stimuli, file));
+    let told = sound.and_then(|file| inside(&stimuli, file));
     let found = files_by_stem(&stimuli, &AUDIO_EXTENSIONS)?;
-    let audio = match named {
+    let audio = match told {
         Some(path) if path.symlink_metadata().is_ok() => Some(path),
         _ => stems.iter().find_map(|stem| found.get(stem).cloned()),
     };
@@ -148,8 +148,8 @@ fn find_files(
     }
     let dirs = ["stimuli", "stimuli/textgrids", "derivatives/textgrids"];
     let textgrids = dirs.iter().flat_map(|dir| {
-        let names = stems.iter().map(|stem| format!("{stem}.TextGrid"));
-        names.map(move |name| root.join(dir).join(name))
+        let files = stems.iter().map(|stem| format!("{stem}.TextGrid"));
+        files.map(move |file| root.join(dir).join(file))
     });
     let gentle = stems
         .iter()

@@ -30,7 +30,9 @@ impl Header {
     /// Reads a header; the error is the reason why there is none.
     pub(super) fn read(reader: &mut dyn Read) -> Result<Self, String> {
         let mut start = [0; 8];
-        reader.read_exact(&mut start).map_err(cut_short)?;
+        reader
+            .read_exact(&mut start)
+            .map_err(|error| cut_short(&error))?;
         if start[..6] != MAGIC {
             return Err("it does not begin as a .npy array does".into());
         }
@@ -42,13 +44,15 @@ impl Header {
         let mut size = [0; 4];
         reader
             .read_exact(&mut size[..n_size_bytes])
-            .map_err(cut_short)?;
+            .map_err(|error| cut_short(&error))?;
         let n_text = usize::try_from(u32::from_le_bytes(size)).unwrap_or(usize::MAX);
         if n_text > MAX_HEADER_BYTES {
             return Err(format!("its header claims {n_text} bytes"));
         }
         let mut text = vec![0; n_text];
-        reader.read_exact(&mut text).map_err(cut_short)?;
+        reader
+            .read_exact(&mut text)
+            .map_err(|error| cut_short(&error))?;
         let text = String::from_utf8_lossy(&text);
         let damaged = || format!("its header is damaged: {}", text.trim());
         let (descr, is_fortran, shape) = Literal(&text).header().ok_or_else(damaged)?;
@@ -61,7 +65,7 @@ impl Header {
     }
 }
 
-fn cut_short(error: io::Error) -> String {
+fn cut_short(error: &io::Error) -> String {
     match error.kind() {
         io::ErrorKind::UnexpectedEof => "it ends inside its header".into(),
         _ => error.to_string(),

@@ -14,7 +14,8 @@ struct Alignment {
 
 #[derive(Deserialize)]
 struct Word {
-    word: String,
+    #[serde(rename = "word")]
+    text: String,
     start: Option<f64>,
     end: Option<f64>,
     #[serde(default)]
@@ -23,7 +24,8 @@ struct Word {
 
 #[derive(Deserialize)]
 struct Phone {
-    phone: String,
+    #[serde(rename = "phone")]
+    text: String,
     duration: f64,
 }
 
@@ -41,8 +43,8 @@ pub(super) fn parse(text: &str) -> Result<TextGrid, String> {
             continue;
         };
         let mut phone_start_s = start_s;
-        for Phone { phone, duration } in word.phones {
-            let label = phone.split('_').next().unwrap_or_default().to_uppercase();
+        for Phone { text, duration } in word.phones {
+            let label = text.split('_').next().unwrap_or_default().to_uppercase();
             phones.push(Interval {
                 start_s: phone_start_s,
                 end_s: phone_start_s + duration,
@@ -53,7 +55,7 @@ pub(super) fn parse(text: &str) -> Result<TextGrid, String> {
         words.push(Interval {
             start_s,
             end_s,
-            text: word.word,
+            text: word.text,
         });
     }
     let tiers = vec![
@@ -64,6 +66,7 @@ pub(super) fn parse(text: &str) -> Result<TextGrid, String> {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -2,7 +2,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use braintune_fmri::{
-    BidsDataset, BidsOptions, BidsRuns, DatasetFiles, FmriError, NiftiFile, StoryDataset,
+    BidsDataset, BidsOptions, BidsRuns, DatasetFiles, FmriError, NiftiFile, Story, StoryDataset,
     VoxelMask, VoxelOrder, check_story_dataset,
 };
 use ndarray::{Array2, ArrayView2};
@@ -80,7 +80,7 @@ fn it_keeps_the_contract() {
     check_story_dataset(&dataset);
     assert_eq!(dataset.name(), "Narratives in small");
     assert_eq!(dataset.subjects(), ["sub-01", "sub-02", "sub-03"]);
-    let names: Vec<_> = dataset.stories().iter().map(|story| story.name()).collect();
+    let names: Vec<_> = dataset.stories().iter().map(Story::name).collect();
     assert_eq!(
         names,
         ["milkywayoriginal", "milkywayvodka", "pieman", "tunnel"]
@@ -245,7 +245,7 @@ fn a_story_has_one_grid() {
     // Other subjects' are still there, and each run is a story if it is asked for.
     assert!(dataset.responses("sub-02", "pieman").is_ok());
     let parts = open(&dir, options().with_runs(BidsRuns::Parts));
-    let names: Vec<_> = parts.stories().iter().map(|story| story.name()).collect();
+    let names: Vec<_> = parts.stories().iter().map(Story::name).collect();
     assert_eq!(names[2..5], ["pieman", "pieman_run-1", "pieman_run-2"]);
     check_story_dataset(&parts);
     let none = parts.repeats("sub-01", "pieman_run-1").unwrap_err();

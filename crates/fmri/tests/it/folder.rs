@@ -326,9 +326,8 @@ fn trims_default_to_what_is_stored() {
 
 #[test]
 fn what_is_wrong_with_the_toml_is_named() {
-    let with = |head: &str, story: &str| format!("{head}\n[[story]]\nname = 'tale'\n{story}");
     let n_times = "n_times = 23";
-    for (toml, expected) in [
+    assert_refused(&[
         (String::new(), "missing field `name`"),
         ("name = 'a'\n= 3".into(), "line 2 (= 3): "),
         (
@@ -366,6 +365,13 @@ fn what_is_wrong_with_the_toml_is_named() {
             with("name = 'a'\ntr_s = 1", n_times),
             "story tale: no `first_time_s`",
         ),
+    ]);
+}
+
+#[test]
+fn what_is_wrong_with_a_story_is_named() {
+    let n_times = "n_times = 23";
+    assert_refused(&[
         (with(HEAD, "n_times = -1"), "invalid value: integer `-1`"),
         (
             with(HEAD, "n_times = 0"),
@@ -429,8 +435,18 @@ fn what_is_wrong_with_the_toml_is_named() {
             "/annex/objects/MD5E-s5--12.toml\n".into(),
             "git-annex pointer",
         ),
-    ] {
-        let message = refused(&toml, &[]);
+    ]);
+}
+
+/// A description with this head and one story.
+fn with(head: &str, story: &str) -> String {
+    format!("{head}\n[[story]]\nname = 'tale'\n{story}")
+}
+
+#[track_caller]
+fn assert_refused(cases: &[(String, &str)]) {
+    for (toml, expected) in cases {
+        let message = refused(toml, &[]);
         assert!(message.contains(expected), "{toml}\n-> {message}");
         assert!(message.contains("dataset.toml"), "{message}");
     }
