@@ -242,8 +242,9 @@ impl Events {
 fn without_holes(triggers: &[f64], missing: MissingTriggers) -> Result<Vec<f64>, String> {
     let mut distances: Vec<_> = triggers.windows(2).map(|pair| pair[1] - pair[0]).collect();
     distances.sort_by(f64::total_cmp);
-    // The median: a mean grows with the holes it should find.
-    let Some(&tr_s) = distances.get(distances.len() / 2) else {
+    // The lower median: a mean grows with the holes it should find.
+    let middle = distances.len().saturating_sub(1) / 2;
+    let Some(&tr_s) = distances.get(middle) else {
         return Err(format!(
             "it has {} triggers, expected at least two",
             triggers.len()
