@@ -7,8 +7,8 @@ use safetensors::SafeTensors;
 
 use super::fixture;
 
-/// f64 on both sides, sums of up to 121 products of values up to 4e4 in another order: about 1e-11
-/// of what is left here, which is relative to the largest value of the array.
+/// Relative to the largest value of a column: both sides are f64 and sum up to 121 products, in an
+/// order of their own.
 const TOLERANCE: f64 = 1e-10;
 
 struct Fixture(Vec<u8>);
