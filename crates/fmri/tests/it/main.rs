@@ -11,6 +11,7 @@ mod datasets;
 mod drift;
 mod folder;
 mod folder_damage;
+mod folder_toml;
 mod hdf5_damage;
 mod lanczos;
 mod layout;
