@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Times are seconds from sound onset, values are f32 as stored, NaN stays. Held by
-//! `tests/it/folder.rs`.
+//! `tests/it/folder.rs` and `tests/it/folder_toml.rs`.
 
 mod array;
 mod config;

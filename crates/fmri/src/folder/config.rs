@@ -1,7 +1,7 @@
 //! `dataset.toml`: what a folder of responses says of itself, read and checked.
 //!
 //! Every key is listed in the docs of [`FolderDataset`](crate::FolderDataset); one that is not known
-//! is an error that names its line. Held by `tests/it/folder.rs`.
+//! is an error that names its line. Held by `tests/it/folder_toml.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};

@@ -12,6 +12,7 @@ mod drift;
 mod fix;
 mod folder;
 mod folder_damage;
+mod folder_toml;
 mod hdf5_damage;
 mod huth;
 mod lanczos;
