@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 pub use fix::{Fix, fix_dataset};
 
-use crate::DatasetFiles;
+use crate::{DatasetFiles, Modality};
 
 /// What [`check_dataset`] found, one entry per file.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -21,6 +21,9 @@ use crate::DatasetFiles;
 pub struct CheckReport {
     /// Name of the dataset.
     pub dataset: String,
+    /// What was recorded.
+    #[serde(default)]
+    pub modality: Modality,
     /// The subjects whose responses were looked at.
     pub subjects: Vec<String>,
     /// Whether every value and sample was read.
@@ -201,6 +204,7 @@ pub fn check_dataset(
     }
     CheckReport {
         dataset: dataset.name().into(),
+        modality: dataset.modality(),
         subjects: subjects.to_vec(),
         deep,
         complete: flow.is_continue(),

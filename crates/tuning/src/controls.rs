@@ -8,7 +8,9 @@ use std::error::Error;
 use std::ops::Range;
 use std::path::PathBuf;
 
-use braintune_fmri::{FmriError, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
+use braintune_fmri::{
+    FmriError, Modality, Responses, Result, Story, StoryDataset, StoryTiming, Trim,
+};
 use ndarray::{Array2, Axis};
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -136,6 +138,10 @@ fn displaced(n_trs: usize, block: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
 impl StoryDataset for ControlDataset<'_> {
     fn name(&self) -> &str {
         &self.name
+    }
+
+    fn modality(&self) -> Modality {
+        self.inner.modality()
     }
 
     fn subjects(&self) -> &[String] {

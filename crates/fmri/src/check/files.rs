@@ -205,7 +205,8 @@ impl Checker<'_> {
         let before = *n_voxels_before.get_or_insert(n_voxels);
         if before != n_voxels {
             found.fail(format!(
-                "{n_voxels} voxels, earlier stories of {subject} have {before}"
+                "{n_voxels} {}s, earlier stories of {subject} have {before}",
+                self.dataset.modality().column_name()
             ));
         }
         match self.dataset.repeats_columns(subject, story, 0..0) {
@@ -219,7 +220,7 @@ impl Checker<'_> {
                 found.details.n_constant_voxels = Some(data.constant_voxels.len());
             }
             for (what, bad) in &scanned {
-                report_bad_values(found, what, bad);
+                report_bad_values(found, what, bad, self.dataset.modality().column_name());
             }
         }
         Ok(())
@@ -277,11 +278,11 @@ fn n_nonfinite_voxels(bad: &BadValues) -> usize {
     both.len()
 }
 
-fn report_bad_values(found: &mut Findings, what: &str, bad: &BadValues) {
+fn report_bad_values(found: &mut Findings, what: &str, bad: &BadValues, column: &str) {
     if let Some((row, voxel)) = bad.first {
         found.fail(format!(
-            "{what} has {} NaN and {} infinite values in {} voxels, the first in row {row} of \
-             voxel {voxel}",
+            "{what} has {} NaN and {} infinite values in {} {column}s, the first in row {row} of \
+             {column} {voxel}",
             bad.n_nan,
             bad.n_infinite,
             n_nonfinite_voxels(bad),
@@ -297,7 +298,7 @@ fn report_bad_values(found: &mut Findings, what: &str, bad: &BadValues) {
             String::new()
         };
         found.fail(format!(
-            "{what} never changes in voxels {}{more}",
+            "{what} never changes in {column}s {}{more}",
             named.join(", ")
         ));
     }
