@@ -121,6 +121,8 @@ pub struct ArrayInfo {
     pub is_numeric: bool,
     pub(crate) element_size: usize,
     pub(crate) is_contiguous: bool,
+    /// Whether values are stored as IEEE f32, so that they are read without a second buffer.
+    pub(crate) is_f32: bool,
     /// Shape of a chunk; the array's row shape where there are none.
     pub(crate) chunk: Option<Vec<usize>>,
 }

@@ -2,10 +2,10 @@
 //!
 //! Arrays are `[n_trs, n_voxels]`, or `[n_repeats, n_trs, n_voxels]` for single repeats; any float
 //! or integer type in either byte order becomes f32. Contiguous and compact arrays and chunked ones
-//! with gzip, shuffle, LZF and fletcher32 are read. Memory is proportional to the columns asked for
-//! plus one block of rows (8 MB, or one row of chunks): a contiguous array is read run by run, and
-//! of a chunked one only the chunks that the columns touch are decoded, each once. Not read: floats
-//! other than IEEE 16, 32 and 64 bit, and filters such as blosc. Held by
+//! with gzip, shuffle, LZF and fletcher32 are read. Memory is the columns asked for, and where values
+//! are not stored as f32 one block of rows more (8 MB, or one row of chunks). A contiguous array is
+//! read run by run; of a chunked one only the chunks that the columns touch are decoded, each once.
+//! Not read: floats other than IEEE 16, 32 and 64 bit, and filters such as blosc. Held by
 //! `tests/it/response_file.rs` against files written by h5py.
 
 use std::fs::{self, File};
@@ -166,11 +166,36 @@ impl ResponseFile {
         voxels: Range<usize>,
     ) -> Result<Array2<f32>> {
         let shape = (rows.len(), voxels.len());
-        let mut values = Vec::new();
-        self.for_each_block(key, lead, rows, voxels, &mut |block| {
-            values.extend_from_slice(block.as_slice().unwrap_or_default());
-        })?;
+        let info = self.check_box(key, lead, &rows, &voxels)?;
+        let values = if info.is_f32 && shape.0 > 0 && shape.1 > 0 {
+            let starts = [lead, &[rows.start, voxels.start]].concat();
+            let mut counts = vec![1; lead.len()];
+            counts.extend([shape.0, shape.1]);
+            self.with_file(|file| file.read_f32(key, &starts, &counts))?
+        } else {
+            let mut values = Vec::with_capacity(shape.0 * shape.1);
+            self.for_each_block(key, lead, rows, voxels, &mut |block| {
+                values.extend_from_slice(block.as_slice().unwrap_or_default());
+            })?;
+            values
+        };
         Array2::from_shape_vec(shape, values).map_err(|source| self.damaged(Box::new(source)))
+    }
+
+    /// The array of which some rows and columns are asked, if it has them.
+    fn check_box(
+        &self,
+        key: &str,
+        lead: &[usize],
+        rows: &Range<usize>,
+        voxels: &Range<usize>,
+    ) -> Result<ArrayInfo> {
+        let info = self.info(key)?;
+        if let [n_rows, n_voxels] = info.shape[lead.len()..] {
+            self.check_range(key, "rows", rows, n_rows)?;
+            self.check_range(key, "voxels", voxels, n_voxels)?;
+        }
+        Ok(info)
     }
 
     /// Calls `on_block` with consecutive blocks of rows of an array, `[n_rows, voxels.len()]`.
@@ -182,11 +207,7 @@ impl ResponseFile {
         voxels: Range<usize>,
         on_block: &mut dyn FnMut(ArrayView2<'_, f32>),
     ) -> Result<()> {
-        let info = self.info(key)?;
-        if let [n_rows, n_voxels] = info.shape[lead.len()..] {
-            self.check_range(key, "rows", &rows, n_rows)?;
-            self.check_range(key, "voxels", &voxels, n_voxels)?;
-        }
+        let info = self.check_box(key, lead, &rows, &voxels)?;
         if rows.is_empty() || voxels.is_empty() {
             return Ok(());
         }

@@ -1,9 +1,12 @@
 //! Datasets of every kind through `check`, atlases through `regions`, published lists of stories.
 
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use super::workplace::{assert_refused, braintune, stderr};
+use braintune::fmri::{Ds003020, StoryDataset};
+
+use super::workplace::{assert_refused, braintune, model, stderr, stories, workplace};
 
 fn fixture(path: &str) -> String {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fmri/tests/fixtures");
@@ -143,4 +146,82 @@ fn regions_of_a_volume_are_numbered_as_the_responses() {
     ];
     assert_refused(&braintune(folder.path(), &preset), &["PBelt", "55b"]);
     assert!(!folder.path().join("preset.json").exists());
+}
+
+/// Writes the simulated participant of `dataset/` as a plain folder, `plain/`.
+fn as_plain_folder(root: &Path) {
+    let dataset = Ds003020::open(&root.join("dataset")).unwrap();
+    let subject = &dataset.subjects()[0];
+    let responses = root.join("plain/responses").join(subject);
+    fs::create_dir_all(&responses).unwrap();
+    let mut toml =
+        String::from("name = \"plain\"\ntr_s = 2\n[trim]\ntrain = [10, 5]\ntest = [10, 5]\n");
+    for story in dataset.stories() {
+        let (name, timing) = (story.name(), dataset.timing(story.name()).unwrap());
+        let Range { start, end } = timing.stored();
+        toml += &format!(
+            "[[story]]\nname = \"{name}\"\nfirst_time_s = {}\nn_times = {}\nstored = [{start}, {end}]\n",
+            timing.tr_times()[0],
+            timing.n_trs()
+        );
+        let bold = dataset.responses(subject, name).unwrap().into_bold();
+        ndarray_npy::write_npy(responses.join(format!("{name}.npy")), &bold).unwrap();
+        if let Ok(repeats) = dataset.repeats(subject, name) {
+            let repeats: Vec<_> = repeats.iter().map(|repeat| repeat.bold()).collect();
+            let repeats = ndarray::stack(ndarray::Axis(0), &repeats).unwrap();
+            ndarray_npy::write_npy(responses.join(format!("{name}_repeats.npy")), &repeats)
+                .unwrap();
+        }
+    }
+    // Keys of the whole come before the stories' tables.
+    fs::write(root.join("plain/dataset.toml"), toml).unwrap();
+    fs::rename(root.join("dataset/stimuli"), root.join("plain/stimuli")).unwrap();
+    fs::rename(
+        root.join("dataset/derivative/TextGrids"),
+        root.join("plain/textgrids"),
+    )
+    .unwrap();
+}
+
+#[test]
+fn the_layout_of_a_dataset_changes_no_result() {
+    let folder = workplace();
+    let (_, test) = stories(folder.path());
+    let model = model().display().to_string();
+    let encode = |dataset: &str, out: &str| {
+        let args = [
+            "encode",
+            "--dataset",
+            dataset,
+            "--subject",
+            "SIM01",
+            "--model",
+            &model,
+            "--test-stories",
+            &test,
+            "--window-s",
+            "2",
+            "--stride-s",
+            "2",
+            "--permutations",
+            "20",
+            "--bootstraps",
+            "20",
+            "--test-trim",
+            "10,5",
+            "--out",
+            out,
+        ];
+        let done = braintune(folder.path(), &args);
+        assert!(done.status.success(), "{}", stderr(&done));
+    };
+    encode("dataset", "first");
+    as_plain_folder(folder.path());
+    let check = braintune(folder.path(), &["check", "--dataset", "plain", "--deep"]);
+    assert!(check.status.success(), "{}", stderr(&check));
+    encode("plain", "second");
+    for file in ["alignment.csv", "voxels.npz"] {
+        let read = |out: &str| fs::read(folder.path().join(out).join(file)).unwrap();
+        assert!(read("first") == read("second"), "{file} differs");
+    }
 }
