@@ -8,7 +8,7 @@
 
 use std::{fs, path::Path};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use benches::{cpu_s, peak_mb};
 use braintune_probing::{Classes, Logistic};
 use linfa::{Dataset, ParamGuard, traits::Fit};

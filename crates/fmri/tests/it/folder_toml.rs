@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use braintune_fmri::{StoryDataset, Trim, check_story_dataset};
+use braintune_fmri::{DatasetFiles, StoryDataset, Trim, check_story_dataset};
 
 use super::folder::{HEAD, STORY, folder, open, refused};
 
