@@ -94,7 +94,7 @@ impl BidsDataset {
     /// Opens the folder `dir`: lists images, and reads their headers, sidecars and events.
     ///
     /// A task of which no run was fetched, or without a sound (rest), is no story:
-    /// [`left_out`](Self::left_out) tells why. If it was named by
+    /// [`left_out`](DatasetFiles::left_out) tells why. If it was named by
     /// [`with_tasks`](BidsOptions::with_tasks), it is an error.
     ///
     /// # Errors
@@ -148,7 +148,11 @@ impl BidsDataset {
         let (mut failure, mut subjects) = (None, BTreeSet::new());
         for (task, runs) in by_task {
             match stories_of_task(&self.dir, &task, runs, &self.options) {
-                Ok(stories) => {
+                Ok((stories, unknown)) => {
+                    let reasons = unknown.iter().map(|(run, error)| {
+                        (format!("{} of {}", task, run.subject), error.to_string())
+                    });
+                    self.left_out.extend(reasons);
                     for heard in stories {
                         if self.heard.contains_key(heard.story.name()) {
                             return Err(FmriError::Bids {
@@ -177,12 +181,6 @@ impl BidsDataset {
         }
         self.subjects = subjects.into_iter().collect();
         Ok(())
-    }
-
-    /// Tasks that are no stories, each with the reason.
-    #[must_use]
-    pub fn left_out(&self) -> &[(String, String)] {
-        &self.left_out
     }
 
     /// The voxels of a subject: the mask given, or those inside the brain masks of all of the
@@ -299,8 +297,7 @@ impl BidsDataset {
             stem: run.file_stem(),
             tr_s,
         };
-        let cache = self.options.cache.clone();
-        recipe.responses(&cache.unwrap_or_else(|| self.dir.join("derivatives/braintune")))
+        recipe.responses(&self.cache_dir().unwrap_or_default())
     }
 
     /// Each of a subject's runs of a story, `[n_trs, voxels.len()]`.
@@ -438,6 +435,15 @@ impl DatasetFiles for BidsDataset {
             Some(heard) => heard.textgrid.clone(),
             None => self.dir.join("stimuli").join(format!("{story}.TextGrid")),
         }
+    }
+
+    fn cache_dir(&self) -> Option<PathBuf> {
+        let cache = self.options.cache.clone();
+        Some(cache.unwrap_or_else(|| self.dir.join("derivatives/braintune")))
+    }
+
+    fn left_out(&self) -> &[(String, String)] {
+        &self.left_out
     }
 
     fn timing_source(&self) -> &'static str {

@@ -13,6 +13,8 @@ use serde::{Deserialize, Serialize};
 
 pub use fix::{Fix, fix_dataset};
 
+#[cfg(doc)]
+use crate::StoryDataset;
 use crate::{DatasetFiles, Modality};
 
 /// What [`check_dataset`] found, one entry per file.
@@ -111,7 +113,8 @@ pub enum CheckStatus {
 #[serde(default, rename_all = "snake_case")]
 #[non_exhaustive]
 pub struct CheckDetails {
-    /// Shape of the responses, `[n_trs, n_voxels]`.
+    /// Shape of the responses in the order of the file, `[n_trs, n_voxels]` in ds003020, `[x, y, z, n_trs]`
+    /// of an image.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub shape: Option<Vec<usize>>,
     /// Type of a value, such as `f32`.
@@ -165,10 +168,11 @@ pub enum CheckEvent<'a> {
 ///
 /// Audio, `TextGrids` and responses are read, and compared with the timing and with one another:
 /// rows of responses must be those the timing gives, a subject must have the same voxels in
-/// every story, and the sound may end at most 10 s after the grid of TRs and at most 30 s before
-/// it (in 26 stories of ds003020 it ends between 3 s after and 16 s before). A story that a subject did not hear is
-/// a warning, as is a missing `TextGrid`; missing audio is an error if one of `subjects` has
-/// responses. With `deep`, every sample is decoded and NaN, infinite and constant voxels are errors.
+/// every story, and the sound must be as long as [`StoryDataset::sound_lengths_s`] says, as in every
+/// analysis. A story that a subject did not hear is a warning, as is a missing `TextGrid`; missing
+/// audio is an error if one of `subjects` has responses, and so is a story that the folder seems to
+/// have and of which none can be made. With `deep`, every sample is decoded and NaN, infinite and
+/// constant voxels are errors; responses that come as images are prepared for that and kept.
 ///
 /// `on` may stop the check, which leaves [`CheckReport::complete`] `false`.
 ///
@@ -219,7 +223,11 @@ fn run(
     deep: bool,
     add: &mut dyn FnMut(CheckEntry) -> ControlFlow<()>,
 ) -> ControlFlow<()> {
-    let checker = files::Checker { dataset, deep };
+    let checker = files::Checker {
+        dataset,
+        names: fix::Names::of(dataset),
+        deep,
+    };
     let mut known = Vec::new();
     for subject in subjects {
         match dataset.check_subject(subject) {
@@ -238,6 +246,9 @@ fn run(
         for (subject, n_voxels) in &mut known {
             add(checker.responses(subject, story, n_voxels))?;
         }
+    }
+    for entry in checker.left_out() {
+        add(entry)?;
     }
     for (subject, _) in known {
         for entry in checker.strays(subject) {

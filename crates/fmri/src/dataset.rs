@@ -3,7 +3,7 @@
 //! Held by [`check_story_dataset`](crate::check_story_dataset) (feature `testing`), which every
 //! implementer's tests call.
 
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use crate::{FmriError, Modality, Responses, Result, StoryTiming, Trim};
@@ -37,6 +37,16 @@ pub trait StoryDataset: Send + Sync {
     ///
     /// [`FmriError::UnknownStory`].
     fn timing(&self, story: &str) -> Result<StoryTiming>;
+
+    /// Lengths in seconds that the sound of a story can have: at least until 30 s before the last TR
+    /// of which there are responses, unless the dataset knows better.
+    ///
+    /// # Errors
+    ///
+    /// As [`timing`](Self::timing).
+    fn sound_lengths_s(&self, story: &str) -> Result<RangeInclusive<f64>> {
+        Ok(self.timing(story)?.shortest_sound_s()..=f64::INFINITY)
+    }
 
     /// Whether there are responses of a subject to a story, read or not; `false` for unknown names.
     fn has_responses(&self, subject: &str, story: &str) -> bool;

@@ -2,7 +2,7 @@
 //!
 //! Held by `tests/it/check.rs`.
 
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use crate::responses::BadValueScan;
@@ -52,18 +52,18 @@ pub trait DatasetFiles: StoryDataset {
     /// Where the `TextGrid` of a story is, or would be.
     fn textgrid_path(&self, story: &str) -> PathBuf;
 
+    /// Where files made of the dataset's own are kept, if it makes any.
+    fn cache_dir(&self) -> Option<PathBuf> {
+        None
+    }
+
+    /// Stories that the folder seems to have and the dataset does not, each with the reason.
+    fn left_out(&self) -> &[(String, String)] {
+        &[]
+    }
+
     /// What the length of the stories is taken from, as messages say it.
     fn timing_source(&self) -> &str;
-
-    /// Lengths in seconds that the sound of a story can have: at least until 30 s before the last TR
-    /// of which there are responses, unless the dataset knows better.
-    ///
-    /// # Errors
-    ///
-    /// As [`StoryDataset::timing`].
-    fn sound_lengths_s(&self, story: &str) -> Result<RangeInclusive<f64>> {
-        Ok(self.timing(story)?.shortest_sound_s()..=f64::INFINITY)
-    }
 
     /// Shape, type and storage of responses, from headers only, whatever the timing says.
     ///

@@ -193,6 +193,10 @@ impl StoryDataset for Ds003020 {
         report.timing(stored)
     }
 
+    fn sound_lengths_s(&self, story: &str) -> Result<RangeInclusive<f64>> {
+        Ok(self.timing(story)?.sound_lengths_s())
+    }
+
     /// Whether the file is there, or a pointer to it: a file that was not fetched is an error where
     /// it is read, not a story the subject did not hear.
     fn has_responses(&self, subject: &str, story: &str) -> bool {
@@ -283,10 +287,6 @@ impl DatasetFiles for Ds003020 {
 
     fn timing_source(&self) -> &'static str {
         "respdict.json"
-    }
-
-    fn sound_lengths_s(&self, story: &str) -> Result<RangeInclusive<f64>> {
-        Ok(self.timing(story)?.sound_lengths_s())
     }
 
     fn stored_as(&self, subject: &str, story: &str) -> Result<StoredAs> {

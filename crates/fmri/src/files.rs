@@ -116,12 +116,17 @@ pub(crate) fn files_by_stem(dir: &Path, extensions: &[&str]) -> Result<BTreeMap<
     Ok(best.map(|(stem, (_, path))| (stem, path)).collect())
 }
 
-/// Lets `write` fill a temporary file beside `path`, then renames it; removes it on failure.
-pub(crate) fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+/// Name of this process's temporary file for `path`.
+pub(crate) fn partial_beside(path: &Path) -> PathBuf {
     let mut name = OsString::from(".");
     name.push(path.file_name().unwrap_or_default());
     name.push(format!(".{}.{PARTIAL_EXTENSION}", std::process::id()));
-    let partial = path.with_file_name(name);
+    path.with_file_name(name)
+}
+
+/// Lets `write` fill a temporary file beside `path`, then renames it; removes it on failure.
+pub(crate) fn write_atomically(path: &Path, write: impl FnOnce(&Path) -> Result<()>) -> Result<()> {
+    let partial = partial_beside(path);
     let written = write(&partial).and_then(|()| {
         fs::rename(&partial, path).map_err(|source| FmriError::Io {
             doing: "write",

@@ -17,7 +17,7 @@ mod config;
 mod npy;
 mod pattern;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -25,7 +25,7 @@ use self::array::{AxisOrder, StoredArray};
 use self::config::{Config, StoryTable};
 use self::pattern::Pattern;
 use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
-use crate::files::files_by_stem;
+use crate::files::{files_by_stem, list_dir};
 use crate::{
     DatasetFiles, FmriError, Modality, Responses, Result, StoredAs, Story, StoryDataset,
     StoryTiming, Trim,
@@ -448,6 +448,42 @@ impl DatasetFiles for FolderDataset {
 
     fn timing_source(&self) -> &'static str {
         TOML
+    }
+
+    /// Arrays where the subject's are that no story of any subject looks for.
+    fn strays(&self, subject: &str) -> Vec<PathBuf> {
+        let mut known = BTreeSet::new();
+        for subject in &self.subjects {
+            for story in &self.stories {
+                known.insert(
+                    self.files
+                        .responses(subject, story.name())
+                        .path()
+                        .to_path_buf(),
+                );
+                known.insert(
+                    self.files
+                        .repeats(subject, story.name())
+                        .path()
+                        .to_path_buf(),
+                );
+            }
+        }
+        let folders = self.stories.iter().filter_map(|story| {
+            let path = self.response_path(subject, story.name());
+            path.parent().map(Path::to_path_buf)
+        });
+        let folders: BTreeSet<_> = folders.collect();
+        let files = folders
+            .iter()
+            .flat_map(|folder| list_dir(folder).unwrap_or_default());
+        let is_array = |path: &PathBuf| {
+            let extension = path.extension().and_then(|extension| extension.to_str());
+            matches!(extension, Some("npy" | "npz"))
+        };
+        files
+            .filter(|path| is_array(path) && !known.contains(path))
+            .collect()
     }
 
     fn stored_as(&self, subject: &str, story: &str) -> Result<StoredAs> {

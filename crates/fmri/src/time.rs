@@ -104,6 +104,12 @@ impl StoryTiming {
         self.tr_s
     }
 
+    /// Midpoint of the first TR of the grid, in seconds from sound onset.
+    #[must_use]
+    pub fn first_tr_s(&self) -> f64 {
+        self.first_tr_s
+    }
+
     /// Midpoints of all TRs of the grid, `[n_trs]`, in seconds from sound onset.
     #[must_use]
     pub fn tr_times(&self) -> Array1<f64> {

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::path::PathBuf;
 
 use braintune_fmri::{
@@ -152,6 +152,10 @@ impl StoryDataset for ControlDataset<'_> {
         self.inner.stories()
     }
 
+    fn sound_lengths_s(&self, story: &str) -> Result<RangeInclusive<f64>> {
+        self.inner.sound_lengths_s(story)
+    }
+
     fn timing(&self, story: &str) -> Result<StoryTiming> {
         self.inner.timing(story)
     }
@@ -274,6 +278,10 @@ impl StoryDataset for TargetDataset<'_> {
 
     fn stories(&self) -> &[Story] {
         self.inner.stories()
+    }
+
+    fn sound_lengths_s(&self, story: &str) -> Result<RangeInclusive<f64>> {
+        self.inner.sound_lengths_s(story)
     }
 
     fn timing(&self, story: &str) -> Result<StoryTiming> {

@@ -239,7 +239,7 @@ impl<'a> StoryBatches<'a> {
 
     /// Says so if the sound's length, where its header tells it, does not fit the responses.
     fn check_length(&self, story: &str, sound_s: f64) -> Result<()> {
-        let expected = self.dataset.timing(story)?.sound_lengths_s();
+        let expected = self.dataset.sound_lengths_s(story)?;
         if expected.contains(&sound_s) {
             return Ok(());
         }

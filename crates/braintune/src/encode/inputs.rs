@@ -186,7 +186,7 @@ fn quick_check(
     let audio = dataset.story(name)?.require_audio()?;
     let length_s = probe_audio(audio)?.duration_s();
     let timing = dataset.timing(name)?;
-    let shortest_s = *timing.sound_lengths_s().start();
+    let shortest_s = *dataset.sound_lengths_s(name)?.start();
     if let Some(length_s) = length_s.filter(|&length_s| length_s < shortest_s) {
         return Err(BraintuneError::Input(format!(
             "story {name}: {} holds {length_s:.1} s of audio, its TRs end at {} s; is it the right file?",

@@ -47,12 +47,6 @@ pub(crate) struct Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     check_output(&args.out, &[])?;
     let mut dataset = open_dataset(&args.dataset)?;
-    let mut fixed = Vec::new();
-    if args.fix {
-        fixed = fix_dataset(&*dataset)?;
-        fixed.iter().for_each(say_fix);
-        dataset = open_dataset(&args.dataset)?;
-    }
     let subjects = match &args.subject {
         Some(subject) => {
             dataset.check_subject(subject)?;
@@ -60,6 +54,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         }
         None => dataset.subjects().to_vec(),
     };
+    let mut fixed = Vec::new();
+    if args.fix {
+        fixed = fix_dataset(&*dataset, &subjects)?;
+        fixed.iter().for_each(say_fix);
+        dataset = open_dataset(&args.dataset)?;
+    }
     let mut report = checked(&*dataset, &subjects, args.deep)?;
     report.fixed = fixed;
     write(&args.out, &report)?;
@@ -110,6 +110,17 @@ fn write(path: &Path, report: &CheckReport) -> anyhow::Result<()> {
     write().with_context(|| format!("cannot write {}", path.display()))
 }
 
+/// Which file an entry is about, as far as its message does not say it.
+fn place(entry: &CheckEntry) -> String {
+    let names = entry.subject.iter().chain(&entry.story);
+    let mut place: Vec<_> = names.map(String::as_str).collect();
+    let path = entry.path.to_string_lossy();
+    if !entry.message.contains(&*path) {
+        place.push(&path);
+    }
+    place.join(" ") + ": "
+}
+
 /// Everything that is not as it should be, a line each, and the count; returns the number of errors.
 fn summarise(report: &CheckReport, out: &Path) -> usize {
     let line = |entry: &CheckEntry| {
@@ -118,7 +129,7 @@ fn summarise(report: &CheckReport, out: &Path) -> usize {
             CheckStatus::Warning => "warning",
             CheckStatus::Ok => "ok     ",
         };
-        say!("{what} {}", entry.message);
+        say!("{what} {}{}", place(entry), entry.message);
     };
     report.warnings().for_each(line);
     report.problems().for_each(line);

@@ -152,8 +152,8 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfig> {
     let (trim, test_trim) = dataset.default_trims();
     let subject = std::slice::from_ref(&args.subject);
-    let train_stories = expand_given(dataset, subject, args.train_stories.as_ref())?;
-    let test_stories = expand(dataset, subject, &args.test_stories)?;
+    let test_stories = expand(dataset, subject, &args.test_stories, &[])?;
+    let train_stories = expand_given(dataset, subject, args.train_stories.as_ref(), &test_stories)?;
     let noise_ceiling = args.noise_ceiling.as_deref().map(read_vector);
     let mut config = EncodeConfig {
         train_stories,

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::bail;
 use braintune::arrays::{read_mask, read_vector};
 use braintune::backbone::FrozenPart;
-use braintune::fmri::{StoryDataset, open_dataset};
+use braintune::fmri::{StoryDataset, StoryPreset, open_dataset};
 use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, targets_from_folder};
 use braintune::tuning::{
     BLOCK_TRS, Control, TargetDataset, TuningConfig, TuningEnd, TuningEvent, VoxelWeights,
@@ -203,10 +203,7 @@ fn settings(
     dataset: &dyn StoryDataset,
     targets: Option<&TargetDataset<'_>>,
 ) -> anyhow::Result<TuneSettings> {
-    let lists = [&args.train_stories, &args.val_stories, &args.test_stories];
-    let lists = lists.map(|list| expand_given(dataset, &args.subjects, list.as_ref()));
-    let [train, validation, test] = lists;
-    let (train, validation, test) = (train?, validation?, test?);
+    let [train, validation, test] = story_lists(args, dataset)?;
     let mut settings = if let Some(targets) = targets {
         let stories = StoryRoles::choose_for_targets(targets, train, validation, test)?;
         TuneSettings::new(vec![TargetDataset::SUBJECT.to_owned()], stories)
@@ -239,6 +236,28 @@ fn settings(
     settings.resume = args.resume;
     settings.cache.clone_from(&args.cache);
     Ok(settings)
+}
+
+/// The stories to train on, to validate on, and to leave, as far as they are given. What a published
+/// list of training stories has of the others is not trained on, nor what they are by default.
+fn story_lists(
+    args: &Args,
+    dataset: &dyn StoryDataset,
+) -> anyhow::Result<[Option<Vec<String>>; 3]> {
+    let given = |names: &Option<Vec<String>>, taken: &[String]| {
+        expand_given(dataset, &args.subjects, names.as_ref(), taken)
+    };
+    let usual = |preset: StoryPreset| {
+        let stories = preset.stories().into_iter();
+        stories.map(ToOwned::to_owned).collect::<Vec<_>>()
+    };
+    let test = given(&args.test_stories, &[])?;
+    let mut taken = test.clone().unwrap_or_else(|| usual(StoryPreset::Test));
+    let validation = given(&args.val_stories, &taken)?;
+    let of_validation = validation.clone();
+    taken.extend(of_validation.unwrap_or_else(|| usual(StoryPreset::TuningValidation)));
+    let train = given(&args.train_stories, &taken)?;
+    Ok([train, validation, test])
 }
 
 fn control(args: &Args, stories: &StoryRoles) -> anyhow::Result<Option<Control>> {

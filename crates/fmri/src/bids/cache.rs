@@ -16,7 +16,7 @@ use tracing::{debug, instrument};
 
 use super::filter;
 use super::options::Filter;
-use crate::files::{read_error, write_atomically};
+use crate::files::{partial_beside, read_error, write_atomically};
 use crate::hdf5::{self, Boxes};
 use crate::response_file::DATA;
 use crate::{FmriError, NiftiFile, ResponseFile, Result, VoxelMask};
@@ -106,7 +106,7 @@ impl Recipe<'_> {
             if !self.filter.is_over_time() {
                 return self.write_rows(&image, partial);
             }
-            let rows = partial.with_extension("rows");
+            let rows = partial_beside(&path.with_extension("rows"));
             let written = self
                 .write_rows(&image, &rows)
                 .and_then(|()| self.write_columns(&rows, partial));

@@ -92,14 +92,15 @@ fn wanted(name: &BidsName, options: &BidsOptions) -> Option<(String, String)> {
 
 /// Two images of one run: in two spaces, or compressed and not.
 fn refuse_twins(runs: &[Run]) -> Result<()> {
-    let mut known: BTreeMap<[Option<&str>; 5], &Run> = BTreeMap::new();
+    let mut known: BTreeMap<[Option<&str>; 7], &Run> = BTreeMap::new();
     for run in runs {
-        let key = ["sub", "ses", "task", "acq", "run"].map(|key| run.name.get(key));
+        let keys = ["sub", "ses", "task", "acq", "dir", "rec", "run"];
+        let key = keys.map(|key| run.name.get(key));
         if let Some(other) = known.insert(key, run) {
             return Err(FmriError::Bids {
                 path: run.bold.clone(),
                 reason: format!(
-                    "{} is of the same run: choose a space",
+                    "{} is of the same run: choose a space, or move one of them away",
                     other.bold.display()
                 ),
             });
@@ -125,7 +126,9 @@ impl Run {
 
     /// Name of the run in that of a file, unique in the dataset.
     pub(super) fn file_stem(&self) -> String {
-        let keys = ["sub", "ses", "task", "acq", "run", "space", "res", "desc"];
+        let keys = [
+            "sub", "ses", "task", "acq", "dir", "rec", "run", "space", "res", "desc",
+        ];
         let parts = keys.iter().filter_map(|key| {
             let label = self.name.get(key)?;
             Some(format!("{key}-{label}"))

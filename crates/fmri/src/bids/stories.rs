@@ -29,7 +29,7 @@ impl Heard {
     /// Checks that a run fits the grid; its own number of TRs is left to the caller.
     pub(super) fn check(&self, run: &Run, timing: &RunTiming) -> Result<()> {
         let tr_s = self.timing.tr_s();
-        let first_tr_s = self.timing.tr_times()[0];
+        let first_tr_s = self.timing.first_tr_s();
         let reason = if (timing.tr_s - tr_s).abs() > TR_SLACK_S {
             format!("a TR of {} s, {} has {tr_s} s", timing.tr_s, self.source)
         } else if (timing.first_tr_s - first_tr_s).abs() > ONSET_SLACK_TRS * tr_s {
@@ -48,17 +48,33 @@ impl Heard {
     }
 }
 
+/// Runs and why each is of no story.
+pub(super) type LeftOut = Vec<(Run, FmriError)>;
+
 /// The stories of one task: one if all runs heard the same sound, else one for each sound.
+///
+/// A run whose events cannot be read belongs to the only story there is, where it is an error when it
+/// is read; if there are several, it is left out.
 pub(super) fn stories_of_task(
     root: &Path,
     task: &str,
     runs: Vec<Run>,
     options: &BidsOptions,
-) -> Result<Vec<Heard>> {
+) -> Result<(Vec<Heard>, LeftOut)> {
+    let sounds = runs.into_iter().map(|run| (run.sound(root, options), run));
+    let (known, unknown): (Vec<_>, Vec<_>) = sounds.partition(|(sound, _)| sound.is_ok());
     let mut by_sound: BTreeMap<Option<String>, Vec<Run>> = BTreeMap::new();
-    for run in runs {
-        let sound = run.sound(root, options)?.file;
-        by_sound.entry(sound).or_default().push(run);
+    for (sound, run) in known {
+        by_sound.entry(sound?.file).or_default().push(run);
+    }
+    let mut left_out = Vec::new();
+    for (sound, run) in unknown {
+        let Err(error) = sound else { continue };
+        match by_sound.first_entry() {
+            None => return Err(error),
+            Some(_) if by_sound.len() > 1 => left_out.push((run, error)),
+            Some(mut only) => only.get_mut().push(run),
+        }
     }
     let is_single = by_sound.len() == 1;
     let stories = by_sound.into_iter().map(|(sound, runs)| {
@@ -70,7 +86,7 @@ pub(super) fn stories_of_task(
         let files = find_files(root, name, sound.as_deref(), stem.as_deref())?;
         heard(root, files, runs, options)
     });
-    stories.collect()
+    Ok((stories.collect::<Result<_>>()?, left_out))
 }
 
 fn heard(

@@ -14,6 +14,8 @@ use crate::{FmriError, Result, Trim, VoxelOrder};
 
 const TOML: &str = "bids.toml";
 const MAX_BYTES: u64 = 1 << 20;
+/// More than any run has: a typing error must not ask for memory.
+const MOST_TRS: usize = 1_000_000;
 
 /// The file as written.
 #[derive(Debug, Default, Deserialize)]
@@ -100,6 +102,12 @@ impl Config {
             {
                 return Err(format!("`{key}` = {value}, expected a positive number"));
             }
+        }
+        let mut lengths = self.n_trs.iter();
+        if let Some((story, n_trs)) = lengths.find(|(_, n_trs)| !(1..=MOST_TRS).contains(*n_trs)) {
+            return Err(format!(
+                "`n_trs.{story}` = {n_trs}, expected 1 to {MOST_TRS}"
+            ));
         }
         match self.onset_s {
             Some(onset_s) if !onset_s.is_finite() => Err(format!(

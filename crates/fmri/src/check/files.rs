@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use braintune_audio::{load_audio, probe_audio};
 
-use super::fix::{expected_audio, misnamed};
+use super::fix::{Names, expected_audio};
 use super::{CheckDetails, CheckEntry, CheckStatus, FileKind};
 use crate::{BadValues, DatasetFiles, FmriError, Result, Story, read_textgrid};
 
@@ -18,6 +18,7 @@ const MAX_NAMED_VOXELS: usize = 5;
 /// Checks files of one dataset; each method gives the entry of one file.
 pub(super) struct Checker<'a> {
     pub(super) dataset: &'a dyn DatasetFiles,
+    pub(super) names: Names,
     pub(super) deep: bool,
 }
 
@@ -63,7 +64,7 @@ impl Checker<'_> {
         match story.require_audio() {
             Err(error) => {
                 let expected = expected_audio(self.dataset, story.name());
-                let message = full_message(&error) + &misnamed_hint(&expected);
+                let message = full_message(&error) + &self.misnamed_hint(&expected);
                 if is_heard {
                     found.fail(message);
                 } else {
@@ -136,7 +137,7 @@ impl Checker<'_> {
             found.warn(format!(
                 "story {} has no TextGrid; features of words need it{}",
                 story.name(),
-                misnamed_hint(std::slice::from_ref(&path))
+                self.misnamed_hint(std::slice::from_ref(&path))
             ));
             return found.entry(FileKind::TextGrid, path, Some(story.name()));
         }
@@ -173,7 +174,7 @@ impl Checker<'_> {
         if !self.dataset.has_responses(subject, story) {
             found.warn(format!(
                 "no responses of {subject} to story {story}{}",
-                misnamed_hint(std::slice::from_ref(&path))
+                self.misnamed_hint(std::slice::from_ref(&path))
             ));
         } else if let Err(error) = self.read_responses(subject, story, n_voxels, &mut found) {
             found.fail(full_message(&error));
@@ -246,6 +247,30 @@ impl Checker<'_> {
             .collect()
     }
 
+    /// What to do about a file that is there under another name; empty if none is.
+    fn misnamed_hint(&self, expected: &[PathBuf]) -> String {
+        let found = expected
+            .iter()
+            .find_map(|path| Some((self.names.misnamed(path)?, path)));
+        found.map_or_else(String::new, |(from, path)| {
+            let name = path.file_name().unwrap_or_default().display();
+            format!(
+                "; there is {}: call it {name}, or let `check --fix` do so",
+                from.display()
+            )
+        })
+    }
+
+    /// What the folder seems to have and the dataset does not.
+    pub(super) fn left_out(&self) -> Vec<CheckEntry> {
+        let entry = |(story, reason): &(String, String)| {
+            let mut found = Findings::default();
+            found.fail(format!("no story can be made of {story}: {reason}"));
+            found.entry(FileKind::Responses, self.dataset.dir().into(), None)
+        };
+        self.dataset.left_out().iter().map(entry).collect()
+    }
+
     /// A subject that was asked for and is not there.
     pub(super) fn unknown_subject(&self, subject: &str, error: &FmriError) -> CheckEntry {
         let mut found = Findings::default();
@@ -256,20 +281,6 @@ impl Checker<'_> {
             ..found.entry(FileKind::Responses, path, None)
         }
     }
-}
-
-/// What to do about a file that is there under another name; empty if none is.
-fn misnamed_hint(expected: &[PathBuf]) -> String {
-    let found = expected
-        .iter()
-        .find_map(|path| Some((misnamed(path)?, path)));
-    found.map_or_else(String::new, |(from, path)| {
-        let name = path.file_name().unwrap_or_default().display();
-        format!(
-            "; there is {}: call it {name}, or let `check --fix` do so",
-            from.display()
-        )
-    })
 }
 
 fn n_nonfinite_voxels(bad: &BadValues) -> usize {

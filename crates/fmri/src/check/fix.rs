@@ -40,9 +40,9 @@ pub enum Fix {
 
 /// Repairs what can be repaired without losing data, and says what was done.
 ///
-/// Files of a story or a response whose name differs in upper and lower case, in blanks at its ends
+/// Files of stories and of the responses of `subjects` whose name differs in upper and lower case, in blanks at its ends
 /// or in another extension of the same format (`.h5`, `.hdf5`) get the expected name, if nothing
-/// has that name and only one file fits. Hidden `.partial` files of writes that stopped over an
+/// has that name, only one file fits, and no other story expects that one. Hidden `.partial` files of writes that stopped over an
 /// hour ago are removed. Open the dataset anew afterwards.
 ///
 /// # Errors
@@ -55,15 +55,16 @@ pub enum Fix {
 /// use braintune_fmri::{Ds003020, fix_dataset};
 ///
 /// let dataset = Ds003020::open(Path::new("ds003020"))?;
-/// for fix in fix_dataset(&dataset)? {
+/// for fix in fix_dataset(&dataset, &["UTS03".into()])? {
 ///     eprintln!("{fix:?}");
 /// }
 /// # Ok::<(), braintune_fmri::FmriError>(())
 /// ```
-pub fn fix_dataset(dataset: &dyn DatasetFiles) -> Result<Vec<Fix>> {
+pub fn fix_dataset(dataset: &dyn DatasetFiles, subjects: &[String]) -> Result<Vec<Fix>> {
     let mut fixes = Vec::new();
-    for expected in missing_files(dataset) {
-        if let Some(from) = misnamed(&expected) {
+    let names = Names::of(dataset);
+    for expected in missing_files(dataset, subjects) {
+        if let Some(from) = names.misnamed(&expected) {
             rename(&from, &expected)?;
             fixes.push(Fix::Renamed { from, to: expected });
         }
@@ -77,15 +78,35 @@ pub fn fix_dataset(dataset: &dyn DatasetFiles) -> Result<Vec<Fix>> {
     Ok(fixes)
 }
 
-/// The one file beside `expected` that seems to be it under another name, if `expected` is missing.
-pub(super) fn misnamed(expected: &Path) -> Option<PathBuf> {
-    if expected.symlink_metadata().is_ok() {
-        return None;
+/// The names under which files of a dataset are looked for.
+pub(super) struct Names(BTreeSet<PathBuf>);
+
+impl Names {
+    pub(super) fn of(dataset: &dyn DatasetFiles) -> Self {
+        let mut names = BTreeSet::new();
+        for story in dataset.stories() {
+            names.extend(expected_audio(dataset, story.name()));
+            names.extend(story.audio().map(Into::into));
+            names.extend(story.textgrid().map(Into::into));
+            names.insert(dataset.textgrid_path(story.name()));
+            let subjects = dataset.subjects().iter();
+            names.extend(subjects.map(|subject| dataset.response_path(subject, story.name())));
+        }
+        Self(names)
     }
-    let files = list_dir(expected.parent()?).unwrap_or_default().into_iter();
-    let mut fitting = files.filter(|path| path.is_file() && is_like(path, expected));
-    let found = fitting.next()?;
-    fitting.next().is_none().then_some(found)
+
+    /// The one file beside `expected` that seems to be it under another name, if `expected` is
+    /// missing and no other story looks for that file.
+    pub(super) fn misnamed(&self, expected: &Path) -> Option<PathBuf> {
+        if expected.symlink_metadata().is_ok() {
+            return None;
+        }
+        let files = list_dir(expected.parent()?).unwrap_or_default().into_iter();
+        let is_free = |path: &PathBuf| path.is_file() && !self.0.contains(path);
+        let mut fitting = files.filter(|path| is_free(path) && is_like(path, expected));
+        let found = fitting.next()?;
+        fitting.next().is_none().then_some(found)
+    }
 }
 
 /// Whether two names differ only in case, blanks at the ends, or extensions of one format.
@@ -104,8 +125,8 @@ fn is_like(path: &Path, expected: &Path) -> bool {
     matches!((parts(path), parts(expected)), (Some(a), Some(b)) if a == b)
 }
 
-/// The paths at which nothing is of all files the dataset can have.
-fn missing_files(dataset: &dyn DatasetFiles) -> Vec<PathBuf> {
+/// The paths at which nothing is, of all files that stories and `subjects` can have.
+fn missing_files(dataset: &dyn DatasetFiles, subjects: &[String]) -> Vec<PathBuf> {
     let mut missing = Vec::new();
     for story in dataset.stories() {
         if story.audio().is_none() {
@@ -114,9 +135,9 @@ fn missing_files(dataset: &dyn DatasetFiles) -> Vec<PathBuf> {
         if story.textgrid().is_none() {
             missing.push(dataset.textgrid_path(story.name()));
         }
-        let subjects = dataset.subjects().iter();
-        let heard = subjects.filter(|subject| !dataset.has_responses(subject, story.name()));
-        missing.extend(heard.map(|subject| dataset.response_path(subject, story.name())));
+        let others = subjects.iter();
+        let others = others.filter(|subject| !dataset.has_responses(subject, story.name()));
+        missing.extend(others.map(|subject| dataset.response_path(subject, story.name())));
     }
     missing
 }
@@ -135,7 +156,8 @@ fn folders(dataset: &dyn DatasetFiles) -> BTreeSet<PathBuf> {
         files.extend(subjects.map(|subject| dataset.response_path(subject, story.name())));
     }
     let parents = files.iter().filter_map(|file| file.parent());
-    parents.map(Into::into).collect()
+    let parents = parents.map(Into::into);
+    parents.chain(dataset.cache_dir()).collect()
 }
 
 /// Whether the file is a part that [`write_atomically`](crate::files::write_atomically) left.

@@ -46,7 +46,12 @@ impl Acoustic {
             Self::Energy(rms) => rms.compute(samples)?.insert_axis(Axis(1)),
         };
         let frame_times = self.frames().times(samples.len()).to_vec();
-        Lanczos::for_tr_times(tr_times)?.resample(values.view(), &frame_times, tr_times)
+        // A sound of one frame has no rate of its own.
+        let lanczos = match frame_times.len() {
+            0 | 1 => Lanczos::for_tr_times(tr_times)?,
+            _ => Lanczos::between(&frame_times, tr_times)?,
+        };
+        lanczos.resample(values.view(), &frame_times, tr_times)
     }
 
     fn frames(&self) -> &Frames {

@@ -11,7 +11,7 @@ use std::path::Path;
 use crate::{FmriError, Parcellation, ResponseFile, Result};
 
 /// More voxels than a volume at half a millimetre has.
-const MAX_VOXELS: usize = 1 << 27;
+const MAX_VOXELS: usize = 1 << 24;
 /// What the matrices of the hemispheres are called, left before right.
 const HEMISPHERES: [[&str; 2]; 2] = [["_left", "_right"], ["_lh", "_rh"]];
 

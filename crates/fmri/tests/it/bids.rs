@@ -374,7 +374,7 @@ fn what_is_missing_or_wrong_is_named() {
     );
     let message = refused(&dir, BidsOptions::new());
     assert!(
-        message.contains("is of the same run: choose a space"),
+        message.contains("is of the same run: choose a space, or move"),
         "{message}"
     );
     for options in [

@@ -8,7 +8,8 @@ use braintune_fmri::{CheckStatus, Ds003020, Fix, StoryDataset, check_dataset, fi
 use super::layout::{self, SUBJECTS, response_path};
 
 fn fix(dir: &Path) -> Vec<Fix> {
-    fix_dataset(&Ds003020::open(dir).unwrap()).unwrap()
+    let subjects = SUBJECTS.map(ToOwned::to_owned);
+    fix_dataset(&Ds003020::open(dir).unwrap(), &subjects).unwrap()
 }
 
 fn messages(dir: &Path) -> Vec<String> {
@@ -60,6 +61,40 @@ fn nothing_is_renamed_where_it_is_not_sure() {
     fs::rename(&responses, responses.with_extension("hdf5")).unwrap();
     assert!(fix(dir.path()).is_empty(), "two files fit");
     assert!(responses.with_extension("h5").exists() && responses.with_extension("hdf5").exists());
+}
+
+#[test]
+fn the_file_of_another_story_is_left_to_it() {
+    let dir = tempfile::tempdir().unwrap();
+    layout::write_dataset(dir.path());
+    let path = dir.path().join("derivative/respdict.json");
+    let lengths = fs::read_to_string(&path).unwrap();
+    fs::write(&path, lengths.replacen('{', "{\"SOULS\": 40, ", 1)).unwrap();
+    assert!(fix(dir.path()).is_empty(), "souls needs its own files");
+    let remarks = messages(dir.path());
+    assert!(
+        remarks.iter().all(|remark| !remark.contains("--fix")),
+        "{remarks:?}"
+    );
+    assert!(response_path(dir.path(), "UTS01", "souls").exists());
+}
+
+#[test]
+fn only_files_of_the_subjects_asked_for_are_renamed() {
+    let dir = tempfile::tempdir().unwrap();
+    layout::write_dataset(dir.path());
+    let responses = response_path(dir.path(), "UTS01", "souls");
+    fs::rename(&responses, responses.with_extension("h5")).unwrap();
+    let dataset = Ds003020::open(dir.path()).unwrap();
+    assert!(
+        fix_dataset(&dataset, &["UTS02".to_owned()])
+            .unwrap()
+            .is_empty()
+    );
+    assert_eq!(
+        fix_dataset(&dataset, &["UTS01".to_owned()]).unwrap().len(),
+        1
+    );
 }
 
 #[test]

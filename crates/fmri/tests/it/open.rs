@@ -67,6 +67,7 @@ fn options_of_bids_are_read_from_the_folder() {
         ("high_pass_s = nan", "high_pass_s"),
         ("onset_s = inf", "onset_s"),
         ("order = \"c\"", "nilearn"),
+        ("[n_trs]\npieman = 1000000000000000000\n", "n_trs.pieman"),
         ("space = 4", "space"),
         ("[trim]\ntrain = [1]\n", "train"),
     ] {

@@ -54,6 +54,7 @@ fn cell(entry: &CheckEntry) -> String {
     }
     match (entry.status, text) {
         (CheckStatus::Ok, text) => text.unwrap_or_default(),
+        (CheckStatus::Warning, None) if entry.path.is_file() => "?".to_owned(),
         (CheckStatus::Warning, None) => "missing".to_owned(),
         (CheckStatus::Warning, Some(text)) => text + " ?",
         (CheckStatus::Error, None) => "WRONG".to_owned(),
