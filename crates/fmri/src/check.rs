@@ -170,8 +170,8 @@ pub enum CheckEvent<'a> {
 /// rows of responses must be those the timing gives, a subject must have the same voxels in
 /// every story, and the sound must be as long as [`StoryDataset::sound_lengths_s`] says, as in every
 /// analysis. A story that a subject did not hear is a warning, as is a missing `TextGrid`; missing
-/// audio is an error if one of `subjects` has responses, and so is a story that the folder seems to
-/// have and of which none can be made. With `deep`, every sample is decoded and NaN, infinite and
+/// audio is an error if one of `subjects` has responses. A task of which no story can be made (rest,
+/// or images that were not fetched) is a warning. With `deep`, every sample is decoded and NaN, infinite and
 /// constant voxels are errors; responses that come as images are prepared for that and kept.
 ///
 /// `on` may stop the check, which leaves [`CheckReport::complete`] `false`.

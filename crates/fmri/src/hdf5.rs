@@ -40,9 +40,15 @@ pub(crate) trait ArrayFile {
     /// A box of an array in row-major order, in the type that holds every value of the stored one.
     fn read(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Numbers, Failure>;
 
-    /// A box of an array in row-major order, as f32 whatever number type is stored.
-    fn read_f32(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Vec<f32>, Failure> {
-        Ok(self.read(key, starts, counts)?.into_f32())
+    /// Fills `out` with a box of an array in row-major order, as f32 whatever number type is stored.
+    fn read_f32(
+        &self,
+        key: &str,
+        starts: &[usize],
+        counts: &[usize],
+        out: &mut [f32],
+    ) -> Result<(), Failure> {
+        copy(&self.read(key, starts, counts)?.into_f32(), out)
     }
 }
 
@@ -95,6 +101,14 @@ impl Numbers {
     }
 }
 
+fn copy(values: &[f32], out: &mut [f32]) -> Result<(), Failure> {
+    if values.len() != out.len() {
+        return Err(format!("{} values, expected {}", values.len(), out.len()).into());
+    }
+    out.copy_from_slice(values);
+    Ok(())
+}
+
 /// What a filter is called in [`ArrayInfo::storage`], by its registered number.
 fn filter_name(id: i32) -> &'static str {
     match id {
@@ -121,8 +135,6 @@ pub struct ArrayInfo {
     pub is_numeric: bool,
     pub(crate) element_size: usize,
     pub(crate) is_contiguous: bool,
-    /// Whether values are stored as IEEE f32, so that they are read without a second buffer.
-    pub(crate) is_f32: bool,
     /// Shape of a chunk; the array's row shape where there are none.
     pub(crate) chunk: Option<Vec<usize>>,
 }

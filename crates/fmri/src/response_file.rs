@@ -34,6 +34,11 @@ const MAX_COMPRESSION: u64 = 1100;
 const SUPERBLOCK_BYTES: u64 = 128;
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
 
+type Failure = Box<dyn std::error::Error + Send + Sync>;
+/// Reads a block: the open file, its first indices, its counts, and how many values came before it.
+type ReadBlock<'a> =
+    dyn FnMut(&dyn ArrayFile, &[usize], &[usize], usize) -> Result<(), Failure> + 'a;
+
 /// An HDF5 file of responses. Holds no handle: each read opens the file and closes it again.
 ///
 /// ```no_run
@@ -166,19 +171,18 @@ impl ResponseFile {
         voxels: Range<usize>,
     ) -> Result<Array2<f32>> {
         let shape = (rows.len(), voxels.len());
-        let info = self.check_box(key, lead, &rows, &voxels)?;
-        let values = if info.is_f32 && shape.0 > 0 && shape.1 > 0 {
-            let starts = [lead, &[rows.start, voxels.start]].concat();
-            let mut counts = vec![1; lead.len()];
-            counts.extend([shape.0, shape.1]);
-            self.with_file(|file| file.read_f32(key, &starts, &counts))?
-        } else {
-            let mut values = Vec::with_capacity(shape.0 * shape.1);
-            self.for_each_block(key, lead, rows, voxels, &mut |block| {
-                values.extend_from_slice(block.as_slice().unwrap_or_default());
-            })?;
-            values
-        };
+        self.check_box(key, lead, &rows, &voxels)?;
+        let mut values = vec![0.0; shape.0 * shape.1];
+        self.read_blocks(
+            key,
+            lead,
+            rows,
+            voxels,
+            &mut |file, starts, counts, done| {
+                let n_values: usize = counts.iter().product();
+                file.read_f32(key, starts, counts, &mut values[done..done + n_values])
+            },
+        )?;
         Array2::from_shape_vec(shape, values).map_err(|source| self.damaged(Box::new(source)))
     }
 
@@ -207,6 +211,29 @@ impl ResponseFile {
         voxels: Range<usize>,
         on_block: &mut dyn FnMut(ArrayView2<'_, f32>),
     ) -> Result<()> {
+        let n_voxels = voxels.len();
+        let mut values = Vec::new();
+        self.read_blocks(key, lead, rows, voxels, &mut |file, starts, counts, _| {
+            values.resize(counts.iter().product(), 0.0);
+            file.read_f32(key, starts, counts, &mut values)?;
+            on_block(ArrayView2::from_shape(
+                (values.len() / n_voxels, n_voxels),
+                &values,
+            )?);
+            Ok(())
+        })
+    }
+
+    /// Calls `read` with where consecutive blocks of rows lie in an array, and how many values there
+    /// were before.
+    fn read_blocks(
+        &self,
+        key: &str,
+        lead: &[usize],
+        rows: Range<usize>,
+        voxels: Range<usize>,
+        read: &mut ReadBlock<'_>,
+    ) -> Result<()> {
         let info = self.check_box(key, lead, &rows, &voxels)?;
         if rows.is_empty() || voxels.is_empty() {
             return Ok(());
@@ -220,11 +247,7 @@ impl ResponseFile {
                 let starts = [lead, &[start, voxels.start]].concat();
                 let mut counts = vec![1; lead.len()];
                 counts.extend([end - start, voxels.len()]);
-                let values = file.read_f32(key, &starts, &counts)?;
-                on_block(ArrayView2::from_shape(
-                    (end - start, voxels.len()),
-                    &values,
-                )?);
+                read(file, &starts, &counts, (start - rows.start) * voxels.len())?;
                 start = end;
             }
             Ok(())

@@ -6,12 +6,12 @@ use std::process::ExitCode;
 use braintune::arrays::{read_folds, read_vector};
 use braintune::encode::{BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Regions};
 use braintune::encoding::{Alphas, Delays};
-use braintune::fmri::{StoryDataset, Trim, open_dataset};
+use braintune::fmri::{StoryDataset, Trim};
 use clap::ValueEnum;
 
 use super::model::{CacheArgs, ModelArgs, WindowArgs};
 use super::stories::{expand, expand_given};
-use super::{command_line, report};
+use super::{command_line, open, report};
 use crate::progress::Progress;
 
 /// How well every layer of a model predicts every voxel of a participant.
@@ -131,7 +131,7 @@ enum Compat {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = args.windows.windows(&args.model)?;
-    let dataset = open_dataset(&args.dataset)?;
+    let dataset = open(&args.dataset)?;
     let config = config(args, &*dataset)?;
     let tuned_on = args.model.tuned_on()?;
     let model = args.model.load()?;

@@ -17,6 +17,16 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use braintune::encode::{AlignmentRow, Outcome};
+use braintune::fmri::{DatasetFiles, open_dataset};
+
+/// Opens a dataset of any kind, and says which of its stories cannot be used.
+fn open(dir: &Path) -> anyhow::Result<Box<dyn DatasetFiles>> {
+    let dataset = open_dataset(dir)?;
+    for (story, reason) in dataset.left_out() {
+        say!("warning: no story can be made of {story}: {reason}");
+    }
+    Ok(dataset)
+}
 
 /// This process's command line, for provenance.
 fn command_line() -> Vec<String> {

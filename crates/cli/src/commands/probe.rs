@@ -5,7 +5,6 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use braintune::backbone::PretrainedModel;
-use braintune::fmri::open_dataset;
 use braintune::probe::{ModelProbed, ProbedModel};
 use braintune::probing::{
     AcousticTask, Acoustics, CorpusTask, ProbeKind, ProbeSettings, ProbeTask, Split, StoryProbe,
@@ -253,7 +252,7 @@ fn acoustic(
 }
 
 fn story(data: &Path, question: StoryQuestion) -> anyhow::Result<Box<dyn ProbeTask>> {
-    let dataset = open_dataset(data)?;
+    let dataset = super::open(data)?;
     let roles = StoryRoles::for_probes(&*dataset)?;
     let of = |stories: &[String], split| {
         stories

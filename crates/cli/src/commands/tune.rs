@@ -6,16 +6,16 @@ use std::process::ExitCode;
 use anyhow::bail;
 use braintune::arrays::{read_mask, read_vector};
 use braintune::backbone::FrozenPart;
-use braintune::fmri::{StoryDataset, StoryPreset, open_dataset};
+use braintune::fmri::{StoryDataset, StoryPreset};
 use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, targets_from_folder};
 use braintune::tuning::{
     BLOCK_TRS, Control, TargetDataset, TuningConfig, TuningEnd, TuningEvent, VoxelWeights,
 };
 use clap::ValueEnum;
 
-use super::command_line;
 use super::model::DeviceArgs;
 use super::stories::expand_given;
+use super::{command_line, open};
 use crate::interrupt;
 use crate::progress::Progress;
 
@@ -132,7 +132,7 @@ enum WeightsKind {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    let dataset = open_dataset(&args.dataset)?;
+    let dataset = open(&args.dataset)?;
     let folder = args.targets.as_deref();
     let targets = folder.map(|folder| targets_from_folder(&*dataset, folder));
     let targets = targets.transpose()?;

@@ -59,6 +59,18 @@ fn check_says_a_table_and_finds_what_is_wrong_in_a_plain_folder() {
 }
 
 #[test]
+fn an_array_of_no_story_is_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let responses = folder_dataset(folder.path());
+    fs::copy(responses.join("tale.npy"), responses.join("tael.npy")).unwrap();
+    let text = stderr(&braintune(folder.path(), &["check", "--dataset", "data"]));
+    let named = text
+        .lines()
+        .any(|line| line.starts_with("warning") && line.contains("tael.npy"));
+    assert!(named, "{text}");
+}
+
+#[test]
 fn an_unknown_folder_is_told_what_a_dataset_looks_like() {
     let folder = tempfile::tempdir().unwrap();
     fs::create_dir(folder.path().join("data")).unwrap();

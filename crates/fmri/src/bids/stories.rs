@@ -70,10 +70,11 @@ pub(super) fn stories_of_task(
     let mut left_out = Vec::new();
     for (sound, run) in unknown {
         let Err(error) = sound else { continue };
+        let is_single = by_sound.len() == 1;
         match by_sound.first_entry() {
             None => return Err(error),
-            Some(_) if by_sound.len() > 1 => left_out.push((run, error)),
-            Some(mut only) => only.get_mut().push(run),
+            Some(mut only) if is_single => only.get_mut().push(run),
+            Some(_) => left_out.push((run, error)),
         }
     }
     let is_single = by_sound.len() == 1;

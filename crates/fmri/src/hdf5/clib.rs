@@ -40,10 +40,6 @@ impl ArrayFile for CFile {
             storage: storage_name(&dataset, layout),
             is_numeric: number(&datatype).is_some(),
             element_size: datatype.size(),
-            is_f32: matches!(
-                number(&datatype),
-                Some(TypeDescriptor::Float(FloatSize::U4))
-            ),
             is_contiguous: layout == Layout::Contiguous && dataset.dcpl()?.external().is_empty(),
             chunk: dataset.chunk(),
         })

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use rust_hdf5::{DatatypeMessage, Filter, H5Dataset, H5File, StorageLayout};
 
-use super::{ArrayFile, ArrayInfo, Failure, Numbers, filter_name};
+use super::{ArrayFile, ArrayInfo, Failure, Numbers, copy, filter_name};
 
 /// A file, and what `rust-hdf5` knows of it.
 pub(super) struct RustFile(H5File);
@@ -35,7 +35,6 @@ impl ArrayFile for RustFile {
             storage: storage_name(&dataset, layout)?,
             is_numeric: number(&datatype).is_some(),
             element_size: dataset.element_size(),
-            is_f32: is_f32(&datatype),
             is_contiguous: layout == StorageLayout::Contiguous
                 && dataset.external_files()?.is_empty(),
             chunk: dataset.chunk_dims(),
@@ -45,10 +44,6 @@ impl ArrayFile for RustFile {
     fn read(&self, key: &str, starts: &[usize], counts: &[usize]) -> Result<Numbers, Failure> {
         let dataset = self.0.dataset(key)?;
         let datatype = dataset.datatype()?;
-        if is_f32(&datatype) {
-            // Straight into the result, where the general way has a buffer of bytes between.
-            return Ok(Numbers::F32(dataset.read_slice(starts, counts)?));
-        }
         Ok(match number(&datatype) {
             Some(Number::F32) => Numbers::F32(dataset.read_numeric_slice_as(starts, counts)?),
             Some(Number::F64) => Numbers::F64(dataset.read_numeric_slice_as(starts, counts)?),
@@ -58,6 +53,20 @@ impl ArrayFile for RustFile {
             }
             None => return Err(format!("{datatype} is not a number").into()),
         })
+    }
+
+    fn read_f32(
+        &self,
+        key: &str,
+        starts: &[usize],
+        counts: &[usize],
+        out: &mut [f32],
+    ) -> Result<(), Failure> {
+        let dataset = self.0.dataset(key)?;
+        if is_f32(&dataset.datatype()?) {
+            return Ok(dataset.read_slice_into(out, starts, counts)?);
+        }
+        copy(&self.read(key, starts, counts)?.into_f32(), out)
     }
 }
 

@@ -53,7 +53,7 @@ impl Bytes {
                 file.seek(SeekFrom::Start(at + n))?;
                 Ok(n)
             }
-            Self::Gzip(decoder) => io::copy(&mut decoder.take(n), &mut io::sink()),
+            Self::Gzip(_) => io::copy(&mut self.take(n), &mut io::sink()),
         }
     }
 }
@@ -62,7 +62,11 @@ impl Read for Bytes {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(file) => file.read(buffer),
-            Self::Gzip(decoder) => decoder.read(buffer),
+            Self::Gzip(decoder) => match decoder.read(buffer) {
+                // Blocks of tapes and of some archives are filled up with zeros: gzip skips them.
+                Err(error) if is_no_member(&error) && is_zeros(decoder.get_mut()) => Ok(0),
+                read => read,
+            },
         }
     }
 }
@@ -122,15 +126,10 @@ impl<'a> Values<'a> {
 
     /// Reads on to the end of a compressed file, where its checksum is.
     pub(super) fn verify_rest(mut self) -> Result<()> {
-        let Bytes::Gzip(decoder) = &mut self.bytes else {
-            return Ok(());
-        };
-        match io::copy(decoder, &mut io::sink()) {
-            // Blocks of tapes and of some archives are filled up with zeros, which gzip itself skips.
-            Err(error) if is_no_member(&error) && is_zeros(decoder.get_mut()) => Ok(()),
-            Err(error) => Err(self.failed(error)),
-            Ok(_) => Ok(()),
+        if self.bytes.is_gzip() {
+            self.skip_bytes_present(u64::MAX)?;
         }
+        Ok(())
     }
 
     fn skip_bytes(&mut self, n: u64) -> Result<()> {

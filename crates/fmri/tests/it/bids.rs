@@ -325,6 +325,20 @@ fn a_run_is_prepared_once_until_something_changes() {
 }
 
 #[test]
+fn events_that_cannot_be_read_cost_their_run_alone() {
+    let dir = tree();
+    let second = dir
+        .path()
+        .join("sub-01/func/sub-01_task-pieman_run-2_events.tsv");
+    fs::write(second, "nothing of an event\n").unwrap();
+    // The run of 24 TRs is read first.
+    let dataset = open(&dir, options().with_n_trs("pieman", 24));
+    let message = full_message(&dataset.responses("sub-01", "pieman").unwrap_err());
+    assert!(message.contains("run-2_events.tsv"), "{message}");
+    assert!(dataset.responses("sub-02", "pieman").is_ok());
+}
+
+#[test]
 fn images_that_were_not_fetched_are_left_out_or_named() {
     let dir = tree();
     let pointer = "/annex/objects/MD5E-s4096--0cc175b9c0f1b6a831c399e269772661.nii.gz\n";

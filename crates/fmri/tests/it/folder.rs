@@ -2,8 +2,7 @@ use std::fs;
 use std::path::Path;
 
 use braintune_fmri::{
-    DatasetFiles, FmriError, FolderDataset, Lanczos, Modality, StoryDataset, Trim,
-    check_story_dataset,
+    FmriError, FolderDataset, Lanczos, Modality, StoryDataset, Trim, check_story_dataset,
 };
 use ndarray::{Array2, s};
 use tempfile::TempDir;

@@ -157,6 +157,23 @@ fn sound_at_another_rate_is_resampled() {
 }
 
 #[test]
+fn a_grid_finer_than_the_frames_is_interpolated() {
+    // 250 Hz against frames every 10 ms, well inside the sound.
+    let timing = StoryTiming::new(500, 0.004, 1.0, 0..500).unwrap();
+    let samples = (0..64_000).map(|i| (i as f32 * 0.7).sin() * 0.5);
+    let tone = Waveform::from_samples(samples.collect(), SampleRate::SPEECH).unwrap();
+    let extractor = LowLevelExtractor::fit(LowLevelFeature::Energy, &[]).unwrap();
+    let energy = extractor
+        .transform(Stimulus::Sound(&tone), &timing)
+        .unwrap();
+    // The root mean square of the tone; rows of the filter are not normalised.
+    let expected = 0.5 / 2.0_f32.sqrt();
+    for value in energy {
+        assert!((value - expected).abs() < 0.02 * expected, "{value}");
+    }
+}
+
+#[test]
 fn stories_are_read_from_their_files() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("tale.wav");

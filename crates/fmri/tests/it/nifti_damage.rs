@@ -96,6 +96,33 @@ fn a_flipped_bit_of_a_compressed_file_is_an_error_or_changes_no_value() {
 }
 
 #[test]
+fn zeros_behind_a_compressed_file_are_no_damage_and_anything_else_is() {
+    let tensors = Tensors::open("nifti");
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("damaged.nii.gz");
+    let good = tensors.bytes("file.i2_le_gz_scaled").unwrap();
+    let read = |behind: &[u8], flipped: Option<usize>| {
+        let mut bytes = [&good[..], behind].concat();
+        if let Some(from_end) = flipped {
+            bytes[good.len() - from_end] ^= 1;
+        }
+        fs::write(&path, bytes).unwrap();
+        read_all(&path)
+    };
+    let n_values = read(&[], None).unwrap();
+    assert_eq!(
+        read(&[0; 512], None).unwrap(),
+        n_values,
+        "as nibabel reads it"
+    );
+    assert!(read(b"something else that is no gzip member", None).is_err());
+    assert!(
+        read(&[0; 512], Some(8)).is_err(),
+        "a wrong checksum stays one"
+    );
+}
+
+#[test]
 fn the_length_of_a_compressed_file_is_checked_when_it_is_opened() {
     let tensors = Tensors::open("nifti");
     let dir = tempfile::tempdir().unwrap();
