@@ -55,6 +55,7 @@ mod hdf5;
 mod in_memory;
 mod json;
 mod lanczos;
+mod large;
 mod lowlevel;
 mod modality;
 mod nifti;

@@ -18,7 +18,7 @@ use rust_hdf5::format::superblock::{SuperblockV0V1, SuperblockV2V3, detect_super
 
 use crate::files::{read_error, refuse_pointer, write_atomically};
 use crate::hdf5::{self, ArrayFile, Numbers};
-use crate::{ArrayInfo, FmriError, Result};
+use crate::{ArrayInfo, FmriError, Result, large};
 
 /// Key of the responses, `[n_trs, n_voxels]`.
 pub(crate) const DATA: &str = "data";
@@ -172,7 +172,7 @@ impl ResponseFile {
     ) -> Result<Array2<f32>> {
         let shape = (rows.len(), voxels.len());
         self.check_box(key, lead, &rows, &voxels)?;
-        let mut values = vec![0.0; shape.0 * shape.1];
+        let mut values = large::zeros(shape.0 * shape.1);
         self.read_blocks(
             key,
             lead,
@@ -239,6 +239,9 @@ impl ResponseFile {
             return Ok(());
         }
         let n_block = block_rows(&info, lead.len(), voxels.len()).min(rows.len());
+        if info.chunk.is_some() {
+            large::keep_small_blocks();
+        }
         self.with_file(|file| {
             let mut start = rows.start;
             while start < rows.end {
