@@ -53,12 +53,14 @@ impl Proxies {
 /// The proxy at `address`, but for the hosts of `except`.
 fn proxy(name: &str, address: &str, except: &str) -> Result<Proxy> {
     // The address may hold a password: it is not shown.
-    let unusable = |_| {
+    let unusable = || {
         FetchError::Input(format!(
             "{name} is no proxy that can be used; expected something like http://host:port or socks5h://host:port, or unset it"
         ))
     };
-    let proxy = Proxy::new(address).map_err(unusable)?;
+    let proxy = Proxy::new(address).ok();
+    let proxy = proxy.filter(|proxy| !proxy.host().is_empty());
+    let proxy = proxy.ok_or_else(unusable)?;
     let mut with = Proxy::builder(proxy.protocol())
         .host(proxy.host())
         .port(proxy.port())
@@ -72,7 +74,7 @@ fn proxy(name: &str, address: &str, except: &str) -> Result<Proxy> {
     for host in except.split(',').map(str::trim) {
         with = with.no_proxy(host);
     }
-    with.build().map_err(unusable)
+    with.build().map_err(|_| unusable())
 }
 
 #[cfg(test)]
