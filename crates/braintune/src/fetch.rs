@@ -31,9 +31,11 @@ mod names;
 mod openneuro;
 mod partial;
 mod plan;
+mod proxy;
 mod retry;
 mod s3;
 mod session;
+mod there;
 
 use std::time::Duration;
 

@@ -110,16 +110,18 @@ impl Progress {
                 files_done,
                 n_files,
             } => {
-                if self.stage != BYTES {
-                    self.bar.set_style(style_of_bytes());
-                    self.bar.reset();
-                    // So that what was there before counts for no speed.
-                    self.bar.set_position(bytes_done);
-                    self.bar.reset_eta();
-                    BYTES.clone_into(&mut self.stage);
-                }
+                self.begin_bytes(bytes_done);
                 self.bar
                     .set_message(format!("{files_done} of {n_files} files"));
+                self.bar.set_length(bytes_total);
+                self.bar.set_position(bytes_done);
+            }
+            FetchEvent::Comparing {
+                bytes_done,
+                bytes_total,
+            } => {
+                self.begin_bytes(bytes_done);
+                self.bar.set_message("comparing what is there");
                 self.bar.set_length(bytes_total);
                 self.bar.set_position(bytes_done);
             }
@@ -138,6 +140,19 @@ impl Progress {
             _ => {}
         }
         interrupt::poll()
+    }
+
+    /// Makes the bar one of bytes, once.
+    fn begin_bytes(&mut self, done: u64) {
+        if self.stage == BYTES {
+            return;
+        }
+        self.bar.set_style(style_of_bytes());
+        self.bar.reset();
+        // So that what was there before counts for no speed.
+        self.bar.set_position(done);
+        self.bar.reset_eta();
+        BYTES.clone_into(&mut self.stage);
     }
 
     /// As [`show`](Self::show) for one stage whose text changes: time and what is left go on.

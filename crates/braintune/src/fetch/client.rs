@@ -1,11 +1,11 @@
 //! One GET: redirects, who sees the token, what a status means.
 //!
 //! The token goes to the endpoint's own scheme, host and port alone, whatever redirects say; never in
-//! the clear, but to this machine. Proxies are those of `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and
-//! `NO_PROXY`; `SSL_CERT_FILE` replaces the built-in certificate authorities.
+//! the clear, but to this machine. `SSL_CERT_FILE` replaces the built-in certificate authorities.
 
 use std::fmt;
 use std::io::Read;
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, SystemTime};
@@ -18,6 +18,7 @@ use url::{Host, Url};
 use super::FetchConfig;
 use super::error::{Failure, FetchError, Result, io_error};
 use super::names::shown;
+use super::proxy::Proxies;
 
 const MAX_REDIRECTS: usize = 10;
 /// Lists and the like: the hub's of a large repository has 1 MB, a page of S3's 0.5 MB.
@@ -63,6 +64,7 @@ pub(super) struct Server {
 pub(super) struct Client {
     agent: Agent,
     server: Server,
+    proxies: Proxies,
     stopped: Arc<AtomicBool>,
 }
 
@@ -89,6 +91,7 @@ impl Client {
         Ok(Self {
             agent: settings.build().into(),
             server,
+            proxies: Proxies::from_env()?,
             stopped: Arc::default(),
         })
     }
@@ -154,9 +157,8 @@ impl Client {
         if let Some(token) = self.token_for(url) {
             request = request.header(header::AUTHORIZATION, format!("Bearer {}", token.0));
         }
-        if is_this_machine(url) {
-            request = request.config().proxy(None).build();
-        }
+        let proxy = self.proxies.of_url(url).filter(|_| !is_this_machine(url));
+        let request = request.config().proxy(proxy).build();
         request.call().map_err(|error| self.unanswered(url, &error))
     }
 
@@ -205,10 +207,20 @@ impl Client {
             _ => Err(FetchError::Refused {
                 url: shown(&got.url),
                 status,
-                advice: self.server.advice.clone(),
+                advice: self.advice(&got.url, status),
             }
             .into()),
         }
+    }
+
+    /// What to do; a token that was held back is what is missing.
+    fn advice(&self, url: &Url, status: u16) -> String {
+        let is_home = url.origin() == self.server.endpoint.origin();
+        let has_token = self.server.token.is_some();
+        if matches!(status, 401 | 403) && has_token && is_home && self.token_for(url).is_none() {
+            return "the access token was not sent, because http would show it to the network; use an https --endpoint".to_owned();
+        }
+        self.server.advice.clone()
     }
 }
 
@@ -284,12 +296,23 @@ fn authorities() -> Result<RootCerts> {
     let Some(path) = std::env::var_os("SSL_CERT_FILE").filter(|path| !path.is_empty()) else {
         return Ok(RootCerts::WebPki);
     };
-    let pem = std::fs::read(&path).map_err(io_error("read", path.as_ref()))?;
+    authorities_of(path.as_ref())
+}
+
+fn authorities_of(path: &Path) -> Result<RootCerts> {
+    let pem = std::fs::read(path).map_err(io_error("read", path))?;
     let certificates = ureq::tls::parse_pem(&pem).filter_map(|item| match item {
         Ok(PemItem::Certificate(certificate)) => Some(certificate),
         _ => None,
     });
-    Ok(RootCerts::from(certificates))
+    let certificates: Vec<_> = certificates.collect();
+    if certificates.is_empty() {
+        return Err(FetchError::Input(format!(
+            "SSL_CERT_FILE names {}, which has no certificate; expected PEM (-----BEGIN CERTIFICATE-----), or unset it",
+            path.display()
+        )));
+    }
+    Ok(RootCerts::from(certificates.into_iter()))
 }
 
 #[cfg(test)]
@@ -335,7 +358,29 @@ mod tests {
         }
         assert!(!sees(&client("http://hub.example"), "http://hub.example/x"));
         assert!(sees(&client("http://127.0.0.1:1"), "http://127.0.0.1:1/x"));
+        let url = Url::parse("http://hub.example/x").unwrap();
+        let held_back = client("http://hub.example").advice(&url, 401);
+        assert!(held_back.contains("token was not sent"), "{held_back}");
+        assert_eq!(client("http://127.0.0.1:1").advice(&url, 401), "");
         assert!(Token::new("").is_err() && Token::new("a b").is_err());
         assert_eq!(format!("{:?}", Token::new("secret").unwrap()), "Token(…)");
+    }
+
+    #[test]
+    fn a_file_without_certificates_is_said_to_have_none() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ca.pem");
+        for text in ["", "not PEM", "-----BEGIN CERTIFICATE-----\n!"] {
+            std::fs::write(&path, text).unwrap();
+            let error = authorities_of(&path).unwrap_err().to_string();
+            assert!(
+                error.contains("ca.pem") && error.contains("SSL_CERT_FILE"),
+                "{error}"
+            );
+        }
+        assert!(matches!(
+            authorities_of(&folder.path().join("none")),
+            Err(FetchError::Io { .. })
+        ));
     }
 }

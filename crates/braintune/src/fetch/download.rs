@@ -8,10 +8,11 @@ use super::Checksum;
 use super::client::{Answer, answer};
 use super::error::{Failure, FetchError, Result, io_error};
 use super::lock::lock;
-use super::partial::Partial;
+use super::partial::{Partial, clear};
 use super::plan::PlannedFile;
 use super::retry::Tries;
 use super::session::{Report, Session};
+use super::there::is_there;
 
 /// Bytes of one try that make it more than a failure. A file of many GB may need many connections.
 const ENOUGH_BYTES: u64 = 1 << 20;
@@ -25,28 +26,40 @@ pub(super) fn download(file: &PlannedFile, session: &Session<'_>) -> Result<()> 
     }
     let _lock = lock(&file.lock, &file.name, session)?;
     // Another process may have had the lock until now.
-    if file.found()? == Some(file.bytes) {
+    if is_there(file, session)? {
+        clear(&file.path)?;
+        if file.already {
+            return Ok(()); // it was counted
+        }
         session.counts.add_bytes(file.bytes);
     } else {
-        let mut partial = Partial::open(&file.path, file.bytes, &file.checksum)?;
-        session.counts.add_bytes(partial.len());
-        let mut tries = Tries::new(session, &file.name);
-        if let Some(got) = complete(file, &mut partial, &mut tries, session)? {
-            begin_anew(&mut partial, None, session)?;
-            let problem = format!("{} is {got}, not as announced", file.checksum.kind());
-            session.report(Report::Retrying(file.name.clone(), problem, Duration::ZERO));
-            if let Some(got) = complete(file, &mut partial, &mut tries, session)? {
-                session.counts.take_bytes(partial.len());
-                partial.discard()?;
-                return Err(mismatch(file, got));
-            }
-        }
-        partial.finish(&file.path)?;
+        fetch(file, session)?;
     }
     session.counts.add_files(1);
     let checksum = file.checksum.clone();
     session.report(Report::Fetched(file.name.clone(), checksum));
     Ok(())
+}
+
+fn fetch(file: &PlannedFile, session: &Session<'_>) -> Result<()> {
+    let mut partial = Partial::open(file, &|| session.check_stopped())?;
+    session.counts.add_bytes(partial.len());
+    let mut tries = Tries::new(session, &file.name);
+    if let Some(got) = complete(file, &mut partial, &mut tries, session)? {
+        begin_anew(&mut partial, None, session)?;
+        let problem = format!("{} is {got}, not as announced", file.checksum.kind());
+        session.report(Report::Retrying(file.name.clone(), problem, Duration::ZERO));
+        if let Some(got) = complete(file, &mut partial, &mut tries, session)? {
+            session.counts.take_bytes(partial.len());
+            partial.discard()?;
+            return Err(mismatch(file, got));
+        }
+    }
+    // Nothing that somebody put there meanwhile is replaced.
+    if is_there(file, session)? {
+        return partial.discard();
+    }
+    partial.finish(&file.path)
 }
 
 fn mismatch(file: &PlannedFile, got: String) -> FetchError {
@@ -66,14 +79,16 @@ fn complete(
     session: &Session<'_>,
 ) -> Result<Option<String>> {
     loop {
-        let before = partial.len();
+        let (before, drops) = (partial.len(), partial.drops());
         let Err(failure) = receive(file, partial, session) else {
             return Ok(partial.mismatch());
         };
-        if partial.len() >= before.saturating_add(ENOUGH_BYTES) {
+        // Bytes in place of others are no progress: a file that changes with each answer would never end.
+        let is_longer = partial.len() >= before.saturating_add(ENOUGH_BYTES);
+        if is_longer && partial.drops() == drops {
             tries.progressed();
         }
-        if let Err(error) = tries.again(failure) {
+        if let Err(error) = tries.again(failure, partial.len()) {
             partial.keep();
             return Err(error);
         }
@@ -104,14 +119,17 @@ fn receive(
     match got.status() {
         206 if have > 0 => {
             check_range(&got, have, file.bytes)?;
-            let etag = strong_etag(&got);
-            if partial.etag().is_some() && etag.is_some() && partial.etag() != etag {
+            if let Some(problem) = other_version(strong_etag(&got), partial, &file.checksum) {
                 begin_anew(partial, None, session)?;
-                return Err(Failure::again("the file changed on the server"));
+                return Err(Failure::again(problem));
             }
         }
-        // The whole file: the server cannot resume, or the file has changed.
-        200 => begin_anew(partial, strong_etag(&got), session)?,
+        // The whole file: the server cannot resume, or the file has changed. Or a page of a network that
+        // asks to log in: what is here already is dropped only for what can be the file.
+        200 => {
+            check_whole(&got, file)?;
+            begin_anew(partial, strong_etag(&got), session)?;
+        }
         status => {
             begin_anew(partial, None, session)?;
             return Err(Failure::again(format!(
@@ -169,6 +187,42 @@ fn begin_anew(partial: &mut Partial, etag: Option<&str>, session: &Session<'_>) 
 /// A weak one (`W/`) says too little to go on from.
 fn strong_etag(got: &Answer) -> Option<&str> {
     got.header("etag").filter(|etag| etag.starts_with('"'))
+}
+
+/// Why a part of a file with `etag` does not go with what is here.
+fn other_version(
+    etag: Option<&str>,
+    partial: &Partial,
+    checksum: &Checksum,
+) -> Option<&'static str> {
+    match (partial.etag(), etag) {
+        (Some(ours), Some(etag)) if ours != etag => Some("the file changed on the server"),
+        (Some(_), Some(_)) => None,
+        // A checksum would tell at the end.
+        _ if *checksum != Checksum::SizeOnly => None,
+        _ => Some("the server does not say which version of the file it goes on with"),
+    }
+}
+
+/// Whether an answer can be all of `file`.
+fn check_whole(got: &Answer, file: &PlannedFile) -> Result<(), Failure> {
+    check_length(got, file.bytes)?;
+    let content = got.header("content-type").unwrap_or_default();
+    if got.length().is_none() && content.starts_with("text/html") {
+        return Err(Failure::again(
+            "the answer is a web page, not the file: does the network ask to log in?",
+        ));
+    }
+    let (listed, found) = (file.etag.as_deref(), strong_etag(got));
+    match (listed, found) {
+        (Some(listed), Some(found)) if listed != found && file.checksum == Checksum::SizeOnly => {
+            let problem = format!(
+                "the file's etag is {found}, the list has {listed}: it changed on the server; run the same again"
+            );
+            Err(answer(got.url(), problem).into())
+        }
+        _ => Ok(()),
+    }
 }
 
 /// `Content-Range` must be what was asked for, to the end.

@@ -80,9 +80,7 @@ pub enum FetchError {
         problem: String,
     },
     /// Too many tries in a row failed.
-    #[error(
-        "{name}: given up after {attempts} tries, the last: {problem}; what has arrived is kept, the same command goes on from it"
-    )]
+    #[error("{name}: given up after {attempts} tries, the last: {problem}; {}", kept_text(*kept))]
     GaveUp {
         /// The file or list.
         name: String,
@@ -90,6 +88,8 @@ pub enum FetchError {
         attempts: u32,
         /// What was wrong the last time.
         problem: String,
+        /// Bytes of the file that have arrived and stay.
+        kept: u64,
     },
     /// The server asks for a longer pause than is reasonable.
     #[error("{name}: the server asks to wait {} s ({problem}); run the same command again later", pause.as_secs())]
@@ -123,6 +123,18 @@ pub enum FetchError {
         /// Bytes there.
         got: u64,
     },
+    /// A file of the right size is where one is to go, with other bytes.
+    #[error("{} is there with {kind} {got}, the server's has {expected}: it is damaged or another version; move or delete it and run the same again, or choose another place", path.display())]
+    Differs {
+        /// The file.
+        path: PathBuf,
+        /// "md5", …
+        kind: &'static str,
+        /// What the list says.
+        expected: String,
+        /// What is there.
+        got: String,
+    },
     /// Some files could not be fetched; the others are there.
     #[error("{n_failed} files could not be fetched, the first")]
     Several {
@@ -153,6 +165,17 @@ impl FetchError {
                 ..
             }
         )
+    }
+}
+
+fn kept_text(kept: u64) -> String {
+    match kept {
+        0 => "nothing of it has arrived that could be kept; run the same command again later"
+            .to_owned(),
+        kept => format!(
+            "{} are kept, the same command goes on from them",
+            human_size(kept)
+        ),
     }
 }
 

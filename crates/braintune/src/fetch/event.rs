@@ -14,6 +14,13 @@ pub enum FetchEvent<'a> {
         /// Files on the lists so far.
         n_files: usize,
     },
+    /// Files that are there already are compared with the server's checksums.
+    Comparing {
+        /// Bytes that are compared.
+        bytes_done: u64,
+        /// Bytes to compare.
+        bytes_total: u64,
+    },
     /// Files arrive.
     Fetching {
         /// Bytes that are there, of all files of the plan.

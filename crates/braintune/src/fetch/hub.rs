@@ -84,7 +84,7 @@ impl HubModel {
         })
     }
 
-    /// As the environment has it: the cache of `HF_HUB_CACHE` or `HF_HOME`, the server of `HF_ENDPOINT`, the
+    /// As the environment has it: the cache of `HF_HUB_CACHE`, `HF_HOME` or `XDG_CACHE_HOME`, the server of `HF_ENDPOINT`, the
     /// token of `HF_TOKEN` or of the file that `hf auth login` writes.
     ///
     /// # Errors
@@ -179,6 +179,13 @@ impl HubModel {
             let problem = format!("the commit is {:?}, expected 40 hex digits", list.sha);
             return Err(answer(url, problem));
         }
+        let is_commit = self.revision.eq_ignore_ascii_case(&list.sha);
+        if is_hex(&self.revision, 40) && !is_commit {
+            let (sha, asked) = (&list.sha, &self.revision);
+            let problem =
+                format!("the commit is {sha}, asked for was {asked}; try another --endpoint");
+            return Err(answer(url, problem));
+        }
         let names = || list.siblings.iter().map(|file| file.rfilename.as_str());
         if let Some(name) = names().find(|name| !is_inside(name)) {
             return Err(FetchError::Name {
@@ -200,7 +207,6 @@ impl HubModel {
                 links.push((name, blob));
             }
         }
-        let is_commit = self.revision.eq_ignore_ascii_case(&list.sha);
         let snapshot = Snapshot {
             repository: self.folder(),
             commit: list.sha.clone(),
@@ -240,6 +246,7 @@ impl HubModel {
             url: join(&self.endpoint, parts),
             bytes,
             checksum,
+            etag: None,
             already: false,
         };
         Ok((file, blob))
@@ -294,7 +301,7 @@ fn weights_of(file: &str, names: &[&str]) -> Option<Vec<String>> {
 
 /// The token that `hf auth login` left.
 fn token_file() -> Result<Option<Token>> {
-    let path = match std::env::var_os("HF_TOKEN_PATH") {
+    let path = match crate::model::variable("HF_TOKEN_PATH") {
         Some(path) => PathBuf::from(path),
         None => crate::model::hub_home().join("token"),
     };

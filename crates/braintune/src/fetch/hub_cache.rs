@@ -50,6 +50,9 @@ impl Snapshot {
             return Ok(());
         };
         let path = self.repository.join("refs").join(revision);
+        if fs::read_to_string(&path).is_ok_and(|commit| commit == self.commit) {
+            return Ok(());
+        }
         let folder = path.parent().unwrap_or(&self.repository);
         fs::create_dir_all(folder).map_err(io_error("create", folder))?;
         let write = || {
@@ -70,12 +73,23 @@ fn place(blob: &Path, file: &Path, symlink: impl Fn(&Path, &Path) -> io::Result<
     let name = file.file_name().unwrap_or_default().to_string_lossy();
     let new = file.with_file_name(format!(".{name}.{}.new", std::process::id()));
     let _ = fs::remove_file(&new); // of a process of the same number that was killed
-    let made = symlink(&to, &new).or_else(|_| fs::copy(blob, &new).map(drop));
+    let linked = symlink(&to, &new);
+    if linked.is_err() && is_copy(file, blob) {
+        return Ok(());
+    }
+    let made = linked.or_else(|_| fs::copy(blob, &new).map(drop));
     let placed = made.and_then(|()| fs::rename(&new, file));
     if placed.is_err() {
         let _ = fs::remove_file(&new); // the error that matters is the one returned
     }
     placed.map_err(io_error("write", file))
+}
+
+/// A copy of an earlier run: copies get their name when they are whole, and a commit's files do not change.
+fn is_copy(file: &Path, blob: &Path) -> bool {
+    let size = |path: &Path| fs::metadata(path).ok().map(|found| found.len());
+    let is_file = fs::symlink_metadata(file).is_ok_and(|found| found.is_file());
+    is_file && size(file) == size(blob)
 }
 
 #[cfg(unix)]
@@ -111,10 +125,38 @@ mod tests {
         place(&blob, &file, none).unwrap();
         assert!(!file.is_symlink());
         assert_eq!(fs::read_to_string(&file).unwrap(), "{}");
+        fs::write(&file, "[]").unwrap();
+        place(&blob, &file, none).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "[]", "not copied again");
+        fs::write(&file, "[").unwrap();
+        place(&blob, &file, none).unwrap();
+        assert_eq!(fs::read_to_string(&file).unwrap(), "{}", "of another size");
         place(&blob, &file, symlink).unwrap();
         #[cfg(unix)]
         assert_eq!(fs::read_link(&file).unwrap(), Path::new("../../blobs/abc"));
         assert_eq!(fs::read_to_string(&file).unwrap(), "{}");
         assert_eq!(fs::read_dir(file.parent().unwrap()).unwrap().count(), 1);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn the_name_of_a_revision_is_written_when_it_changes() {
+        use std::os::unix::fs::MetadataExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mut snapshot = Snapshot {
+            repository: folder.path().to_path_buf(),
+            commit: "1".to_owned(),
+            revision: Some("main".to_owned()),
+            files: Vec::new(),
+        };
+        let main = folder.path().join("refs/main");
+        let write = |snapshot: &Snapshot| {
+            snapshot.write().unwrap();
+            (fs::metadata(&main).unwrap().ino(), fs::read(&main).unwrap())
+        };
+        let first = write(&snapshot);
+        assert_eq!(write(&snapshot), first, "each writing makes a new file");
+        snapshot.commit = "2".to_owned();
+        assert_eq!(write(&snapshot).1, b"2");
     }
 }

@@ -123,7 +123,8 @@ impl Ds003020Files {
         let (names, missing) = self.choose(&files)?;
         let planned = names.iter().filter_map(|name| files.get(name));
         let planned = planned.map(|object| self.planned(object)).collect();
-        Plan::of_dataset(&self.folder, server, planned, missing)
+        let plan = Plan::of_dataset(&self.folder, server, planned, missing)?;
+        plan.compared(config, on)
     }
 
     fn list(&self, session: &Session<'_>) -> Result<Files> {
@@ -217,10 +218,18 @@ impl Ds003020Files {
             url: join(&self.endpoint, object.key.split('/')),
             bytes: object.bytes,
             checksum: Checksum::from_s3_etag(&object.etag),
+            etag: strong(&object.etag),
             already: false,
             name,
         }
     }
+}
+
+/// An etag as it comes with the file; some mirrors leave the quotes out of their lists.
+fn strong(etag: &str) -> Option<String> {
+    let bare = etag.trim_matches('"');
+    let is_strong = !bare.is_empty() && !etag.starts_with("W/");
+    is_strong.then(|| format!("\"{bare}\""))
 }
 
 /// Stories by subject.

@@ -12,8 +12,9 @@ use super::download::download;
 use super::error::{FetchError, Result, io_error};
 use super::hub_cache::Snapshot;
 use super::openneuro::Missing;
-use super::partial::left_bytes;
+use super::partial::{has_left, left_bytes};
 use super::session::{Counts, Report, Session, watched};
+use super::there::{compare, exists};
 use super::{Checksum, FetchConfig, FetchEvent, OnFetch};
 
 /// Files that fail one after the other until the rest is not tried.
@@ -28,6 +29,8 @@ pub struct PlannedFile {
     pub(super) url: Url,
     pub(super) bytes: u64,
     pub(super) checksum: Checksum,
+    /// The strong `ETag` of the list, as it comes with the file.
+    pub(super) etag: Option<String>,
     pub(super) already: bool,
 }
 
@@ -56,10 +59,17 @@ impl PlannedFile {
         &self.checksum
     }
 
-    /// Whether it is there already, with the right size.
+    /// Whether it is there already: with the right checksum, or size where the server has no checksum. Of a
+    /// blob of the hub's cache, which its content names, the size is enough.
     #[must_use]
     pub fn already(&self) -> bool {
         self.already
+    }
+
+    /// Whether its content names it.
+    pub(super) fn is_blob(&self) -> bool {
+        let name = self.path.file_name().and_then(|name| name.to_str());
+        name.is_some() && name == self.checksum.value()
     }
 
     /// The size of what is in its place.
@@ -95,6 +105,9 @@ pub struct Fetched {
     pub bytes: u64,
     /// Those of them whose size alone could be compared.
     pub size_only: Vec<String>,
+    /// Files that were there before with the same size, and were not compared: the server has no checksum
+    /// of them.
+    pub not_compared: Vec<String>,
 }
 
 impl Plan {
@@ -107,13 +120,7 @@ impl Plan {
     ) -> Result<Self> {
         for file in &mut files {
             match file.found()? {
-                Some(got) if got != file.bytes => {
-                    return Err(FetchError::Exists {
-                        path: file.path.clone(),
-                        expected: file.bytes,
-                        got,
-                    });
-                }
+                Some(got) if got != file.bytes => return Err(exists(file, got)),
                 found => file.already = found.is_some(),
             }
         }
@@ -124,6 +131,27 @@ impl Plan {
             server,
             snapshot: None,
         })
+    }
+
+    /// Compares the files that are there with their checksums; another one is the user's: an error.
+    pub(super) fn compared(self, config: &FetchConfig, on: &mut OnFetch<'_>) -> Result<Self> {
+        let is_compared = |file: &&PlannedFile| file.already && file.checksum.value().is_some();
+        let files: Vec<_> = self.files.iter().filter(is_compared).collect();
+        if files.is_empty() {
+            return Ok(self);
+        }
+        let bytes_total = total(files.iter().copied(), |file| file.bytes);
+        let state = |counts: &Counts| FetchEvent::Comparing {
+            bytes_done: counts.bytes(),
+            bytes_total,
+        };
+        watched(config, self.server.clone(), on, state, |session| {
+            let on = |n| session.counts.add_bytes(n);
+            files
+                .iter()
+                .try_for_each(|file| compare(file, session, &on))
+        })?;
+        Ok(self)
     }
 
     /// Blobs of the hub's cache, named by their content. One of another size is damaged and replaced.
@@ -187,26 +215,33 @@ impl Plan {
     #[tracing::instrument(skip_all, fields(n_files = self.files.len()))]
     pub fn run(&self, config: &FetchConfig, on: &mut OnFetch<'_>) -> Result<Fetched> {
         let left: Vec<&PlannedFile> = self.files.iter().filter(|file| !file.already).collect();
-        if !left.is_empty() {
+        // What an interrupted run left of files that are whole now is removed.
+        let leftover = |file: &&PlannedFile| file.already && has_left(&file.path);
+        let mut work = left.clone();
+        work.extend(self.files.iter().filter(leftover));
+        if !work.is_empty() {
             self.check_space()?;
             let state = |counts: &Counts| self.state(counts);
             watched(config, self.server.clone(), on, state, |session| {
-                fetch_all(&left, session)
+                fetch_all(&work, session)
             })?;
         }
         if let Some(snapshot) = &self.snapshot {
             snapshot.write()?;
         }
-        let size_only = |file: &&&PlannedFile| file.checksum == Checksum::SizeOnly;
+        let size_only = |already: bool| {
+            let of = move |file: &&PlannedFile| {
+                file.already == already && file.checksum == Checksum::SizeOnly
+            };
+            let names = self.files.iter().filter(of);
+            names.map(|file| file.name.clone()).collect()
+        };
         Ok(Fetched {
             folder: self.folder.clone(),
             n_files: left.len(),
             bytes: total(left.iter().copied(), |file| file.bytes),
-            size_only: left
-                .iter()
-                .filter(size_only)
-                .map(|file| file.name.clone())
-                .collect(),
+            size_only: size_only(false),
+            not_compared: size_only(true),
         })
     }
 

@@ -27,8 +27,8 @@ impl<'s> Tries<'s> {
     }
 
     /// Waits for the next try, as long as the server asks for or longer each time; an error if there is
-    /// to be none.
-    pub(super) fn again(&mut self, failure: Failure) -> Result<()> {
+    /// to be none, which says how many bytes are `kept`.
+    pub(super) fn again(&mut self, failure: Failure, kept: u64) -> Result<()> {
         let (problem, after) = match failure {
             Failure::Final(error) => return Err(error),
             Failure::Again { problem, after } => (problem, after),
@@ -40,6 +40,7 @@ impl<'s> Tries<'s> {
                 name: self.name.to_owned(),
                 attempts: self.failed,
                 problem,
+                kept,
             });
         }
         if let Some(pause) = after.filter(|pause| *pause > config.longest_pause) {
@@ -73,7 +74,7 @@ pub(super) fn retried<T>(
     loop {
         match ask() {
             Ok(value) => return Ok(value),
-            Err(failure) => tries.again(failure)?,
+            Err(failure) => tries.again(failure, 0)?,
         }
     }
 }

@@ -11,6 +11,8 @@ use super::session::Session;
 
 /// Pages of 1000 keys; a bucket that never ends must not be read for ever.
 const MAX_PAGES: usize = 1000;
+/// Keys of all lists of a fetch: ds003020 has some thousand.
+const MAX_KEYS: usize = 100_000;
 
 /// A file in a bucket.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -44,6 +46,11 @@ pub(super) fn list(session: &Session<'_>, bucket: &Url, prefix: &str) -> Result<
         let text = retried(session, &name, || session.client.text(&url))?;
         let page = read(&text).map_err(|problem| answer(&url, problem))?;
         session.counts.add_files(page.objects.len());
+        if session.counts.files() > MAX_KEYS {
+            let problem =
+                format!("the lists have more than {MAX_KEYS} files; try another --endpoint");
+            return Err(answer(&url, problem));
+        }
         objects.extend(page.objects);
         if page.next.is_none() {
             return Ok(objects);

@@ -31,7 +31,8 @@ fn what_arrived_is_kept_and_the_next_run_goes_on_from_it() {
             "life.hf5",
             "4 tries",
             "the connection broke",
-            "goes on from it",
+            "200.0 kB are kept",
+            "goes on from them",
         ],
     );
     assert!(
@@ -163,7 +164,8 @@ fn lengths_that_are_lies_are_seen_before_or_after() {
 #[test]
 fn a_body_without_end_is_not_followed() {
     let place = Place::new(|request, _| Some(whole(request).length(None).end(End::Again)));
-    refused(place.run(&quick()).0, &["more than the 300000 bytes"]);
+    let parts = ["more than the 300000 bytes", "nothing of it has arrived"];
+    refused(place.run(&quick()).0, &parts);
     assert!(!place.file().exists());
     assert_eq!(std::fs::metadata(place.partial()).unwrap().len(), 0);
 }
@@ -182,7 +184,10 @@ fn a_server_that_falls_silent_is_left() {
         .plan()
         .run(&config, &mut |_| ControlFlow::Continue(()))
         .unwrap();
-    assert_eq!(place.asked()[..2], [0, 100_000]);
+    // A busy machine may be late for other answers, too.
+    let asked = place.asked();
+    assert_eq!(asked[0], 0);
+    assert!(asked.contains(&100_000), "{asked:?}");
     place.assert_whole();
 }
 

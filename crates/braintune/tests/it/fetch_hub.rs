@@ -163,6 +163,10 @@ fn a_commit_needs_no_ref_and_a_branch_may_have_folders() {
     run(&plan(&branch).unwrap()).unwrap();
     assert_eq!(fs::read_to_string(refs.join("refs/pr/1")).unwrap(), COMMIT);
     assert_eq!(server.requests("refs%2Fpr%2F1").len(), 1);
+    // Another commit than the one that was asked for is not taken for it.
+    let other = "f".repeat(40);
+    let other_model = model(&server, cache.path()).with_revision(&other).unwrap();
+    refused(plan(&other_model), &[COMMIT, &other]);
 }
 
 #[test]

@@ -169,7 +169,7 @@ fn what_is_no_list_is_said_to_be_none() {
             "<ListBucketResult><IsTruncated>true</IsTruncated><NextContinuationToken>a</NextContinuationToken></ListBucketResult>",
         )
     };
-    let faults: [(Fault, &str); 7] = [
+    let faults: [(Fault, &str); 8] = [
         (
             |_| Answer::new(200, "<html>log in to the network</html>"),
             "<html>",
@@ -193,6 +193,17 @@ fn what_is_no_list_is_said_to_be_none() {
             "10 redirects",
         ),
         (circle, "circle"),
+        (
+            |_| {
+                let entry = "<Contents><Key>ds003020/a</Key><Size>1</Size></Contents>";
+                let entries = entry.repeat(100_001);
+                Answer::new(
+                    200,
+                    format!("<ListBucketResult>{entries}</ListBucketResult>"),
+                )
+            },
+            "more than 100000 files",
+        ),
     ];
     for (fault, part) in faults {
         let server = Server::start(move |request, _| fault(request));

@@ -10,12 +10,14 @@
 mod ceilings;
 mod devices;
 mod encode;
+mod fetch_etag;
 mod fetch_faults;
 mod fetch_hub;
 mod fetch_openneuro;
 mod fetch_place;
 mod fetch_runs;
 mod fetch_server;
+mod fetch_there;
 mod npy_responses;
 mod simulated;
 mod targets;

@@ -19,8 +19,9 @@ const MAX_LINES: usize = 20;
 /// Get a model or a dataset over the network.
 ///
 /// Sizes are shown first, files arrive several at a time and are compared with the server's sizes and
-/// checksums. Interrupt it as you like: the same command goes on from what has arrived. Proxies:
-/// HTTPS_PROXY, HTTP_PROXY, ALL_PROXY, NO_PROXY; certificates of your network: SSL_CERT_FILE.
+/// checksums; so are files of a dataset that are there already. Interrupt it as you like: the same command goes
+/// on from what has arrived. Proxies (http or socks5h): HTTPS_PROXY, HTTP_PROXY, else ALL_PROXY; NO_PROXY;
+/// certificates of your network: SSL_CERT_FILE.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
     #[command(subcommand)]
@@ -36,7 +37,7 @@ enum What {
 /// A model of the HuggingFace hub, into its local cache, where --model finds it.
 ///
 /// Gated and private models need an access token: HF_TOKEN, or the one that `hf auth login` left. The cache is
-/// HF_HUB_CACHE, else hub in HF_HOME, else ~/.cache/huggingface/hub.
+/// HF_HUB_CACHE, else hub in HF_HOME, else huggingface/hub in XDG_CACHE_HOME, else ~/.cache/huggingface/hub.
 #[derive(Debug, clap::Args)]
 struct ModelArgs {
     /// Id, e.g. facebook/wav2vec2-base
@@ -167,18 +168,23 @@ impl HowArgs {
             plan.files().len(),
             human_size(fetched.bytes)
         );
-        if let Some(first) = fetched.size_only.first() {
-            say!(
-                "{} of them have no checksum on the server that can be compared, only their sizes were: {first}{}",
-                fetched.size_only.len(),
-                if fetched.size_only.len() > 1 {
-                    ", …"
-                } else {
-                    ""
-                }
-            );
-        }
+        say_some(
+            &fetched.size_only,
+            "of them have no checksum on the server that can be compared, only their sizes were",
+        );
+        say_some(
+            &fetched.not_compared,
+            "were there with the same size, not compared (the server has no checksum of them)",
+        );
         Ok(Some(fetched))
+    }
+}
+
+/// How many files something holds for, and the first of them.
+fn say_some(files: &[String], what: &str) {
+    if let Some(first) = files.first() {
+        let more = if files.len() > 1 { ", …" } else { "" };
+        say!("{} {what}: {first}{more}", files.len());
     }
 }
 

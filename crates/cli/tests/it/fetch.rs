@@ -10,7 +10,7 @@ const COMMIT: &str = "0123456789abcdef0123456789abcdef01234567";
 
 /// The command without this machine's settings of the hub and of proxies.
 fn quiet(folder: &Path) -> Command {
-    const SET: [&str; 8] = [
+    const SET: [&str; 9] = [
         "HF_ENDPOINT",
         "HF_TOKEN",
         "HF_TOKEN_PATH",
@@ -19,6 +19,7 @@ fn quiet(folder: &Path) -> Command {
         "HTTPS_PROXY",
         "HTTP_PROXY",
         "NO_PROXY",
+        "SSL_CERT_FILE",
     ];
     let mut command = Command::new(env!("CARGO_BIN_EXE_braintune"));
     for name in SET {
@@ -206,6 +207,11 @@ fn a_proxy_of_the_environment_is_used_except_for_this_machine() {
     assert_said(&run(&server.url()), &["souls.hf5"]);
     assert_eq!(server.requests("prefix").len(), 4);
     assert_eq!(proxy.requests("bucket.example:80").len(), 4);
+    // One that cannot be used is not gone past.
+    let args = ["model", "org/micro", "--dry-run"];
+    let mut command = command(folder.path(), &args);
+    command.env("ALL_PROXY", "ftp://proxy.example");
+    assert_refused(&command.output().unwrap(), &["ALL_PROXY", "socks5h://"]);
 }
 
 /// Ctrl-C, twice resumed: exit code 1 and the advice, then the rest only.
@@ -237,14 +243,22 @@ fn an_interrupted_fetch_goes_on() {
         &url,
     ];
     let mut command = command(folder.path(), &args);
-    let child = command
+    let mut child = command
         .stderr(std::process::Stdio::piped())
         .spawn()
         .unwrap();
     let partial = folder
         .path()
         .join("ds/derivative/preprocessed_data/UTS01/.life.hf5.partial");
+    let began = std::time::Instant::now();
     while std::fs::metadata(&partial).map_or(0, |found| found.len()) < 100_000 {
+        let ended = child.try_wait().unwrap();
+        let is_late = began.elapsed() > std::time::Duration::from_secs(60);
+        if ended.is_some() || is_late {
+            let _ = child.kill();
+            let output = child.wait_with_output().unwrap();
+            panic!("ended {ended:?}, late {is_late}: {}", stderr(&output));
+        }
         std::thread::sleep(std::time::Duration::from_millis(20));
     }
     let number = child.id().to_string();
