@@ -4,7 +4,7 @@ use std::fs;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
-use braintune::fmri::{Ds003020, StoryDataset};
+use braintune::fmri::{Ds003020, Responses, StoryDataset};
 
 use super::workplace::{assert_refused, braintune, model, stderr, stories, workplace};
 
@@ -171,15 +171,16 @@ fn as_plain_folder(root: &Path) {
     for story in dataset.stories() {
         let (name, timing) = (story.name(), dataset.timing(story.name()).unwrap());
         let Range { start, end } = timing.stored();
-        toml += &format!(
+        let table = format!(
             "[[story]]\nname = \"{name}\"\nfirst_time_s = {}\nn_times = {}\nstored = [{start}, {end}]\n",
             timing.tr_times()[0],
             timing.n_trs()
         );
+        toml.push_str(&table);
         let bold = dataset.responses(subject, name).unwrap().into_bold();
         ndarray_npy::write_npy(responses.join(format!("{name}.npy")), &bold).unwrap();
         if let Ok(repeats) = dataset.repeats(subject, name) {
-            let repeats: Vec<_> = repeats.iter().map(|repeat| repeat.bold()).collect();
+            let repeats: Vec<_> = repeats.iter().map(Responses::bold).collect();
             let repeats = ndarray::stack(ndarray::Axis(0), &repeats).unwrap();
             ndarray_npy::write_npy(responses.join(format!("{name}_repeats.npy")), &repeats)
                 .unwrap();

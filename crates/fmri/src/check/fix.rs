@@ -17,7 +17,7 @@ use crate::{DatasetFiles, FmriError, Result};
 /// Other extensions of the same formats.
 const SAME_FORMAT: [&[&str]; 3] = [&["hf5", "h5", "hdf5", "hdf"], &["textgrid"], &["npy"]];
 /// A partial file that nothing was written to for so long is no longer being written.
-const ABANDONED: Duration = Duration::from_secs(3600);
+const ABANDONED: Duration = Duration::from_hours(1);
 
 /// Something that [`fix_dataset`] did.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

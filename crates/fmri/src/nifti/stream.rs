@@ -189,6 +189,6 @@ fn is_no_member(error: &io::Error) -> bool {
 }
 
 /// Whether nothing but zeros is left.
-fn is_zeros(rest: &mut impl Read) -> bool {
+fn is_zeros(rest: &mut impl BufRead) -> bool {
     rest.bytes().all(|byte| byte.is_ok_and(|byte| byte == 0))
 }

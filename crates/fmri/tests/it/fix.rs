@@ -102,7 +102,7 @@ fn only_abandoned_parts_of_writes_are_removed() {
     let dir = tempfile::tempdir().unwrap();
     layout::write_dataset(dir.path());
     let folder = response_path(dir.path(), "UTS01", "souls").with_file_name("");
-    let long_ago = SystemTime::now() - Duration::from_secs(7200);
+    let long_ago = SystemTime::now() - Duration::from_hours(2);
     for (name, modified) in [
         (".souls.hf5.4242.partial", long_ago),
         (".souls.hf5.4243.partial", SystemTime::now()),

@@ -49,8 +49,8 @@ fn cell(entry: &CheckEntry) -> String {
         }
         _ => None,
     };
-    if let (Some(text), Some(n_repeats)) = (&mut text, details.n_repeats) {
-        *text += &format!(", {n_repeats} repeats");
+    if let Some(n_repeats) = details.n_repeats {
+        text = text.map(|text| format!("{text}, {n_repeats} repeats"));
     }
     match (entry.status, text) {
         (CheckStatus::Ok, text) => text.unwrap_or_default(),
@@ -72,8 +72,8 @@ fn aligned(head: (String, Vec<String>), lines: Vec<(String, Vec<String>)>) -> Ve
     let widths: Vec<_> = widths.map(Option::unwrap_or_default).collect();
     let line = |(story, cells): (String, Vec<String>)| {
         let cells = cells.iter().zip(&widths);
-        let cells: String = cells.map(|(cell, &n)| format!("  {cell:>n$}")).collect();
-        format!("{story:<first$}{cells}")
+        let cells: Vec<_> = cells.map(|(cell, &n)| format!("  {cell:>n$}")).collect();
+        format!("{story:<first$}{}", cells.concat())
     };
     all.into_iter().map(line).collect()
 }
