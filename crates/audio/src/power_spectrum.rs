@@ -6,9 +6,8 @@
 //! depends on the loudest value, so a frame has the same spectrum in any recording.
 //!
 //! [`PowerSpectrum::speech`] has the 448 bands that spectral feature spaces of story listening have
-//! (de Heer et al. 2017), but over 0 to 8 kHz, which is all that audio at 16 kHz holds; those of the
-//! paper, 25 Hz to 15 kHz, are `PowerSpectrum::new` on audio at its original rate. Held by
-//! `tests/it/acoustic.rs`.
+//! (de Heer et al. 2017), but over 0 to 8 kHz, which is all that audio at 16 kHz holds; another range
+//! is `PowerSpectrum::new` on audio at its original rate. Held by `tests/it/acoustic.rs`.
 
 use std::fmt;
 use std::ops::Range;
