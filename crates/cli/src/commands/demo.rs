@@ -23,13 +23,13 @@ const NEXT: &str = "\
 This participant is simulated and the backbone is random: it hears acoustics and knows nothing.
 Voxels driven by sound are predicted, the `noise` region is not. On real data:
 
-  1. a dataset in the layout of OpenNeuro ds003020 (derivative/preprocessed_data/<subject>/<story>.hf5,
-     derivative/respdict.json, stimuli/<story>.wav); see that it is whole:
+  1. a participant of OpenNeuro ds003020, or data of your own (BIDS, or arrays with a dataset.toml: docs/data.md):
+       braintune fetch dataset ds003020 --out DIR --subject UTS03 --stories first-27
        braintune check --dataset DIR --subject UTS03
-  2. a model folder with config.json, preprocessor_config.json and model.safetensors, such as
-     openai/whisper-tiny.en from the HuggingFace hub
+  2. a model, here OpenAI's smallest:
+       braintune fetch model openai/whisper-tiny.en
   3. how well each layer predicts each voxel:
-       braintune encode --dataset DIR --subject UTS03 --model MODEL --test-stories wheretheressmoke --out RESULTS
+       braintune encode --dataset DIR --subject UTS03 --model openai/whisper-tiny.en --out RESULTS
      (start with --stride-s 2 for a first look: twenty times fewer windows)";
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
