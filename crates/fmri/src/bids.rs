@@ -36,7 +36,7 @@ pub use self::options::{BidsOptions, BidsRuns};
 use self::run::{Run, RunTiming, find_runs};
 use self::stories::{Heard, stories_of_task};
 use crate::dataset::RowCheck;
-use crate::files::read_text;
+use crate::files::{read_text, require_dir};
 use crate::{
     DatasetFiles, FmriError, NiftiFile, ResponseFile, Responses, Result, StoredAs, Story,
     StoryDataset, StoryTiming, Trim, VoxelMask,
@@ -105,17 +105,8 @@ impl BidsDataset {
     pub fn open(dir: &Path, options: BidsOptions) -> Result<Self> {
         let derivatives = options.derivatives.clone();
         let derivatives = derivatives.unwrap_or_else(|| dir.join("derivatives/fmriprep"));
-        for (what, path) in [
-            ("dataset folder", dir),
-            ("folder of derivatives", &derivatives),
-        ] {
-            if !path.is_dir() {
-                return Err(FmriError::Missing {
-                    what: what.into(),
-                    path: path.into(),
-                });
-            }
-        }
+        require_dir(dir, "dataset folder")?;
+        require_dir(&derivatives, "folder of derivatives")?;
         let mut by_task: BTreeMap<String, Vec<Run>> = BTreeMap::new();
         for run in find_runs(&derivatives, &options)? {
             by_task.entry(run.task.clone()).or_default().push(run);

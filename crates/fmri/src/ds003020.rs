@@ -24,7 +24,7 @@ use std::ops::{Range, RangeInclusive};
 use std::path::{Path, PathBuf};
 
 use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
-use crate::files::{files_by_stem, is_plain_name, list_dir, read_bytes};
+use crate::files::{files_by_stem, is_plain_name, list_dir, read_bytes, require_dir};
 use crate::json::every_entry;
 use crate::response_file::{DATA, REPEATS};
 use crate::responses::BadValueScan;
@@ -85,12 +85,7 @@ impl Ds003020 {
     /// that file is not a JSON object of whole numbers from 21 to 100,000, [`FmriError::Pointer`],
     /// [`FmriError::Io`].
     pub fn open(dir: &Path) -> Result<Self> {
-        if !dir.is_dir() {
-            return Err(FmriError::Missing {
-                what: "dataset folder".into(),
-                path: dir.into(),
-            });
-        }
+        require_dir(dir, "dataset folder")?;
         let lengths = read_respdict(&dir.join("derivative/respdict.json"))?;
         let audio_dir = dir.join("stimuli");
         let audio = files_by_stem(&audio_dir, &AUDIO_EXTENSIONS)?;

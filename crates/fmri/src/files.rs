@@ -42,6 +42,17 @@ pub(crate) fn read_error(path: &Path, what: impl Into<String>, source: io::Error
     }
 }
 
+/// An error if `dir` is no folder; `what` is it in messages.
+pub(crate) fn require_dir(dir: &Path, what: &str) -> Result<()> {
+    if dir.is_dir() {
+        return Ok(());
+    }
+    Err(FmriError::Missing {
+        what: what.into(),
+        path: dir.into(),
+    })
+}
+
 /// The bytes of a file that is no pointer and has no more than `max`; `what` is it in messages.
 pub(crate) fn read_bytes(path: &Path, what: &'static str, max: u64) -> Result<Vec<u8>> {
     refuse_pointer(path)?;

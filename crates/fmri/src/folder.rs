@@ -25,7 +25,7 @@ use self::array::{AxisOrder, StoredArray};
 use self::config::{Config, StoryTable};
 use self::pattern::Pattern;
 use crate::dataset::{AUDIO_EXTENSIONS, RowCheck};
-use crate::files::{files_by_stem, list_dir};
+use crate::files::{files_by_stem, list_dir, require_dir};
 use crate::{
     DatasetFiles, FmriError, Modality, Responses, Result, StoredAs, Story, StoryDataset,
     StoryTiming, Trim,
@@ -146,12 +146,7 @@ impl FolderDataset {
     /// [`FmriError::Missing`] if `dir` or `dataset.toml` is not there, [`FmriError::DatasetToml`]
     /// with the key that is wrong, and what the header of an array can cause.
     pub fn open(dir: &Path) -> Result<Self> {
-        if !dir.is_dir() {
-            return Err(FmriError::Missing {
-                what: "dataset folder".into(),
-                path: dir.into(),
-            });
-        }
+        require_dir(dir, "dataset folder")?;
         let path = dir.join(TOML);
         let config = Config::read(&path)?;
         let refuse = |reason| FmriError::DatasetToml {

@@ -4,7 +4,7 @@
 
 use std::path::Path;
 
-use crate::files::list_dir;
+use crate::files::{list_dir, require_dir};
 use crate::{BidsDataset, BidsOptions, DatasetFiles, Ds003020, FmriError, FolderDataset, Result};
 
 /// Opens a folder as the dataset that it is.
@@ -29,12 +29,7 @@ use crate::{BidsDataset, BidsOptions, DatasetFiles, Ds003020, FmriError, FolderD
 /// # Ok::<(), braintune_fmri::FmriError>(())
 /// ```
 pub fn open_dataset(dir: &Path) -> Result<Box<dyn DatasetFiles>> {
-    if !dir.is_dir() {
-        return Err(FmriError::Missing {
-            what: "dataset folder".into(),
-            path: dir.into(),
-        });
-    }
+    require_dir(dir, "dataset folder")?;
     let has = |file: &str| dir.join(file).symlink_metadata().is_ok();
     if has("dataset.toml") {
         return Ok(Box::new(FolderDataset::open(dir)?));

@@ -171,10 +171,10 @@ impl ResponseFile {
         voxels: Range<usize>,
     ) -> Result<Array2<f32>> {
         let shape = (rows.len(), voxels.len());
-        self.check_box(key, lead, &rows, &voxels)?;
+        let info = self.check_box(key, lead, &rows, &voxels)?;
         let mut values = large::zeros(shape.0 * shape.1);
         self.read_blocks(
-            key,
+            &info,
             lead,
             rows,
             voxels,
@@ -211,9 +211,10 @@ impl ResponseFile {
         voxels: Range<usize>,
         on_block: &mut dyn FnMut(ArrayView2<'_, f32>),
     ) -> Result<()> {
+        let info = self.check_box(key, lead, &rows, &voxels)?;
         let n_voxels = voxels.len();
         let mut values = Vec::new();
-        self.read_blocks(key, lead, rows, voxels, &mut |file, starts, counts, _| {
+        self.read_blocks(&info, lead, rows, voxels, &mut |file, starts, counts, _| {
             values.resize(counts.iter().product(), 0.0);
             file.read_f32(key, starts, counts, &mut values)?;
             on_block(ArrayView2::from_shape(
@@ -228,17 +229,16 @@ impl ResponseFile {
     /// were before.
     fn read_blocks(
         &self,
-        key: &str,
+        info: &ArrayInfo,
         lead: &[usize],
         rows: Range<usize>,
         voxels: Range<usize>,
         read: &mut ReadBlock<'_>,
     ) -> Result<()> {
-        let info = self.check_box(key, lead, &rows, &voxels)?;
         if rows.is_empty() || voxels.is_empty() {
             return Ok(());
         }
-        let n_block = block_rows(&info, lead.len(), voxels.len()).min(rows.len());
+        let n_block = block_rows(info, lead.len(), voxels.len()).min(rows.len());
         if info.chunk.is_some() {
             large::keep_small_blocks();
         }
