@@ -1,4 +1,4 @@
-use braintune_encoding::{CvScore, Delays, EncodingModel, Folds, Solver, pearson_r};
+use braintune_encoding::{CvScore, Delays, EncodingModel, Folds, Precision, Solver, pearson_r};
 use linfa::ParamGuard;
 use ndarray::{Axis, s};
 use proptest::prelude::*;
@@ -42,17 +42,21 @@ proptest! {
         intercept: bool,
     ) {
         let problem = Problem::new(n_samples, n_features, 4, seed);
-        let fit = |solver| {
-            problem.params("1,5,25").solver(solver).intercept(intercept).check().unwrap()
-                .fit(&problem.design(), problem.y.view()).unwrap()
-        };
-        let (primal, dual) = (fit(Solver::Primal), fit(Solver::Dual));
-        // Scores reach -10 and below where a fold holds few rows: relative to 1 + |score|.
-        for (a, b) in primal.cv_scores().iter().zip(dual.cv_scores()) {
-            prop_assert!((a - b).abs() < 1e-4 * (1.0 + a.abs()), "{} {}", a, b);
-        }
-        for (a, b) in primal.coef().iter().zip(&dual.coef()) {
-            prop_assert!((a - b).abs() < 1e-4 || primal.best_alphas() != dual.best_alphas());
+        // Where a fold is hardly determined, dual scores lose the square of the kernel's largest
+        // eigenvalue over the penalty, up to 250 here: 4e-3 of single precision, 1e-11 of double.
+        for (precision, tolerance) in [(Precision::Double, 1e-8), (Precision::Single, 2e-2_f64)] {
+            let fit = |solver| {
+                problem.params("1,5,25").solver(solver).intercept(intercept).precision(precision)
+                    .check().unwrap().fit(&problem.design(), problem.y.view()).unwrap()
+            };
+            let (primal, dual) = (fit(Solver::Primal), fit(Solver::Dual));
+            // Scores reach -10 and below where a fold holds few rows: relative to 1 + |score|.
+            for (a, b) in primal.cv_scores().iter().zip(dual.cv_scores()) {
+                prop_assert!((a - b).abs() < tolerance * (1.0 + a.abs()), "{} {}", a, b);
+            }
+            for (a, b) in primal.coef().iter().zip(&dual.coef()) {
+                prop_assert!(f64::from((a - b).abs()) < (tolerance * 0.1).max(1e-6) || primal.best_alphas() != dual.best_alphas());
+            }
         }
     }
 
