@@ -45,7 +45,9 @@ mod npy_responses;
 mod npz;
 pub mod probe;
 pub mod provenance;
+pub mod report;
 pub mod ridge;
+pub mod study;
 pub mod tune;
 
 pub use error::{BraintuneError, Result};

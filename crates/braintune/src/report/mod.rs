@@ -1,0 +1,1 @@
+//! `braintune report`: one self-contained `report.html` from a results folder.

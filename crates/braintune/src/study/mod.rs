@@ -1,0 +1,9 @@
+//! `braintune study`: models, participants and conditions through every step, into one `study.json`.
+
+mod results;
+
+pub use results::{
+    AlignmentCurve, BaselineAlignment, Comparison, Condition, ConditionKind, DataSharing, Estimate,
+    Excluded, LowLevelImpact, ProbeCurve, SCHEMA_VERSION, Setting, StepRecord, StepStatus,
+    StudyResults, SurfaceView, TrainingCurve, VoxelChange,
+};
