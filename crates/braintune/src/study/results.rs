@@ -263,7 +263,7 @@ pub struct TrainingCurve {
 }
 
 /// Which stories tuning and encoding read.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DataSharing {
     /// Participant.
