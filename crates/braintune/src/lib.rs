@@ -43,6 +43,7 @@ pub mod model;
 mod names;
 mod npy_responses;
 mod npz;
+pub mod presets;
 pub mod probe;
 pub mod provenance;
 pub mod report;

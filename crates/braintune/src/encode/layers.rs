@@ -12,7 +12,7 @@ use braintune_encoding::{
 };
 use braintune_fmri::StoryDataset;
 use linfa::ParamGuard;
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use serde::{Deserialize, Serialize};
 
 use super::config::EncodeConfig;
@@ -33,6 +33,9 @@ pub(super) struct LayerResult {
     pub(super) best_alpha: Vec<f64>,
     /// Interval and p value of mean r, in the order of [`Regions::with_all`](super::Regions).
     pub(super) regions: Vec<RegionStatistics>,
+    /// Pearson r on the rows of each test story alone, `[n_test_stories][n_voxels]`; empty where there is one story.
+    #[serde(default)]
+    pub(super) stories: Vec<Vec<f32>>,
 }
 
 /// What all layers share.
@@ -99,6 +102,20 @@ impl<'a> Fits<'a> {
         self.config.regions.with_all(0).len()
     }
 
+    /// Rows of each test story among those of all; empty where there is one story.
+    pub(super) fn test_rows(&self) -> Vec<Range<usize>> {
+        if self.inputs.test.len() < 2 {
+            return Vec::new();
+        }
+        let mut end = 0;
+        let rows = self.inputs.test.iter().map(|story| {
+            let start = end;
+            end += story.rows.len();
+            start..end
+        });
+        rows.collect()
+    }
+
     fn fit(
         &self,
         solver: &RidgeSolver,
@@ -111,12 +128,21 @@ impl<'a> Fits<'a> {
             r: Vec::with_capacity(n_voxels),
             best_alpha: Vec::with_capacity(n_voxels),
             regions: Vec::new(),
+            stories: Vec::new(),
         };
+        let test_rows = self.test_rows();
+        result
+            .stories
+            .resize_with(test_rows.len(), || Vec::with_capacity(n_voxels));
         let mut add = |voxels: Range<usize>, fitted: &FittedRidge| -> Result<()> {
             let y = read(&self.test, voxels.clone())?;
             let predicted = fitted.predict(x_test)?;
             result.r.extend(pearson_r(predicted.view(), y.view())?);
             result.best_alpha.extend(fitted.best_alphas());
+            for (rows, r) in test_rows.iter().zip(&mut result.stories) {
+                let of = |x: &Array2<f32>| x.slice(s![rows.clone(), ..]).to_owned();
+                r.extend(pearson_r(of(&predicted).view(), of(&y).view())?);
+            }
             statistics.add(voxels, y.view(), predicted.view())
         };
         let mut failure = None;

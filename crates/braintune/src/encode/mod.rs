@@ -14,6 +14,7 @@ mod repeats;
 mod responses;
 mod state;
 mod statistics;
+mod stories;
 mod table;
 mod tuned_on;
 
@@ -24,6 +25,7 @@ use braintune_fmri::StoryDataset;
 
 pub use braintune_fmri::Regions;
 pub use config::{BadVoxels, CrossValidation, EncodeConfig};
+pub use stories::StoryRow;
 pub use table::AlignmentRow;
 pub use tuned_on::TunedOn;
 
@@ -91,7 +93,8 @@ pub enum Outcome {
     AlreadyDone,
 }
 
-/// Runs the whole job into folder `out`: `alignment.csv`, `voxels.npz`, `provenance.json`.
+/// Runs the whole job into folder `out`: `alignment.csv`, `voxels.npz`, `provenance.json`, and with
+/// several test stories `stories.csv`, the mean r of each of them alone.
 ///
 /// Features are kept under `cache`; finished layers under
 /// `out/.encode-state` until the end, so that a stopped run goes on where it was. A folder that holds the
@@ -121,7 +124,7 @@ pub fn run(
         record["tuning"] = tuned_on.record(&inputs);
     }
     let provenance = Provenance::new(command, record);
-    if output::is_complete(out, &provenance) {
+    if output::is_complete(out, config, &provenance) {
         return Ok(Outcome::AlreadyDone);
     }
     state::create(out)?;
