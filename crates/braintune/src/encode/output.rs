@@ -6,6 +6,7 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayView1};
 
+use super::Names;
 use super::config::EncodeConfig;
 use super::layers::LayerResult;
 use super::table::{AlignmentRow, alignment_rows, write_csv};
@@ -25,7 +26,7 @@ pub(super) fn write(
     results: &[LayerResult],
     ceiling: Option<ArrayView1<'_, f32>>,
     config: &EncodeConfig,
-    model_name: &str,
+    names: &Names,
     provenance: &Provenance,
 ) -> Result<Vec<AlignmentRow>> {
     let rows = alignment_rows(results, ceiling, config)?;
@@ -33,7 +34,7 @@ pub(super) fn write(
     let record = out.join("provenance.json");
     remove_if_there(&record)?;
     let [table, voxels] = OUTPUTS.map(|name| out.join(name));
-    write_csv(&table, &rows, &config.subject, model_name)?;
+    write_csv(&table, &rows, &config.subject, names)?;
     write_voxels(&voxels, results, ceiling)?;
     provenance.write(&record)?;
     Ok(rows)
