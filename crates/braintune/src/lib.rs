@@ -39,6 +39,7 @@ pub mod encode;
 mod error;
 mod event;
 pub mod fetch;
+pub mod lowlevel;
 pub mod model;
 mod names;
 mod npy_responses;

@@ -18,6 +18,7 @@ use serde::{Deserialize, Serialize};
 use super::config::EncodeConfig;
 use super::features::TrFeatures;
 use super::inputs::Inputs;
+use super::removed::Removal;
 use super::responses::StackedResponses;
 use super::state;
 use super::statistics::{RegionStatistics, Statistics};
@@ -40,6 +41,7 @@ pub(super) struct LayerResult {
 
 /// What all layers share.
 pub(super) struct Fits<'a> {
+    dataset: &'a dyn StoryDataset,
     pub(super) inputs: &'a Inputs,
     pub(super) config: &'a EncodeConfig,
     train: StackedResponses<'a>,
@@ -59,6 +61,7 @@ impl<'a> Fits<'a> {
             n_voxels: inputs.n_voxels,
         };
         Self {
+            dataset,
             inputs,
             config,
             train: stacked(&inputs.train),
@@ -79,16 +82,16 @@ impl<'a> Fits<'a> {
             .check()?;
         let n_layers = features.train.first().map_or(0, Vec::len);
         let mut results = Vec::with_capacity(n_layers);
+        let mut removal = None;
         for layer in 0..n_layers {
             if let Some(result) = state::read_layer(out, layer, key, self) {
                 results.push(result);
                 continue;
             }
-            let of_layer = |stories: &[Vec<Array2<f32>>]| -> Result<FirDesign> {
-                let views: Vec<_> = stories.iter().map(|story| story[layer].view()).collect();
-                design(&views, self.config)
-            };
-            let (x, x_test) = (of_layer(&features.train)?, of_layer(&features.test)?);
+            if removal.is_none() {
+                removal = self.removal(on)?;
+            }
+            let (x, x_test) = self.designs(features, layer, removal.as_ref())?;
             let mut progress = |progress| on(event(progress, layer, n_layers));
             let solver = params.prepare_fir(&x, &mut progress)?;
             let result = self.fit(&solver, x_test.to_design().view(), &mut progress)?;
@@ -96,6 +99,31 @@ impl<'a> Fits<'a> {
             results.push(result);
         }
         Ok(results)
+    }
+
+    fn removal(&self, on: &mut OnEvent<'_>) -> Result<Option<Removal>> {
+        let prepare = |space| Removal::prepare(self.dataset, self.inputs, space, on);
+        self.config.remove.as_ref().map(prepare).transpose()
+    }
+
+    /// Training and test design of a layer, or of what is left of it.
+    fn designs(
+        &self,
+        features: &TrFeatures,
+        layer: usize,
+        removal: Option<&Removal>,
+    ) -> Result<(FirDesign, FirDesign)> {
+        let of_layer = |stories| views(stories, |story: &Vec<Array2<f32>>| story[layer].view());
+        let (train, test) = (of_layer(&features.train), of_layer(&features.test));
+        let Some(removal) = removal else {
+            return Ok((design(&train, self.config)?, design(&test, self.config)?));
+        };
+        let left = removal.residuals(&train, &test)?;
+        let (train, test) = (
+            views(&left.train, Array2::view),
+            views(&left.test, Array2::view),
+        );
+        Ok((design(&train, self.config)?, design(&test, self.config)?))
     }
 
     pub(super) fn n_regions(&self) -> usize {
@@ -205,6 +233,13 @@ fn sample(n_voxels: usize) -> Vec<Range<usize>> {
 fn read(source: &StackedResponses<'_>, voxels: Range<usize>) -> Result<Array2<f32>> {
     let read = source.read(voxels.clone());
     Ok(read.map_err(|source| EncodingError::Read { voxels, source })?)
+}
+
+fn views<'s, S>(
+    stories: &'s [S],
+    view: impl Fn(&'s S) -> ArrayView2<'s, f32>,
+) -> Vec<ArrayView2<'s, f32>> {
+    stories.iter().map(view).collect()
 }
 
 /// Features of all stories under their delays.

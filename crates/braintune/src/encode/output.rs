@@ -7,6 +7,7 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayView1};
 
+use super::Names;
 use super::config::EncodeConfig;
 use super::layers::LayerResult;
 use super::stories::write_stories;
@@ -31,7 +32,7 @@ pub(super) fn write(
     results: &[LayerResult],
     ceiling: Option<ArrayView1<'_, f32>>,
     config: &EncodeConfig,
-    model_name: &str,
+    names: &Names,
     provenance: &Provenance,
 ) -> Result<Vec<AlignmentRow>> {
     let rows = alignment_rows(results, ceiling, config)?;
@@ -39,7 +40,7 @@ pub(super) fn write(
     let record = out.join("provenance.json");
     remove_if_there(&record)?;
     let [table, voxels] = OUTPUTS.map(|name| out.join(name));
-    write_csv(&table, &rows, &config.subject, model_name)?;
+    write_csv(&table, &rows, &config.subject, names)?;
     write_voxels(&voxels, results, ceiling)?;
     let stories = out.join(STORIES);
     if config.test_stories.len() < 2 {
