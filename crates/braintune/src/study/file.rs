@@ -6,17 +6,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use braintune_backbone::{WindowFeature, Windows};
-use braintune_encoding::{Alphas, CvScore, Delays};
-use braintune_fmri::Trim;
-use braintune_tuning::TuningConfig;
+use braintune_backbone::Windows;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
-use crate::encode::{BadVoxels, CrossValidation};
+use super::encoding_part::EncodingPart;
+use super::tuning_part::Tuning;
 use crate::error::{BraintuneError, Result, file_error, io_error};
+use crate::lowlevel::LowLevelSpace;
 use crate::names::repeated;
 use crate::probe::Question;
 
@@ -103,107 +102,6 @@ pub(super) enum ControlName {
     BlockPermuted,
     OtherStory,
     Stimulus,
-}
-
-/// `[tuning]`: the keys of [`TuningConfig`] and those that `tune` has as flags.
-#[derive(Debug, Clone)]
-pub(super) struct Tuning {
-    pub(super) config: TuningConfig,
-    /// Voxels above this ceiling are learnt.
-    pub(super) ceiling_threshold: f32,
-    /// Keep the outputs of frozen parts in the cache.
-    pub(super) keep_frozen: bool,
-}
-
-/// `[encoding]`.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub(super) struct EncodingPart {
-    window_s: f64,
-    stride_s: f64,
-    window_feature: FeatureName,
-    pub(super) share_convolutions: bool,
-    delays: Grid,
-    alphas: Grid,
-    cv: CvName,
-    score: ScoreName,
-    trim: Option<[usize; 2]>,
-    test_trim: Option<[usize; 2]>,
-    pub(super) ceiling_threshold: f32,
-    pub(super) permutations: usize,
-    pub(super) bootstraps: usize,
-    bad_voxels: BadName,
-}
-
-impl Default for EncodingPart {
-    fn default() -> Self {
-        Self {
-            window_s: 16.1,
-            stride_s: 0.1,
-            window_feature: FeatureName::LastFrame,
-            share_convolutions: false,
-            delays: Grid::Text("1,2,3,4".to_owned()),
-            alphas: Grid::Text("logspace:1:4:15".to_owned()),
-            cv: CvName::Story,
-            score: ScoreName::R2,
-            trim: None,
-            test_trim: None,
-            ceiling_threshold: 0.05,
-            permutations: 1000,
-            bootstraps: 1000,
-            bad_voxels: BadName::Stop,
-        }
-    }
-}
-
-/// As on the command line, or a list of numbers.
-#[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
-enum Grid {
-    Text(String),
-    Numbers(Vec<f64>),
-}
-
-impl Grid {
-    fn text(&self) -> String {
-        match self {
-            Self::Text(text) => text.clone(),
-            Self::Numbers(numbers) => {
-                let numbers: Vec<String> = numbers.iter().map(ToString::to_string).collect();
-                numbers.join(",")
-            }
-        }
-    }
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum FeatureName {
-    LastFrame,
-    StrideMean,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum CvName {
-    Story,
-    Bootstrap,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum ScoreName {
-    R2,
-    NegMse,
-    Corr,
-    SignedSqrtR2,
-}
-
-#[derive(Debug, Clone, Copy, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-enum BadName {
-    Stop,
-    Zero,
 }
 
 /// `[probes]`.
@@ -351,18 +249,37 @@ impl Study {
         self.file.encoding.check().map_err(|problem| {
             self.wrong(format!("[encoding]: {problem}"))
         })?;
+        self.baselines()?;
+        self.low_level()?;
         self.questions().map(|_| ())
     }
 
     /// Windows of `[encoding]`.
     pub(super) fn windows(&self) -> Result<Windows> {
-        let encoding = &self.file.encoding;
-        let windows = Windows::new(encoding.window_s, encoding.stride_s)
-            .map_err(|e| self.wrong(format!("[encoding]: {e}")))?;
-        Ok(windows.with_feature(match encoding.window_feature {
-            FeatureName::LastFrame => WindowFeature::LastFrame,
-            FeatureName::StrideMean => WindowFeature::StrideMean,
-        }))
+        let windows = self.file.encoding.windows();
+        windows.map_err(|e| self.wrong(format!("[encoding]: {e}")))
+    }
+
+    /// Spaces of `[baselines]`; none where there is no such table.
+    pub(super) fn baselines(&self) -> Result<Option<Vec<LowLevelSpace>>> {
+        let part = self.file.baselines.as_ref();
+        part.map(|part| self.spaces("baselines", &part.names)).transpose()
+    }
+
+    /// Spaces of `[low_level]`.
+    pub(super) fn low_level(&self) -> Result<Vec<LowLevelSpace>> {
+        let part = self.file.low_level.as_ref();
+        let features = part.map(|part| self.spaces("low_level", &part.features));
+        Ok(features.transpose()?.unwrap_or_default())
+    }
+
+    fn spaces(&self, table: &str, names: &[String]) -> Result<Vec<LowLevelSpace>> {
+        if let Some(name) = repeated(names.iter().map(String::as_str)) {
+            return Err(self.wrong(format!("[{table}]: {name} is named twice")));
+        }
+        let parse = |name: &String| name.parse::<LowLevelSpace>();
+        let spaces = names.iter().map(parse).collect::<Result<_>>();
+        spaces.map_err(|e| self.wrong(format!("[{table}]: {e}")))
     }
 
     /// Questions of `[probes]`.
@@ -397,114 +314,7 @@ impl ControlName {
     }
 }
 
-impl EncodingPart {
-    fn check(&self) -> Result<()> {
-        self.delays()?;
-        self.alphas()?;
-        if self.bootstraps == 1 {
-            return Err(BraintuneError::Input(
-                "bootstraps = 1 has no spread: give 0 for no intervals, or 1000".to_owned(),
-            ));
-        }
-        let threshold = self.ceiling_threshold;
-        if !(0.0..1.0).contains(&threshold) {
-            return Err(BraintuneError::Input(format!(
-                "ceiling_threshold = {threshold}: ceilings are correlations, give 0 or more and below 1"
-            )));
-        }
-        Ok(())
-    }
-
-    pub(super) fn delays(&self) -> Result<Delays> {
-        Ok(self.delays.text().parse()?)
-    }
-
-    pub(super) fn alphas(&self) -> Result<Alphas> {
-        Ok(self.alphas.text().parse()?)
-    }
-
-    pub(super) fn cv(&self) -> CrossValidation {
-        match self.cv {
-            CvName::Story => CrossValidation::Story,
-            CvName::Bootstrap => CrossValidation::Bootstrap,
-        }
-    }
-
-    pub(super) fn score(&self) -> CvScore {
-        match self.score {
-            ScoreName::R2 => CvScore::R2,
-            ScoreName::NegMse => CvScore::NegMse,
-            ScoreName::Corr => CvScore::Correlation,
-            ScoreName::SignedSqrtR2 => CvScore::SignedSqrtR2,
-        }
-    }
-
-    /// Trims of training and test stories, where they are not the dataset's.
-    pub(super) fn trims(&self, (train, test): (Trim, Trim)) -> (Trim, Trim) {
-        let given = |of: Option<[usize; 2]>, or| of.map_or(or, |[a, b]| Trim::new(a, b));
-        (given(self.trim, train), given(self.test_trim, test))
-    }
-
-    pub(super) fn bad_voxels(&self) -> BadVoxels {
-        match self.bad_voxels {
-            BadName::Stop => BadVoxels::Stop,
-            BadName::Zero => BadVoxels::Zero,
-        }
-    }
-}
-
-impl Tuning {
-    /// From the table `[tuning]`; errors have their place in the file, where they have one.
-    fn parse(
-        table: Option<Spanned<DeValue<'_>>>,
-        seed: u64,
-    ) -> Result<Self, (Option<std::ops::Range<usize>>, String)> {
-        #[derive(Deserialize)]
-        #[serde(default, deny_unknown_fields)]
-        struct Own {
-            ceiling_threshold: f32,
-            keep_frozen: bool,
-        }
-        impl Default for Own {
-            fn default() -> Self {
-                Self {
-                    ceiling_threshold: 0.4,
-                    keep_frozen: false,
-                }
-            }
-        }
-        let failed = |e: toml::de::Error| (e.span(), e.message().to_owned());
-        let mut table = table.unwrap_or_else(|| Spanned::new(0..0, DeValue::Table(DeTable::new())));
-        let (mut own, mut has_seed) = (DeTable::new(), false);
-        let span = table.span();
-        if let DeValue::Table(keys) = table.get_mut() {
-            has_seed = keys.contains_key("seed");
-            for key in ["ceiling_threshold", "keep_frozen"] {
-                own.extend(keys.remove_entry(key));
-            }
-        }
-        let own: Own = parsed(Spanned::new(span.clone(), DeValue::Table(own))).map_err(failed)?;
-        let mut config: TuningConfig = parsed(table).map_err(failed)?;
-        if !has_seed {
-            config.seed = seed;
-        }
-        let place = Some(span);
-        config.check().map_err(|e| (place.clone(), e.to_string()))?;
-        let threshold = own.ceiling_threshold;
-        if !(-1.0..1.0).contains(&threshold) {
-            let problem =
-                format!("ceiling_threshold = {threshold}: ceilings are correlations, give less than 1");
-            return Err((place, problem));
-        }
-        Ok(Self {
-            config,
-            ceiling_threshold: threshold,
-            keep_frozen: own.keep_frozen,
-        })
-    }
-}
-
-fn parsed<T: DeserializeOwned>(value: Spanned<DeValue<'_>>) -> Result<T, toml::de::Error> {
+pub(super) fn parsed<T: DeserializeOwned>(value: Spanned<DeValue<'_>>) -> Result<T, toml::de::Error> {
     T::deserialize(ValueDeserializer::from(value))
 }
 

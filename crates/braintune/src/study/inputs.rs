@@ -8,19 +8,19 @@ use std::path::{Path, PathBuf};
 use braintune_backbone::{Checkpoint, PretrainedModel};
 use braintune_fmri::{DatasetFiles, FmriError, Regions, Trim, open_dataset};
 use burn::tensor::Device;
-use ndarray::Array1;
 use serde_json::{Value, json};
 
 use super::file::{ControlName, ModelPart, PerParticipant, Study};
+use super::participant::{Bad, Participant, ceiling};
 use super::results::{Condition, ConditionKind, Excluded};
-use crate::arrays::read_vector;
-use crate::encode::{BadVoxels, CrossValidation};
+use crate::encode::CrossValidation;
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
+use crate::lowlevel::LowLevelSpace;
 use crate::model;
 use crate::names::repeated;
 use crate::presets::expand;
-use crate::provenance::{file_sha256, values_sha256};
+use crate::provenance::file_sha256;
 use crate::tune::StoryRoles;
 
 /// What a study works on.
@@ -34,25 +34,12 @@ pub(super) struct Inputs {
     pub(super) roles: StoryRoles,
     /// Hash of the sound and the timing of each story that is used.
     pub(super) stories: BTreeMap<String, Value>,
+    /// Feature spaces that models are compared with.
+    pub(super) baselines: Vec<LowLevelSpace>,
+    /// Feature spaces that are taken out of layers.
+    pub(super) low_level: Vec<LowLevelSpace>,
     pub(super) excluded: Vec<Excluded>,
     pub(super) warnings: Vec<String>,
-}
-
-/// One participant.
-pub(super) struct Participant {
-    pub(super) name: String,
-    /// Roles of the stories that this participant heard.
-    pub(super) roles: StoryRoles,
-    /// Stories that encoding models are fitted on.
-    pub(super) encoding: Vec<String>,
-    pub(super) regions: Regions,
-    /// As given in the study file.
-    pub(super) ceiling: Option<Array1<f32>>,
-    pub(super) n_voxels: usize,
-    /// Hashes of the responses to each story that is used, single repeats included.
-    pub(super) responses: BTreeMap<String, Value>,
-    /// Kept TRs of each story that is used.
-    pub(super) n_trs: BTreeMap<String, usize>,
 }
 
 /// One pretrained model.
@@ -63,13 +50,6 @@ pub(super) struct Model {
     pub(super) model_type: String,
     pub(super) n_states: usize,
     pub(super) d_model: usize,
-}
-
-/// What a participant's kept rows hold that no model can use.
-#[derive(Default)]
-struct Bad {
-    nan: usize,
-    constant: usize,
 }
 
 impl Inputs {
@@ -88,6 +68,8 @@ impl Inputs {
             participants: Vec::new(),
             conditions: conditions(study),
             stories: BTreeMap::new(),
+            baselines: Vec::new(),
+            low_level: study.low_level()?,
             excluded: left_out(&*dataset),
             warnings: Vec::new(),
             dataset,
@@ -101,6 +83,7 @@ impl Inputs {
             inputs.participants.push(participant);
         }
         inputs.check_roi_names(study)?;
+        inputs.find_spaces(study)?;
         inputs.read(study, on)?;
         Ok(inputs)
     }
@@ -206,6 +189,32 @@ impl Inputs {
         Ok(())
     }
 
+    /// Baselines: those named, else `acoustic` and, where every story has labels, `word-rate`.
+    fn find_spaces(&mut self, study: &Study) -> Result<()> {
+        let encoded = self.participants.iter().flat_map(|who| who.encoding.iter());
+        let has_none = |story: &&String| {
+            let found = self.dataset.story(story);
+            found.is_ok_and(|found| found.textgrid().is_none())
+        };
+        let unlabelled = encoded.chain(&self.roles.test).find(has_none).cloned();
+        self.baselines = match study.baselines()? {
+            Some(named) => named,
+            None if unlabelled.is_some() => vec![LowLevelSpace::acoustic()],
+            None => LowLevelSpace::baselines(),
+        };
+        let Some(story) = unlabelled else {
+            return Ok(());
+        };
+        let needs_labels =
+            |space: &&LowLevelSpace| space.features().iter().any(|f| !f.is_acoustic());
+        match self.baselines.iter().chain(&self.low_level).find(needs_labels) {
+            None => Ok(()),
+            Some(space) => Err(study.wrong(format!(
+                "{space} is made of labels, story {story} has no TextGrid: leave it out of [baselines] and [low_level]"
+            ))),
+        }
+    }
+
     /// Reads and hashes sounds and responses.
     fn read(&mut self, study: &Study, on: &mut OnEvent<'_>) -> Result<()> {
         let (trim, test_trim) = self.trims(study);
@@ -240,75 +249,6 @@ impl Inputs {
             }
         }
         Ok(())
-    }
-}
-
-impl Participant {
-    /// Stories that are read, each once.
-    pub(super) fn used(&self) -> Vec<String> {
-        let StoryRoles {
-            train,
-            validation,
-            test,
-        } = &self.roles;
-        let mut used: Vec<String> = Vec::new();
-        for story in [train, validation, test, &self.encoding].into_iter().flatten() {
-            if !used.contains(story) {
-                used.push(story.clone());
-            }
-        }
-        used
-    }
-
-    fn read(
-        &mut self,
-        dataset: &dyn DatasetFiles,
-        (story, trim): (&str, Trim),
-        study: &Study,
-        bad: &mut Bad,
-    ) -> Result<()> {
-        let name = &self.name;
-        let all = dataset.responses(name, story)?;
-        let n_voxels = all.bold().ncols();
-        if n_voxels != self.n_voxels {
-            return Err(BraintuneError::Input(format!(
-                "story {story} of {name} has {n_voxels} voxels, the test story {}",
-                self.n_voxels
-            )));
-        }
-        let rows = trim.rows(dataset.timing(story)?.n_trs());
-        let rows = rows.map_err(|e| BraintuneError::Input(format!("story {story}: {e} TRs")))?;
-        let found = all.rows(rows.clone())?.bad_values();
-        let is_stop = study.file.encoding.bad_voxels() == BadVoxels::Stop;
-        if found.n_infinite > 0 || (is_stop && !found.is_empty()) {
-            return Err(BraintuneError::Input(format!(
-                "story {story} of {name}: {} voxels hold NaN, {} infinite values, {} are constant; mend infinite ones, and give bad_voxels = \"zero\" in [encoding] to take NaN as 0 and go on",
-                found.nan_voxels.len(),
-                found.infinite_voxels.len(),
-                found.constant_voxels.len()
-            )));
-        }
-        bad.nan = bad.nan.max(found.nan_voxels.len());
-        bad.constant = bad.constant.max(found.constant_voxels.len());
-        let repeats = if self.roles.test.iter().any(|test| test == story) {
-            repeats(dataset, name, story)?
-        } else {
-            Vec::new()
-        };
-        let print = json!({ "responses_f32_sha256": values_sha256(all.bold()), "repeats": repeats });
-        self.responses.insert(story.to_owned(), print);
-        self.n_trs.insert(story.to_owned(), rows.len());
-        Ok(())
-    }
-
-    /// Ceilings that encoding divides by and tuning chooses voxels by: those given, else of the first test story with
-    /// repeats.
-    pub(super) fn has_ceilings(&self) -> bool {
-        let repeated = |story: &String| {
-            let repeats = self.responses.get(story).and_then(|print| print["repeats"].as_array());
-            repeats.is_some_and(|repeats| repeats.len() > 1)
-        };
-        self.ceiling.is_some() || self.roles.test.iter().any(repeated)
     }
 }
 
@@ -436,26 +376,6 @@ fn check_counts(
     Ok(())
 }
 
-fn ceiling(path: &Path, name: &str, n_voxels: usize) -> Result<Array1<f32>> {
-    let ceiling = read_vector(path)?;
-    if ceiling.len() != n_voxels {
-        return Err(crate::error::file_error(
-            path,
-            format!("holds {} noise ceilings, {name} has {n_voxels} voxels", ceiling.len()),
-        ));
-    }
-    match ceiling.iter().position(|c| c.is_infinite() || *c > 1.001) {
-        None => Ok(ceiling),
-        Some(voxel) => Err(crate::error::file_error(
-            path,
-            format!(
-                "the noise ceiling of voxel {voxel} is {}, it is a correlation: at most 1, NaN or 0 where there is none",
-                ceiling[voxel]
-            ),
-        )),
-    }
-}
-
 /// Sound and time base of a story.
 fn sound(dataset: &dyn DatasetFiles, story: &str) -> Result<Value> {
     let timing = dataset.timing(story)?;
@@ -467,13 +387,4 @@ fn sound(dataset: &dyn DatasetFiles, story: &str) -> Result<Value> {
         "first_tr_s": timing.first_tr_s(),
         "stored": [stored.start, stored.end],
     }))
-}
-
-/// Hashes of single hearings, if they are stored.
-fn repeats(dataset: &dyn DatasetFiles, subject: &str, story: &str) -> Result<Vec<String>> {
-    match dataset.repeats(subject, story) {
-        Ok(repeats) => Ok(repeats.iter().map(|repeat| values_sha256(repeat.bold())).collect()),
-        Err(FmriError::NoRepeats { .. }) => Ok(Vec::new()),
-        Err(error) => Err(error.into()),
-    }
 }

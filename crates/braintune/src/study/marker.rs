@@ -69,7 +69,7 @@ pub(super) fn state(step: &Step, out: &Path) -> Result<StepState> {
 /// from it.
 pub(super) fn begin(step: &Step, out: &Path) -> Result<PathBuf> {
     let folder = out.join(&step.folder);
-    let goes_on = matches!(step.work, Work::Tune(_) | Work::Encode(_));
+    let goes_on = !matches!(step.work, Work::Random { .. } | Work::Probe(_));
     let keeps = state(step, out)? == StepState::Begun && goes_on;
     if !keeps && folder.exists() {
         put_away(&folder, out)?;
@@ -115,7 +115,7 @@ impl Step {
         match self.work {
             Work::Random { .. } => &["model.safetensors", "config.json"],
             Work::Tune(_) => &["model.safetensors", "config.json", "training.csv", "provenance.json"],
-            Work::Encode(_) => &["alignment.csv", "voxels.npz", "provenance.json"],
+            Work::Encode(_) | Work::Baseline { .. } | Work::LowLevel { .. } => &["alignment.csv", "voxels.npz", "provenance.json"],
             Work::Probe(_) => &["probes.csv", "provenance.json"],
         }
     }

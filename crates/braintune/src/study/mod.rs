@@ -5,14 +5,18 @@
 //! redoes only what depends on it. What they found is gathered into [`StudyResults`]. Held by `tests/it/study.rs`.
 
 mod comparisons;
+mod encoding_part;
 mod estimate;
 mod file;
 mod gather;
 mod inputs;
 mod marker;
+mod notes;
+mod participant;
 mod results;
 mod steps;
 mod summary;
+mod tuning_part;
 mod voxels;
 mod work;
 
@@ -197,7 +201,7 @@ fn with_sources(error: &dyn std::error::Error) -> String {
     message
 }
 
-/// `.study/study.json`: whose folder it is.
+/// Whose folder it is.
 const OWNER: &str = ".study/owner.json";
 
 /// A folder that is new, or that this version of braintune made for this study.
@@ -205,7 +209,11 @@ fn check_out(study: &Study, out: &Path) -> Result<()> {
     check_schema(&out.join("study.json"))?;
     let path = out.join(OWNER);
     if !path.exists() {
-        let has_any = std::fs::read_dir(out).is_ok_and(|mut entries| entries.next().is_some());
+        // A run that was killed as it began may have left the empty folder.
+        let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.is_ok_and(|entry| entry.file_name() != ".study")
+        };
+        let has_any = std::fs::read_dir(out).is_ok_and(|mut entries| entries.any(is_other));
         if has_any {
             return Err(file_error(
                 out,

@@ -9,7 +9,8 @@ use std::path::PathBuf;
 use serde_json::{Value, json};
 
 use super::file::{ControlName, Study};
-use super::inputs::{Inputs, Model, Participant};
+use super::inputs::{Inputs, Model};
+use super::participant::Participant;
 use super::results::{Condition, ConditionKind};
 use crate::error::Result;
 use crate::probe::Question;
@@ -40,6 +41,10 @@ pub(super) enum Work {
     Encode(Case),
     /// Probes on every layer of a checkpoint; the participant matters for tuned ones only.
     Probe(Case),
+    /// Encoding models on a baseline; both are places.
+    Baseline { space: usize, participant: usize },
+    /// Encoding models on what is left of every layer without low-level features.
+    LowLevel { space: usize, case: Case },
 }
 
 /// A state of a model, for a participant.
@@ -66,13 +71,18 @@ pub(super) fn steps(study: &Study, inputs: &Inputs) -> Result<Vec<Step>> {
     };
     let probed = graph.probed()?;
     for model in 0..inputs.models.len() {
-        graph.add_model(model, probed.as_ref());
+        graph.add_model(model, probed.as_ref())?;
+    }
+    for participant in 0..inputs.participants.len() {
+        for space in 0..inputs.baselines.len() {
+            graph.add_baseline(space, participant)?;
+        }
     }
     Ok(graph.steps)
 }
 
 impl Graph<'_> {
-    fn add_model(&mut self, model: usize, probed: Option<&Value>) {
+    fn add_model(&mut self, model: usize, probed: Option<&Value>) -> Result<()> {
         let conditions = self.inputs.conditions.clone();
         for (condition, Condition { kind, .. }) in conditions.iter().enumerate() {
             let case = |participant| Case {
@@ -93,6 +103,9 @@ impl Graph<'_> {
                     self.add_tune(case);
                 }
                 self.add_encode(case, needs.clone());
+                for space in 0..self.inputs.low_level.len() {
+                    self.add_low_level(space, case, needs.clone())?;
+                }
                 if let Some(probed) = probed.filter(|_| belongs_to_all.is_none()) {
                     self.add_probe(case, probed, needs);
                 }
@@ -101,6 +114,7 @@ impl Graph<'_> {
                 self.add_probe(case(0), probed, needs);
             }
         }
+        Ok(())
     }
 
     /// Adds a step; its place.
@@ -148,14 +162,49 @@ impl Graph<'_> {
     }
 
     fn add_encode(&mut self, case: Case, needs: Vec<usize>) {
+        let [model, condition, participant] = self.inputs.names(case);
+        let settings = self.encode_settings(case);
+        let parts = ["encode", model, condition, participant];
+        self.add(Work::Encode(case), &parts, settings, needs);
+    }
+
+    fn encode_settings(&self, case: Case) -> Value {
+        let mut settings = self.data_settings(case.participant);
+        settings["model"] = json!(self.inputs.models[case.model].name);
+        settings["model_sha256"] = json!(self.inputs.models[case.model].sha256);
+        settings
+    }
+
+    fn add_low_level(&mut self, space: usize, case: Case, needs: Vec<usize>) -> Result<()> {
+        let [model, condition, participant] = self.inputs.names(case);
+        let removed = &self.inputs.low_level[space];
+        let mut settings = self.encode_settings(case);
+        settings["removed"] = json!(removed.definition());
+        settings["labels"] = self.inputs.labels(case.participant)?;
+        let parts = ["low-level", removed.name(), model, condition, participant];
+        self.add(Work::LowLevel { space, case }, &parts, settings, needs);
+        Ok(())
+    }
+
+    fn add_baseline(&mut self, space: usize, participant: usize) -> Result<()> {
+        let baseline = &self.inputs.baselines[space];
+        let mut settings = self.data_settings(participant);
+        settings["baseline"] = json!(baseline.definition());
+        settings["labels"] = self.inputs.labels(participant)?;
+        let who = &self.inputs.participants[participant].name;
+        let parts = ["baseline", baseline.name(), who];
+        let work = Work::Baseline { space, participant };
+        self.add(work, &parts, settings, Vec::new());
+        Ok(())
+    }
+
+    /// What all encoding of a participant depends on.
+    fn data_settings(&self, participant: usize) -> Value {
         let inputs = self.inputs;
-        let [model, condition, participant] = inputs.names(case);
-        let who = &inputs.participants[case.participant];
+        let who = &inputs.participants[participant];
         let (trim, test_trim) = inputs.trims(self.study);
-        let settings = json!({
-            "model": model,
-            "model_sha256": inputs.models[case.model].sha256,
-            "participant": participant,
+        json!({
+            "participant": who.name,
             "encoding": self.study.encoding_record(),
             "trims": [trim.to_string(), test_trim.to_string()],
             "train": prints(inputs, who, &who.encoding),
@@ -163,9 +212,7 @@ impl Graph<'_> {
             "regions": who.regions.to_json(),
             "ceiling": who.ceiling_sha256(),
             "seed": self.study.file.seed,
-        });
-        let parts = ["encode", model, condition, participant];
-        self.add(Work::Encode(case), &parts, settings, needs);
+        })
     }
 
     fn add_probe(&mut self, case: Case, probed: &Value, needs: Vec<usize>) {
@@ -243,6 +290,17 @@ impl Inputs {
                 Some(["tune", model, condition, participant].iter().collect())
             }
         }
+    }
+
+    /// Hashes of the `TextGrid`s of the stories that a participant's encoding models read.
+    fn labels(&self, participant: usize) -> Result<Value> {
+        let who = &self.participants[participant];
+        let mut labels = Vec::new();
+        for story in who.encoding.iter().chain(&who.roles.test) {
+            let path = self.dataset.story(story)?.textgrid();
+            labels.push(json!([story, path.map(file_sha256).transpose()?]));
+        }
+        Ok(labels.into())
     }
 
     /// The control that a condition is, if it is one.

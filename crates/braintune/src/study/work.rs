@@ -18,6 +18,7 @@ use crate::arrays::copy_file;
 use crate::encode::{self, EncodeConfig, ModelFeatures, TunedOn};
 use crate::error::Result;
 use crate::event::{Event, OnEvent};
+use crate::lowlevel::grid_features;
 use crate::probe::{self, ProbedModel, QuestionSettings, on_stories};
 use crate::tune::{self, StoryRoles, TuneSettings, VoxelChoice};
 
@@ -37,7 +38,11 @@ impl Workshop<'_> {
         match work {
             Work::Random { model } => self.random(&self.inputs.models[model], folder),
             Work::Tune(case) => self.tune(case, folder, on),
-            Work::Encode(case) => self.encode(case, folder, on),
+            Work::Encode(case) => self.encode((case, None), folder, on),
+            Work::LowLevel { space, case } => self.encode((case, Some(space)), folder, on),
+            Work::Baseline { space, participant } => {
+                self.baseline(space, participant, folder, on)
+            }
             Work::Probe(case) => self.probe(case, folder, on),
         }
     }
@@ -94,17 +99,45 @@ impl Workshop<'_> {
         Ok(())
     }
 
-    fn encode(&self, case: Case, folder: &Path, on: &mut OnEvent<'_>) -> Result<()> {
+    /// Every layer of a checkpoint, or what is left of it without low-level features.
+    fn encode(
+        &self,
+        (case, removed): (Case, Option<usize>),
+        folder: &Path,
+        on: &mut OnEvent<'_>,
+    ) -> Result<()> {
         let checkpoint = self.checkpoint(case);
         let [name, ..] = self.inputs.names(case);
         let model =
             ModelFeatures::windowed(name, self.load(&checkpoint)?, self.study.windows()?)?;
         let model = model.tuned_on(TunedOn::read(&checkpoint)?);
+        let config = EncodeConfig {
+            remove: removed.map(|space| self.inputs.low_level[space].clone()),
+            ..self.study.encode_config(self.inputs, case.participant)?
+        };
         encode::run(
             &*self.inputs.dataset,
             model,
-            &self.study.encode_config(self.inputs, case.participant)?,
+            &config,
             (self.cache, folder),
+            self.command.to_vec(),
+            on,
+        )?;
+        Ok(())
+    }
+
+    fn baseline(
+        &self,
+        space: usize,
+        participant: usize,
+        folder: &Path,
+        on: &mut OnEvent<'_>,
+    ) -> Result<()> {
+        encode::run_on_grid(
+            &*self.inputs.dataset,
+            grid_features(vec![self.inputs.baselines[space].clone()])?,
+            &self.study.encode_config(self.inputs, participant)?,
+            folder,
             self.command.to_vec(),
             on,
         )?;

@@ -22,5 +22,6 @@ mod lowlevel;
 mod npy_responses;
 mod residual;
 mod simulated;
+mod study;
 mod targets;
 mod tune;
