@@ -144,26 +144,32 @@ pub(super) fn warnings(found: &Found<'_>, results: &StudyResults) -> Vec<String>
 }
 
 fn of_ceilings(found: &Found<'_>, place: usize, who: &Participant) -> Vec<String> {
-    if !who.has_ceilings() {
-        return vec![format!(
-            "{}: no noise ceiling is to be had (no test story was repeated and none is given): nothing is normalised, and all voxels are tuned to",
-            who.name
-        )];
+    let name = &who.name;
+    let mut warnings = Vec::new();
+    let is_tuned = |kind| matches!(kind, ConditionKind::Tuned | ConditionKind::Control);
+    let mut conditions = found.inputs.conditions.iter();
+    if !who.has_ceilings() && conditions.any(|condition| is_tuned(condition.kind)) {
+        warnings.push(format!(
+            "{name}: no test story was repeated and no noise ceiling is given: all voxels are tuned to"
+        ));
     }
     let threshold = found.study.file.encoding.ceiling_threshold;
     let Some(ceiling) = found.ceiling(place) else {
-        return Vec::new();
+        if found.encoded.iter().any(|(case, _)| case.participant == place) {
+            warnings.push(format!(
+                "{name}: no noise ceiling is to be had (test stories without repeats, or with unequal numbers of them): nothing is normalised"
+            ));
+        }
+        return warnings;
     };
     let has_none = |voxels: &[usize]| !voxels.iter().any(|&voxel| is_above(ceiling[voxel], threshold));
     let empty = who.regions.iter().filter(|(_, voxels)| has_none(voxels));
-    empty
-        .map(|(roi, _)| {
-            format!(
-                "{}: no voxel of region {roi} has a noise ceiling above {threshold}: its normalised alignment is left out",
-                who.name
-            )
-        })
-        .collect()
+    warnings.extend(empty.map(|(roi, _)| {
+        format!(
+            "{name}: no voxel of region {roi} has a noise ceiling above {threshold}: its normalised alignment is left out"
+        )
+    }));
+    warnings
 }
 
 fn of_units(found: &Found<'_>, results: &StudyResults) -> Vec<String> {

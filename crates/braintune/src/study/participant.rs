@@ -97,8 +97,7 @@ impl Participant {
         Ok(())
     }
 
-    /// Ceilings that encoding divides by and tuning chooses voxels by: those given, else of the first test story with
-    /// repeats.
+    /// Whether tuning has ceilings to choose voxels by: given ones, or those of a repeated test story.
     pub(super) fn has_ceilings(&self) -> bool {
         let repeated = |story: &String| {
             let repeats = self.responses.get(story).and_then(|print| print["repeats"].as_array());

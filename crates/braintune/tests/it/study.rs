@@ -285,7 +285,7 @@ fn stopped_at_every_step_and_within_them_it_ends_with_the_same_bytes() {
     std::fs::remove_dir_all(place.path("cache")).unwrap();
     let (mut n_stopped, mut furthest) = (0, 0);
     loop {
-        furthest += n_events / 40 + 1;
+        furthest += n_events / 100 + 1;
         let mut seen = 0;
         let stops = |_: Event<'_>| {
             seen += 1;
@@ -413,10 +413,10 @@ fn bad_studies_start_nothing() {
     let story = "dataset/derivative/preprocessed_data/SIM02/thelasttrain.hf5";
     for (text, to, named) in [
         ("seed_typo = 1\ntitle", "title", vec!["study.toml", "line", "seed_typo"]),
-        ("stride_s = 2.0", "stride = 2.0", vec!["study.toml", "line 22", "stride"]),
-        ("epochs = 1", "epoch = 1", vec!["line 14", "epoch"]),
+        ("stride_s = 2.0", "stride = 2.0", vec!["study.toml", "line 19", "stride"]),
+        ("epochs = 1", "epoch = 1", vec!["line 12", "epoch"]),
         ("epochs = 1", "epochs = 0", vec!["[tuning]", "epochs"]),
-        ("controls = [\"block-permuted\"]", "controls = [\"stimulation\"]", vec!["line 12", "stimulation"]),
+        ("controls = [\"block-permuted\"]", "controls = [\"stimulation\"]", vec!["line 10", "stimulation"]),
         ("path = \"model\"", "path = \"nothere\"", vec!["model tiny", "nothere"]),
         ("path = \"dataset\"", "path = \"nowhere\"", vec!["nowhere"]),
         ("name = \"tiny\"", "name = \"a/b\"", vec!["a/b", "folder"]),
