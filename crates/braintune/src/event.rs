@@ -61,6 +61,17 @@ pub enum Event<'a> {
         /// How many there are.
         total: usize,
     },
+    /// A step of a study began.
+    Step {
+        /// Its name.
+        name: &'a str,
+        /// Its number, from 1.
+        number: usize,
+        /// Steps in all.
+        total: usize,
+        /// Whether its results were there.
+        is_done: bool,
+    },
     /// A stage began whose steps are too quick to count.
     Stage(&'a str),
 }

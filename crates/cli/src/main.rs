@@ -42,6 +42,7 @@ enum Command {
     Encode(Box<commands::encode::Args>),
     Tune(Box<commands::tune::Args>),
     Probe(Box<commands::probe::Args>),
+    Study(commands::study::Args),
     Ridge(Box<commands::ridge::Args>),
     Check(commands::check::Args),
     Regions(commands::regions::Args),
@@ -56,7 +57,9 @@ impl Command {
         const SAME: &str = "; the same command goes on from what is done";
         match self {
             Self::Extract(args) => args.keeps_features().then_some(SAME),
-            Self::Encode(_) | Self::Probe(_) | Self::Demo(_) | Self::Fetch(_) => Some(SAME),
+            Self::Encode(_) | Self::Probe(_) | Self::Study(_) | Self::Demo(_) | Self::Fetch(_) => {
+                Some(SAME)
+            },
             Self::Tune(args) if args.resumes() => Some(SAME),
             Self::Tune(_) => {
                 Some("; what is done is kept, the same command with --resume goes on from it")
@@ -82,6 +85,7 @@ fn main() -> ExitCode {
             Command::Encode(args) => commands::encode::run(&args),
             Command::Tune(args) => commands::tune::run(&args),
             Command::Probe(args) => commands::probe::run(&args),
+            Command::Study(args) => commands::study::run(&args),
             Command::Ridge(args) => commands::ridge::run(*args),
             Command::Check(args) => commands::check::run(&args),
             Command::Regions(args) => commands::regions::run(&args),

@@ -95,9 +95,22 @@ impl Progress {
                 total,
             } => self.show(stage, what, done, total),
             Event::Stage(name) => self.show(name, "", 0, 0),
+            Event::Step {
+                name,
+                number,
+                total,
+                is_done,
+            } => self.step(name, number, total, is_done),
             _ => {}
         }
         interrupt::poll()
+    }
+
+    /// A line for each step of a study that is not done.
+    fn step(&mut self, name: &str, number: usize, total: usize, is_done: bool) {
+        if !is_done {
+            BARS.suspend(|| say!("step {number} of {total}: {name}"));
+        }
     }
 
     /// Shows an event of a fetch; what went wrong is a line above the bar. `Break` after Ctrl-C.

@@ -5,6 +5,7 @@ use braintune_fmri::{Regions, Trim};
 use ndarray::Array1;
 
 use crate::error::Result;
+use crate::lowlevel::LowLevelSpace;
 
 /// How training rows are split to choose alphas.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -67,6 +68,9 @@ pub struct EncodeConfig {
     pub n_bootstraps: usize,
     /// Regions of interest.
     pub regions: Regions,
+    /// Low-level features that are taken out of every layer by a ridge before it is encoded; `None` for layers as they
+    /// are. [`low_level_impact`](braintune_encoding::low_level_impact) says what the alignment loses by it.
+    pub remove: Option<LowLevelSpace>,
     /// Seed of bootstrap folds, permutations and intervals.
     pub seed: u64,
     /// Bytes that responses and their fits may take at once.
@@ -120,7 +124,8 @@ impl EncodeConfig {
 
     /// Method of Moussa & Toneva 2025: delays 1 to 4 TRs, 15 alphas from 10 to 10,000, one story
     /// left out at a time, R², trims 10,5, every other story for training, ceilings from repeats with
-    /// measured power, voxels above 0.05, 1,000 permutations and bootstraps, no regions.
+    /// measured power, voxels above 0.05, 1,000 permutations and bootstraps, no regions,
+    /// nothing taken out.
     ///
     /// # Errors
     /// None in practice: the defaults are checked as any setting is.
@@ -144,6 +149,7 @@ impl EncodeConfig {
             n_permutations: 1000,
             n_bootstraps: 1000,
             regions: Regions::default(),
+            remove: None,
             seed: 42,
             memory_budget: 1 << 30,
         })

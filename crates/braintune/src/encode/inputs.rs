@@ -101,6 +101,17 @@ impl Inputs {
         self.train.len() + self.test.len()
     }
 
+    /// Hashes of the `TextGrid`s of stories that have one, for features that are made of labels.
+    pub(super) fn labels_sha256(&self, dataset: &dyn StoryDataset) -> Result<Value> {
+        let mut hashes = serde_json::Map::new();
+        for story in self.train.iter().chain(&self.test) {
+            if let Some(path) = dataset.story(&story.name)?.textgrid() {
+                hashes.insert(story.name.clone(), file_sha256(path)?.into());
+            }
+        }
+        Ok(hashes.into())
+    }
+
     /// Settings and hashes, for provenance and for the key of a result.
     pub(super) fn record(
         &self,

@@ -12,12 +12,13 @@ use braintune_encoding::{
 };
 use braintune_fmri::StoryDataset;
 use linfa::ParamGuard;
-use ndarray::{Array2, ArrayView2, Axis, concatenate};
+use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 use serde::{Deserialize, Serialize};
 
 use super::config::EncodeConfig;
 use super::features::TrFeatures;
 use super::inputs::Inputs;
+use super::removed::Removal;
 use super::responses::StackedResponses;
 use super::state;
 use super::statistics::{RegionStatistics, Statistics};
@@ -33,10 +34,14 @@ pub(super) struct LayerResult {
     pub(super) best_alpha: Vec<f64>,
     /// Interval and p value of mean r, in the order of [`Regions::with_all`](super::Regions).
     pub(super) regions: Vec<RegionStatistics>,
+    /// Pearson r on the rows of each test story alone, `[n_test_stories][n_voxels]`; empty where there is one story.
+    #[serde(default)]
+    pub(super) stories: Vec<Vec<f32>>,
 }
 
 /// What all layers share.
 pub(super) struct Fits<'a> {
+    dataset: &'a dyn StoryDataset,
     pub(super) inputs: &'a Inputs,
     pub(super) config: &'a EncodeConfig,
     train: StackedResponses<'a>,
@@ -56,6 +61,7 @@ impl<'a> Fits<'a> {
             n_voxels: inputs.n_voxels,
         };
         Self {
+            dataset,
             inputs,
             config,
             train: stacked(&inputs.train),
@@ -76,16 +82,16 @@ impl<'a> Fits<'a> {
             .check()?;
         let n_layers = features.train.first().map_or(0, Vec::len);
         let mut results = Vec::with_capacity(n_layers);
+        let mut removal = None;
         for layer in 0..n_layers {
             if let Some(result) = state::read_layer(out, layer, key, self) {
                 results.push(result);
                 continue;
             }
-            let of_layer = |stories: &[Vec<Array2<f32>>]| -> Result<FirDesign> {
-                let views: Vec<_> = stories.iter().map(|story| story[layer].view()).collect();
-                design(&views, self.config)
-            };
-            let (x, x_test) = (of_layer(&features.train)?, of_layer(&features.test)?);
+            if removal.is_none() {
+                removal = self.removal(on)?;
+            }
+            let (x, x_test) = self.designs(features, layer, removal.as_ref())?;
             let mut progress = |progress| on(event(progress, layer, n_layers));
             let solver = params.prepare_fir(&x, &mut progress)?;
             let result = self.fit(&solver, x_test.to_design().view(), &mut progress)?;
@@ -95,8 +101,47 @@ impl<'a> Fits<'a> {
         Ok(results)
     }
 
+    fn removal(&self, on: &mut OnEvent<'_>) -> Result<Option<Removal>> {
+        let prepare = |space| Removal::prepare(self.dataset, self.inputs, space, on);
+        self.config.remove.as_ref().map(prepare).transpose()
+    }
+
+    /// Training and test design of a layer, or of what is left of it.
+    fn designs(
+        &self,
+        features: &TrFeatures,
+        layer: usize,
+        removal: Option<&Removal>,
+    ) -> Result<(FirDesign, FirDesign)> {
+        let of_layer = |stories| views(stories, |story: &Vec<Array2<f32>>| story[layer].view());
+        let (train, test) = (of_layer(&features.train), of_layer(&features.test));
+        let Some(removal) = removal else {
+            return Ok((design(&train, self.config)?, design(&test, self.config)?));
+        };
+        let left = removal.residuals(&train, &test)?;
+        let (train, test) = (
+            views(&left.train, Array2::view),
+            views(&left.test, Array2::view),
+        );
+        Ok((design(&train, self.config)?, design(&test, self.config)?))
+    }
+
     pub(super) fn n_regions(&self) -> usize {
         self.config.regions.with_all(0).len()
+    }
+
+    /// Rows of each test story among those of all; empty where there is one story.
+    pub(super) fn test_rows(&self) -> Vec<Range<usize>> {
+        if self.inputs.test.len() < 2 {
+            return Vec::new();
+        }
+        let mut end = 0;
+        let rows = self.inputs.test.iter().map(|story| {
+            let start = end;
+            end += story.rows.len();
+            start..end
+        });
+        rows.collect()
     }
 
     fn fit(
@@ -111,12 +156,21 @@ impl<'a> Fits<'a> {
             r: Vec::with_capacity(n_voxels),
             best_alpha: Vec::with_capacity(n_voxels),
             regions: Vec::new(),
+            stories: Vec::new(),
         };
+        let test_rows = self.test_rows();
+        result
+            .stories
+            .resize_with(test_rows.len(), || Vec::with_capacity(n_voxels));
         let mut add = |voxels: Range<usize>, fitted: &FittedRidge| -> Result<()> {
             let y = read(&self.test, voxels.clone())?;
             let predicted = fitted.predict(x_test)?;
             result.r.extend(pearson_r(predicted.view(), y.view())?);
             result.best_alpha.extend(fitted.best_alphas());
+            for (rows, r) in test_rows.iter().zip(&mut result.stories) {
+                let of = |x: &Array2<f32>| x.slice(s![rows.clone(), ..]).to_owned();
+                r.extend(pearson_r(of(&predicted).view(), of(&y).view())?);
+            }
             statistics.add(voxels, y.view(), predicted.view())
         };
         let mut failure = None;
@@ -179,6 +233,13 @@ fn sample(n_voxels: usize) -> Vec<Range<usize>> {
 fn read(source: &StackedResponses<'_>, voxels: Range<usize>) -> Result<Array2<f32>> {
     let read = source.read(voxels.clone());
     Ok(read.map_err(|source| EncodingError::Read { voxels, source })?)
+}
+
+fn views<'s, S>(
+    stories: &'s [S],
+    view: impl Fn(&'s S) -> ArrayView2<'s, f32>,
+) -> Vec<ArrayView2<'s, f32>> {
+    stories.iter().map(view).collect()
 }
 
 /// Features of all stories under their delays.

@@ -2,18 +2,22 @@
 //!
 //! Audio → windows → hidden states at window ends → Lanczos to TR midpoints → trim → z-score per
 //! story → FIR delays inside each story → ridge with one alpha per voxel, chosen by leaving a
-//! story out → Pearson r on the test stories. The definition in full is in `docs/architecture.md`;
+//! story out → Pearson r on the test stories. Features that come on the grid of TRs join after the trim
+//! ([`run_on_grid`]); low-level features can be taken out of either ([`EncodeConfig::remove`]). The definition in full is in `docs/architecture.md`;
 //! it follows Moussa & Toneva 2025. Held by `tests/it/encode.rs` and `tools/encode_reference.py`.
 
 mod config;
 mod features;
+mod grid;
 mod inputs;
 mod layers;
 mod output;
+mod removed;
 mod repeats;
 mod responses;
 mod state;
 mod statistics;
+mod stories;
 mod table;
 mod tuned_on;
 
@@ -24,6 +28,8 @@ use braintune_fmri::StoryDataset;
 
 pub use braintune_fmri::Regions;
 pub use config::{BadVoxels, CrossValidation, EncodeConfig};
+pub use grid::{GridFeatures, GridStory};
+pub use stories::StoryRow;
 pub use table::AlignmentRow;
 pub use tuned_on::TunedOn;
 
@@ -91,7 +97,8 @@ pub enum Outcome {
     AlreadyDone,
 }
 
-/// Runs the whole job into folder `out`: `alignment.csv`, `voxels.npz`, `provenance.json`.
+/// Runs the whole job into folder `out`: `alignment.csv`, `voxels.npz`, `provenance.json`, and with
+/// several test stories `stories.csv`, the mean r of each of them alone.
 ///
 /// Features are kept under `cache`; finished layers under
 /// `out/.encode-state` until the end, so that a stopped run goes on where it was. A folder that holds the
@@ -108,30 +115,139 @@ pub fn run(
     command: Vec<String>,
     on: &mut OnEvent<'_>,
 ) -> Result<Outcome> {
-    let tuned_on = model.tuned_on;
-    if let Some(tuned_on) = &tuned_on {
+    if let Some(tuned_on) = &model.tuned_on {
         tuned_on.check(&config.test_stories)?;
     }
     let inputs = inputs::Inputs::check(dataset, config, on)?;
-    let (name, weights) = (model.name, model.weights_sha256);
-    let extractor = CachedExtractor::new(model.extractor, weights.clone(), cache)?;
-    let repeats = repeats::Repeats::read(dataset, &inputs, config, on)?;
-    let mut record = inputs.record(config, (&name, &weights), &extractor.settings(), &repeats);
-    if let Some(tuned_on) = &tuned_on {
-        record["tuning"] = tuned_on.record(&inputs);
+    let extractor = CachedExtractor::new(model.extractor, model.weights_sha256.clone(), cache)?;
+    let source = Source {
+        settings: extractor.settings(),
+        weights_sha256: model.weights_sha256,
+        names: Names::Layers(model.name),
+        tuned_on: model.tuned_on,
+    };
+    let job = Job {
+        dataset,
+        config,
+        inputs: &inputs,
+        source,
+        out,
+    };
+    job.run(command, on, |on| {
+        features::on_tr_grid(&inputs, &extractor, on)
+    })
+}
+
+/// As [`run`], of feature spaces that come on the grid of TRs: each stands in the place of a layer, and is called by
+/// its name in the column `model` of `alignment.csv`. Nothing is kept but the result.
+///
+/// # Errors
+/// As [`run`]; features of another shape than the story has TRs, or that are not finite.
+pub fn run_on_grid(
+    dataset: &dyn StoryDataset,
+    features: GridFeatures<'_>,
+    config: &EncodeConfig,
+    out: &Path,
+    command: Vec<String>,
+    on: &mut OnEvent<'_>,
+) -> Result<Outcome> {
+    let inputs = inputs::Inputs::check(dataset, config, on)?;
+    let source = Source {
+        settings: "on the grid of TRs".to_owned(),
+        weights_sha256: features.digest.clone(),
+        names: Names::Spaces(features.names.clone()),
+        tuned_on: None,
+    };
+    let job = Job {
+        dataset,
+        config,
+        inputs: &inputs,
+        source,
+        out,
+    };
+    job.run(command, on, |on| features.on_tr_grid(dataset, &inputs, on))
+}
+
+/// Where features come from.
+struct Source {
+    names: Names,
+    weights_sha256: String,
+    settings: String,
+    tuned_on: Option<TunedOn>,
+}
+
+/// What the column `model` says.
+enum Names {
+    /// One model for every layer.
+    Layers(String),
+    /// A name for each.
+    Spaces(Vec<String>),
+}
+
+impl Names {
+    fn of(&self, layer: usize) -> &str {
+        match self {
+            Self::Layers(model) => model,
+            Self::Spaces(names) => names.get(layer).map_or("", String::as_str),
+        }
     }
-    let provenance = Provenance::new(command, record);
-    if output::is_complete(out, &provenance) {
-        return Ok(Outcome::AlreadyDone);
+
+    fn joined(&self) -> String {
+        match self {
+            Self::Layers(model) => model.clone(),
+            Self::Spaces(names) => names.join(","),
+        }
     }
-    state::create(out)?;
-    let stories = features::on_tr_grid(&inputs, &extractor, on)?;
-    let fits = layers::Fits::new(dataset, &inputs, config);
-    let results = fits.run(&stories, (out, &provenance.key), on)?;
-    let ceiling = repeats.ceiling.as_ref().map(ndarray::Array1::view);
-    let rows = output::write(out, &results, ceiling, config, &name, &provenance)?;
-    state::clear(out, results.len());
-    Ok(Outcome::Computed(rows))
+}
+
+/// All that comes after the inputs were checked.
+struct Job<'a> {
+    dataset: &'a dyn StoryDataset,
+    config: &'a EncodeConfig,
+    inputs: &'a inputs::Inputs,
+    source: Source,
+    out: &'a Path,
+}
+
+impl Job<'_> {
+    fn run(
+        &self,
+        command: Vec<String>,
+        on: &mut OnEvent<'_>,
+        features: impl FnOnce(&mut OnEvent<'_>) -> Result<features::TrFeatures>,
+    ) -> Result<Outcome> {
+        let repeats = repeats::Repeats::read(self.dataset, self.inputs, self.config, on)?;
+        let provenance = Provenance::new(command, self.record(&repeats)?);
+        if output::is_complete(self.out, self.config, &provenance) {
+            return Ok(Outcome::AlreadyDone);
+        }
+        state::create(self.out)?;
+        let stories = features(on)?;
+        let fits = layers::Fits::new(self.dataset, self.inputs, self.config);
+        let results = fits.run(&stories, (self.out, &provenance.key), on)?;
+        let ceiling = repeats.ceiling.as_ref().map(ndarray::Array1::view);
+        let names = &self.source.names;
+        let rows = output::write(self.out, &results, ceiling, self.config, names, &provenance)?;
+        state::clear(self.out, results.len());
+        Ok(Outcome::Computed(rows))
+    }
+
+    fn record(&self, repeats: &repeats::Repeats) -> Result<serde_json::Value> {
+        let source = &self.source;
+        let model = (&*source.names.joined(), &*source.weights_sha256);
+        let inputs = self.inputs;
+        let mut record = inputs.record(self.config, model, &source.settings, repeats);
+        if let Some(tuned_on) = &source.tuned_on {
+            record["tuning"] = tuned_on.record(inputs);
+        }
+        if let Some(space) = &self.config.remove {
+            record["removed"] = space.definition().into();
+        }
+        if self.config.remove.is_some() || matches!(source.names, Names::Spaces(_)) {
+            record["labels_sha256"] = inputs.labels_sha256(self.dataset)?;
+        }
+        Ok(record)
+    }
 }
 
 /// Windows that the model cannot take are said before responses are read.

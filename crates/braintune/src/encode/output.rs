@@ -1,4 +1,5 @@
-//! What the main job leaves: `alignment.csv`, `voxels.npz`, `provenance.json`, in that order.
+//! What the main job leaves: `alignment.csv`, `voxels.npz`, with several test stories `stories.csv`, and
+//! `provenance.json`, in that order.
 //!
 //! The provenance is written last: a folder that has it is complete.
 
@@ -6,8 +7,10 @@ use std::path::Path;
 
 use ndarray::{Array2, ArrayView1};
 
+use super::Names;
 use super::config::EncodeConfig;
 use super::layers::LayerResult;
+use super::stories::write_stories;
 use super::table::{AlignmentRow, alignment_rows, write_csv};
 use crate::error::{Result, file_error};
 use crate::npz::Npz;
@@ -15,8 +18,12 @@ use crate::provenance::{Provenance, remove_if_there};
 
 const OUTPUTS: [&str; 2] = ["alignment.csv", "voxels.npz"];
 
-pub(super) fn is_complete(out: &Path, provenance: &Provenance) -> bool {
+/// Only of runs on several test stories.
+const STORIES: &str = "stories.csv";
+
+pub(super) fn is_complete(out: &Path, config: &EncodeConfig, provenance: &Provenance) -> bool {
     OUTPUTS.iter().all(|name| out.join(name).is_file())
+        && (config.test_stories.len() < 2 || out.join(STORIES).is_file())
         && provenance.matches(&out.join("provenance.json"))
 }
 
@@ -25,7 +32,7 @@ pub(super) fn write(
     results: &[LayerResult],
     ceiling: Option<ArrayView1<'_, f32>>,
     config: &EncodeConfig,
-    model_name: &str,
+    names: &Names,
     provenance: &Provenance,
 ) -> Result<Vec<AlignmentRow>> {
     let rows = alignment_rows(results, ceiling, config)?;
@@ -33,8 +40,14 @@ pub(super) fn write(
     let record = out.join("provenance.json");
     remove_if_there(&record)?;
     let [table, voxels] = OUTPUTS.map(|name| out.join(name));
-    write_csv(&table, &rows, &config.subject, model_name)?;
+    write_csv(&table, &rows, &config.subject, names)?;
     write_voxels(&voxels, results, ceiling)?;
+    let stories = out.join(STORIES);
+    if config.test_stories.len() < 2 {
+        remove_if_there(&stories)?; // that of an earlier run
+    } else {
+        write_stories(&stories, results, ceiling, config)?;
+    }
     provenance.write(&record)?;
     Ok(rows)
 }

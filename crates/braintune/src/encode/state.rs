@@ -47,7 +47,9 @@ pub(super) fn read_layer(
     let fits = of == key
         && result.r.len() == n_voxels
         && result.best_alpha.len() == n_voxels
-        && result.regions.len() == fits.n_regions();
+        && result.regions.len() == fits.n_regions()
+        && result.stories.len() == fits.test_rows().len()
+        && result.stories.iter().all(|r| r.len() == n_voxels);
     fits.then_some(result)
 }
 

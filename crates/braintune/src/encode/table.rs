@@ -5,6 +5,7 @@ use std::path::Path;
 use braintune_encoding::{benjamini_hochberg, normalized_alignment, normalized_mean};
 use ndarray::{Array1, ArrayView1};
 
+use super::Names;
 use super::config::EncodeConfig;
 use super::layers::LayerResult;
 use crate::arrays::write_atomically;
@@ -13,7 +14,7 @@ use crate::error::{Result, file_error};
 /// Mean alignment of one layer in one region: a row of `alignment.csv`.
 #[derive(Debug, Clone, PartialEq)]
 pub struct AlignmentRow {
-    /// Hidden state, 0 to `n_layers`.
+    /// Hidden state, 0 to `n_layers`, or the place of a feature space.
     pub layer: usize,
     /// Region of interest; `all` holds every voxel.
     pub roi: String,
@@ -90,7 +91,7 @@ pub(super) fn write_csv(
     path: &Path,
     rows: &[AlignmentRow],
     subject: &str,
-    model: &str,
+    names: &Names,
 ) -> Result<()> {
     let mut csv = csv::Writer::from_writer(Vec::new());
     csv.write_record(HEADER).map_err(|e| file_error(path, e))?;
@@ -98,7 +99,7 @@ pub(super) fn write_csv(
     for row in rows {
         csv.write_record([
             subject,
-            model,
+            names.of(row.layer),
             &row.layer.to_string(),
             &row.roi,
             &row.n_voxels.to_string(),

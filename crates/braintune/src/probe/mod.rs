@@ -5,6 +5,7 @@
 //! and `provenance.json`. Held by `tests/it/probe.rs`.
 
 mod figure;
+mod question;
 mod table;
 
 use std::ops::ControlFlow;
@@ -16,6 +17,8 @@ use braintune_probing::{
     FrameFeatures, ProbeProgress, ProbeSettings, ProbeTask, Probed, ProbingError, probe_layers,
 };
 use serde_json::json;
+
+pub use question::{Question, QuestionSettings, on_stories};
 
 use crate::error::{BraintuneError, Result, io_error};
 use crate::event::{Event, OnEvent};

@@ -3,13 +3,18 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use braintune::Event;
 use braintune::arrays::{read_folds, read_vector};
-use braintune::encode::{BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Regions};
+use braintune::backbone::Windows;
+use braintune::encode::{
+    self, BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Outcome, Regions, run_on_grid,
+};
 use braintune::encoding::{Alphas, Delays};
 use braintune::fmri::{StoryDataset, Trim};
-use clap::ValueEnum;
+use braintune::lowlevel::{LowLevelSpace, grid_features};
+use clap::{ArgGroup, ValueEnum};
 
-use super::model::{CacheArgs, ModelArgs, WindowArgs};
+use super::model::{CacheArgs, ModelArgs, SOURCE, WindowArgs};
 use super::stories::{expand, expand_given};
 use super::{command_line, open, report};
 use crate::progress::Progress;
@@ -24,6 +29,7 @@ use crate::progress::Progress;
 /// provenance.json into --out. Interrupt it with Ctrl-C as you like: the same command goes on from
 /// what is done.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new(SOURCE).required(true)))]
 pub(crate) struct Args {
     /// Dataset: the layout of OpenNeuro ds003020, a folder with a dataset.toml, or BIDS
     #[arg(long, value_name = "DIR")]
@@ -33,6 +39,15 @@ pub(crate) struct Args {
     subject: String,
     #[command(flatten)]
     model: ModelArgs,
+    /// Low-level features in place of a model, one row of alignment.csv each: acoustic (power spectrum, MFCC and
+    /// energy), power-spectrum, mfcc, energy, word-rate, phoneme-rate, phonemes, diphones, triphones, articulation, or
+    /// several as one, word-rate+mfcc. All but the first four are made of the dataset's TextGrids
+    #[arg(long, value_name = "A,B,…", value_delimiter = ',', group = SOURCE)]
+    features: Option<Vec<LowLevelSpace>>,
+    /// Low-level features, as for --features, to take out of every layer by a ridge (penalties 1e-6 to 1e9, one per
+    /// column by ten folds) before it is encoded: the low-level impact is what the alignment loses by it
+    #[arg(long, value_name = "A|A+B")]
+    remove: Option<LowLevelSpace>,
     #[command(flatten)]
     cache: CacheArgs,
     /// Folder for the results
@@ -133,20 +148,34 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = args.windows.windows(&args.model)?;
     let dataset = open(&args.dataset)?;
     let config = config(args, &*dataset)?;
-    let tuned_on = args.model.tuned_on()?;
-    let model = args.model.load()?;
-    let mut progress = Progress::new();
-    let outcome = braintune::encode::run(
-        &*dataset,
-        ModelFeatures::windowed(&args.model.name(), model, windows)?.tuned_on(tuned_on),
-        &config,
-        (&args.cache.folder()?, &args.out),
-        command_line(),
-        &mut |event| progress.on(event),
-    )?;
-    drop(progress);
+    let outcome = match &args.features {
+        Some(spaces) => {
+            let features = grid_features(spaces.clone())?;
+            let mut progress = Progress::new();
+            let mut on = |event: Event<'_>| progress.on(event);
+            let out = &args.out;
+            run_on_grid(&*dataset, features, &config, out, command_line(), &mut on)?
+        }
+        None => of_model(args, windows, &*dataset, &config)?,
+    };
     report(&outcome, &args.out);
     Ok(ExitCode::SUCCESS)
+}
+
+fn of_model(
+    args: &Args,
+    windows: Windows,
+    dataset: &dyn StoryDataset,
+    config: &EncodeConfig,
+) -> anyhow::Result<Outcome> {
+    let tuned_on = args.model.tuned_on()?;
+    let model = args.model.load()?;
+    let model = ModelFeatures::windowed(&args.model.name()?, model, windows)?.tuned_on(tuned_on);
+    let folders = (&*args.cache.folder()?, &*args.out);
+    let mut progress = Progress::new();
+    let mut on = |event: Event<'_>| progress.on(event);
+    let outcome = encode::run(dataset, model, config, folders, command_line(), &mut on)?;
+    Ok(outcome)
 }
 
 fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfig> {
@@ -172,6 +201,7 @@ fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfi
             .transpose()?
             .unwrap_or_default(),
         seed: args.seed,
+        remove: args.remove.clone(),
         ..EncodeConfig::new(&args.subject, test_stories)?
     };
     if args.compat.is_some() {

@@ -9,8 +9,9 @@ use braintune::audio::Waveform;
 use braintune::backbone::{CachedExtractor, FeatureExtractor};
 use braintune::provenance::{Provenance, file_sha256};
 use braintune::{BraintuneError, Event};
+use clap::ArgGroup;
 
-use super::model::{CacheArgs, ModelArgs, WindowArgs};
+use super::model::{CacheArgs, ModelArgs, SOURCE, WindowArgs};
 use super::{check_output, command_line};
 use crate::progress::Progress;
 
@@ -22,6 +23,7 @@ use crate::progress::Progress;
 /// strides). A window's feature is its last frame that saw audio, unless --window-feature says
 /// otherwise. Beside it, a file with .provenance.json in its name says what it was made from.
 #[derive(Debug, clap::Args)]
+#[command(group(ArgGroup::new(SOURCE).required(true)))]
 pub(crate) struct Args {
     #[command(flatten)]
     model: ModelArgs,

@@ -11,6 +11,7 @@ pub(crate) mod regions;
 pub(crate) mod ridge;
 pub(crate) mod simulate;
 mod stories;
+pub(crate) mod study;
 pub(crate) mod tune;
 
 use std::path::{Path, PathBuf};

@@ -8,18 +8,21 @@ use braintune::device::Device;
 use braintune::encode::TunedOn;
 use clap::ValueEnum;
 
+/// The group of flags of which one says where features come from; commands that flatten [`ModelArgs`] require it.
+pub(crate) const SOURCE: &str = "source";
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct ModelArgs {
     /// Model: a HuggingFace checkpoint folder of Whisper, wav2vec 2.0, HuBERT, DistilHuBERT, WavLM or
     /// data2vec-audio (config.json, preprocessor_config.json, model.safetensors or pytorch_model.bin), or the id of one in the local hub cache (HF_HOME)
-    #[arg(long, value_name = "DIR|ID")]
-    pub(crate) model: String,
+    #[arg(long, value_name = "DIR|ID", group = SOURCE)]
+    model: Option<String>,
     /// Low-rank updates to add to the weights: an adapter folder of peft
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", requires = "model")]
     adapter: Option<PathBuf>,
     /// Approximation: overlapping windows share their convolutions (wav2vec 2.0, HuBERT, WavLM,
     /// data2vec); much cheaper at short strides, docs/benchmarks.md has the error
-    #[arg(long)]
+    #[arg(long, requires = "model")]
     share_convolutions: bool,
     #[command(flatten)]
     device: DeviceArgs,
@@ -74,8 +77,17 @@ pub(crate) struct CacheArgs {
 }
 
 impl ModelArgs {
+    /// The folder or id that was given.
+    fn model(&self) -> anyhow::Result<&str> {
+        self.model.as_deref().context("no --model was given")
+    }
+
+    fn resolve(&self) -> anyhow::Result<PathBuf> {
+        Ok(braintune::model::resolve(self.model()?)?)
+    }
+
     pub(crate) fn load(&self) -> anyhow::Result<PretrainedModel> {
-        let folder = braintune::model::resolve(&self.model)?;
+        let folder = self.resolve()?;
         let mut model = PretrainedModel::load(&folder, self.device.get()?)?;
         if let Some(adapter) = &self.adapter {
             model = model.with_adapter(adapter)?;
@@ -88,7 +100,7 @@ impl ModelArgs {
 
     /// Before any work: `file` does not go into the folder of the model or of its adapter.
     pub(crate) fn check_outside(&self, file: &Path) -> anyhow::Result<()> {
-        let model = braintune::model::resolve(&self.model)?;
+        let model = self.resolve()?;
         let folder = file
             .parent()
             .filter(|folder| !folder.as_os_str().is_empty());
@@ -109,14 +121,14 @@ impl ModelArgs {
         let of_adapter = self.adapter.as_deref().and_then(Path::parent);
         let found = of_adapter.map(TunedOn::read).transpose()?.flatten();
         match found {
-            None => Ok(TunedOn::read(&braintune::model::resolve(&self.model)?)?),
+            None => Ok(TunedOn::read(&self.resolve()?)?),
             found => Ok(found),
         }
     }
 
     /// The model's name in tables.
-    pub(crate) fn name(&self) -> String {
-        name_of(&self.model)
+    pub(crate) fn name(&self) -> anyhow::Result<String> {
+        Ok(name_of(self.model()?))
     }
 }
 

@@ -1,16 +1,12 @@
 //! `braintune probe`: what can be read from every layer.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::bail;
 use braintune::backbone::PretrainedModel;
-use braintune::probe::{ModelProbed, ProbedModel};
-use braintune::probing::{
-    AcousticTask, Acoustics, CorpusTask, ProbeKind, ProbeSettings, ProbeTask, Split, StoryProbe,
-    StoryQuestion, TimitPhonemes, TimitSentenceType, TimitSplit, is_timit,
-};
-use braintune::tune::StoryRoles;
+use braintune::probe::{ModelProbed, ProbedModel, QuestionSettings};
+use braintune::probing::{ProbeKind, ProbeSettings, ProbeTask, TimitSplit, is_timit};
 use clap::ValueEnum;
 
 use super::command_line;
@@ -203,7 +199,6 @@ fn settings(args: &Args) -> ProbeSettings {
 }
 
 fn task(question: Question, args: &Args) -> anyhow::Result<Box<dyn ProbeTask>> {
-    let (data, seed) = (args.data.as_path(), args.seed);
     let paper = args.compat.is_some();
     let split = match args.split {
         Some(SplitKind::Paper) => TimitSplit::Paper,
@@ -211,65 +206,17 @@ fn task(question: Question, args: &Args) -> anyhow::Result<Box<dyn ProbeTask>> {
         None if paper && question == Question::Phonemes => TimitSplit::Paper,
         Some(SplitKind::Official) | None => TimitSplit::Official,
     };
-    Ok(match question {
-        Question::Phonemes => Box::new(TimitPhonemes::of_utterances(data, split, seed)?),
-        Question::PhonemeFrames => Box::new(TimitPhonemes::of_frames(data, split, seed)?),
-        Question::SentenceType => Box::new(TimitSentenceType::new(data, split, seed)?),
-        Question::Words => Box::new(CorpusTask::speech_commands(data)?),
-        Question::Emotion => Box::new(CorpusTask::crema_d(data, paper, seed)?),
-        Question::Action => Box::new(CorpusTask::slurp(data, paper)?),
-        Question::Mfcc => acoustic(data, Acoustics::Mfcc, split, seed)?,
-        Question::MfccTrack => acoustic(data, Acoustics::MfccTrack, split, seed)?,
-        Question::Fbank => acoustic(data, Acoustics::Fbank, split, seed)?,
-        Question::Pitch => acoustic(data, Acoustics::Pitch, split, seed)?,
-        Question::Energy => acoustic(data, Acoustics::Energy, split, seed)?,
-        Question::StoryWords => story(
-            data,
-            StoryQuestion::Words {
-                n_words: args.n_words as usize,
-            },
-        )?,
-        Question::StoryPhonemes => story(data, StoryQuestion::Phonemes)?,
-        Question::WordRate => story(data, StoryQuestion::WordRate)?,
-        Question::PartOfStory => story(data, StoryQuestion::PartOfStory)?,
-    })
-}
-
-/// On TIMIT in its split, on any other audio in one by folder.
-fn acoustic(
-    data: &Path,
-    question: Acoustics,
-    split: TimitSplit,
-    seed: u64,
-) -> anyhow::Result<Box<dyn ProbeTask>> {
-    let task = if is_timit(data) {
-        let timit = TimitSentenceType::new(data, split, seed)?;
-        AcousticTask::of_recordings(timit.recordings()?, question)?
-    } else {
-        AcousticTask::of_folder(data, question, seed)?
+    let settings = QuestionSettings {
+        split,
+        n_words: args.n_words as usize,
+        paper,
+        seed: args.seed,
     };
-    Ok(Box::new(task))
-}
-
-fn story(data: &Path, question: StoryQuestion) -> anyhow::Result<Box<dyn ProbeTask>> {
-    let dataset = super::open(data)?;
-    let roles = StoryRoles::for_probes(&*dataset)?;
-    let of = |stories: &[String], split| {
-        stories
-            .iter()
-            .map(|story| (story.clone(), split))
-            .collect::<Vec<_>>()
-    };
-    let stories = [
-        of(&roles.train, Split::Train),
-        of(&roles.validation, Split::Validation),
-        of(&roles.test, Split::Test),
-    ];
-    Ok(Box::new(StoryProbe::new(
-        &*dataset,
-        &stories.concat(),
-        question,
-    )?))
+    let question = question.to_possible_value();
+    let name = question.as_ref().map_or("", |value| value.get_name());
+    Ok(name
+        .parse::<braintune::probe::Question>()?
+        .task(&args.data, &settings)?)
 }
 
 fn table(of_task: &[ModelProbed]) {

@@ -6,7 +6,7 @@ use std::path::Path;
 use ndarray::{Array1, Array2};
 use ndarray_npy::NpzReader;
 
-use crate::workplace::{assert_refused, encode, stderr, workplace};
+use crate::workplace::{assert_refused, braintune, encode, stderr, stories, workplace};
 
 fn npz(folder: &Path) -> NpzReader<File> {
     NpzReader::new(File::open(folder.join("out/voxels.npz")).unwrap()).unwrap()
@@ -149,4 +149,51 @@ fn folds_can_be_passed_in() {
     refused("{\"a\": [1]}", &["folds.json", "[[row, …], …]"]);
     let both = ["--folds", "folds.json", "--cv", "story"];
     assert_eq!(encode(folder.path(), &both).status.code(), Some(2));
+}
+
+#[test]
+fn low_level_features_stand_in_for_a_model_and_can_be_taken_out_of_one() {
+    let folder = workplace();
+    let (_, test) = stories(folder.path());
+    let features = |more: &[&str]| {
+        let mut args = vec![
+            "encode",
+            "--dataset",
+            "dataset",
+            "--subject",
+            "SIM01",
+            "--out",
+            "out",
+        ];
+        args.extend(["--test-stories", &test, "--test-trim", "10,5"]);
+        args.extend(more);
+        braintune(folder.path(), &args)
+    };
+    let output = features(&["--features", "word-rate,mfcc+energy"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let table = std::fs::read_to_string(folder.path().join("out/alignment.csv")).unwrap();
+    let starts = |start: &str| table.lines().any(|line| line.starts_with(start));
+    assert!(
+        starts("SIM01,word-rate,0,all,") && starts("SIM01,mfcc+energy,1,all,"),
+        "{table}"
+    );
+    assert_refused(
+        &features(&["--features", "loudness"]),
+        &["loudness", "acoustic"],
+    );
+    assert_refused(&features(&[]), &["--model"]);
+    let both = features(&["--features", "mfcc", "--model", "m"]);
+    assert_refused(&both, &["--model"]);
+    assert_refused(
+        &features(&["--features", "mfcc", "--adapter", "a"]),
+        &["--adapter"],
+    );
+
+    let full = encode(folder.path(), &[]);
+    assert!(full.status.success(), "{}", stderr(&full));
+    let r = voxels(folder.path()).0;
+    let rest = encode(folder.path(), &["--remove", "acoustic"]);
+    assert!(rest.status.success(), "{}", stderr(&rest));
+    let left = voxels(folder.path()).0;
+    assert!(left.sum() < 0.8 * r.sum(), "{} of {}", left.sum(), r.sum());
 }

@@ -1,0 +1,85 @@
+//! `stories.csv`: mean r of each layer and region on each test story alone, where there are several.
+//!
+//! Of the same predictions as `alignment.csv`; ceilings are those of all test stories together. What
+//! comparisons over stories are made of. Held by `tests/it/study.rs`.
+
+use std::path::Path;
+
+use braintune_encoding::{normalized_alignment, normalized_mean};
+use ndarray::ArrayView1;
+use serde::{Deserialize, Serialize};
+
+use super::config::EncodeConfig;
+use super::layers::LayerResult;
+use crate::arrays::write_streamed;
+use crate::error::Result;
+
+/// Mean alignment of one layer in one region with one test story: a row of `stories.csv`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StoryRow {
+    /// Hidden state, 0 to `n_layers`.
+    pub layer: usize,
+    /// Region of interest; `all` holds every voxel.
+    pub roi: String,
+    /// Test story.
+    pub story: String,
+    /// Mean Pearson r over the voxels.
+    pub mean_r: f64,
+    /// Mean of r / noise ceiling over those above the ceiling threshold, if there are ceilings.
+    pub mean_r_normalized: Option<f64>,
+}
+
+pub(super) fn write_stories(
+    path: &Path,
+    results: &[LayerResult],
+    ceiling: Option<ArrayView1<'_, f32>>,
+    config: &EncodeConfig,
+) -> Result<()> {
+    let mut rows = Vec::new();
+    for (layer, result) in results.iter().enumerate() {
+        for (story, r) in config.test_stories.iter().zip(&result.stories) {
+            rows.extend(of_story(layer, (story.as_str(), r.as_slice()), ceiling, config)?);
+        }
+    }
+    write_streamed(path, |file| {
+        let mut table = csv::Writer::from_writer(file);
+        table.write_record(["layer", "roi", "story", "mean_r", "mean_r_normalized"])?;
+        for row in rows {
+            let normalized = row.mean_r_normalized.map(|value| format!("{value:.6}"));
+            table.write_record([
+                &row.layer.to_string(),
+                &row.roi,
+                &row.story,
+                &format!("{:.6}", row.mean_r),
+                &normalized.unwrap_or_default(),
+            ])?;
+        }
+        table.flush()
+    })
+}
+
+fn of_story(
+    layer: usize,
+    (story, r): (&str, &[f32]),
+    ceiling: Option<ArrayView1<'_, f32>>,
+    config: &EncodeConfig,
+) -> Result<Vec<StoryRow>> {
+    let normalized = ceiling.map(|ceiling| {
+        let r = ArrayView1::from(r);
+        normalized_alignment(r, ceiling, config.ceiling_threshold, config.low_ceiling)
+    });
+    let normalized = normalized.transpose()?;
+    let regions = config.regions.with_all(r.len()).into_iter();
+    let row = |(roi, voxels): (&str, Vec<usize>)| {
+        let mean = normalized.as_ref().map(|of| normalized_mean(of.view(), &voxels));
+        let sum: f64 = voxels.iter().map(|&voxel| f64::from(r[voxel])).sum();
+        Ok(StoryRow {
+            layer,
+            roi: roi.to_owned(),
+            story: story.to_owned(),
+            mean_r: sum / voxels.len().max(1) as f64,
+            mean_r_normalized: mean.transpose()?.and_then(|mean| mean.mean),
+        })
+    };
+    regions.map(row).collect()
+}

@@ -1,0 +1,154 @@
+//! What steps left in their folders, read back.
+
+use std::path::Path;
+
+use ndarray::{Array1, Array2};
+use ndarray_npy::NpzReader;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+
+use super::results::{Estimate, ProbeCurve};
+use crate::encode::StoryRow;
+use crate::error::{Result, file_error, io_error};
+
+/// What an encoding step left.
+pub(super) struct Encoded {
+    pub(super) rows: Vec<AlignmentLine>,
+    /// Empty where there is one test story.
+    pub(super) stories: Vec<StoryRow>,
+    /// Noise ceiling of each voxel, if there are ceilings.
+    pub(super) ceiling: Option<Array1<f32>>,
+}
+
+/// A line of `alignment.csv`.
+#[derive(Debug, Clone, Deserialize)]
+pub(super) struct AlignmentLine {
+    pub(super) layer: usize,
+    pub(super) roi: String,
+    pub(super) n_voxels: usize,
+    pub(super) mean_r: f64,
+    pub(super) mean_r_normalized: Option<f64>,
+    pub(super) ci_low: Option<f64>,
+    pub(super) ci_high: Option<f64>,
+    pub(super) q_value: Option<f64>,
+}
+
+impl Encoded {
+    pub(super) fn read(folder: &Path) -> Result<Self> {
+        let stories = folder.join("stories.csv");
+        let path = folder.join("voxels.npz");
+        Ok(Self {
+            rows: read_csv(&folder.join("alignment.csv"))?,
+            stories: if stories.exists() {
+                read_csv(&stories)?
+            } else {
+                Vec::new()
+            },
+            ceiling: npz(&path)?.by_name("noise_ceiling").ok(),
+        })
+    }
+
+    /// The lines of a region, layer by layer.
+    pub(super) fn of_roi<'a>(&'a self, roi: &'a str) -> impl Iterator<Item = &'a AlignmentLine> {
+        self.rows.iter().filter(move |row| row.roi == roi)
+    }
+
+    pub(super) fn n_layers(&self) -> usize {
+        self.rows.last().map_or(0, |row| row.layer + 1)
+    }
+}
+
+/// Pearson r of every layer and voxel, `[n_layers, n_voxels]`.
+pub(super) fn correlations(folder: &Path) -> Result<Array2<f32>> {
+    let path = folder.join("voxels.npz");
+    npz(&path)?.by_name("r").map_err(|e| file_error(&path, e))
+}
+
+fn npz(path: &Path) -> Result<NpzReader<std::fs::File>> {
+    let file = std::fs::File::open(path).map_err(io_error("read", path))?;
+    NpzReader::new(file).map_err(|e| file_error(path, e))
+}
+
+pub(super) fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+    let mut table = csv::Reader::from_path(path).map_err(|e| file_error(path, e))?;
+    let rows = table.deserialize().collect::<csv::Result<_>>();
+    rows.map_err(|e| file_error(path, e))
+}
+
+/// Step, training loss and validation loss.
+pub(super) type Losses = Vec<(usize, Option<f64>, Option<f64>)>;
+
+/// Most points of a curve beside those of evaluations.
+const N_POINTS: usize = 400;
+
+/// Losses of a tuning step and the step whose weights were kept. Of a long run every n-th step, and every one that was
+/// evaluated.
+pub(super) fn training(folder: &Path) -> Result<(Losses, Option<usize>)> {
+    #[derive(Deserialize)]
+    struct Line {
+        step: usize,
+        train_loss: Option<f64>,
+        validation_loss: Option<f64>,
+    }
+    let lines: Vec<Line> = read_csv(&folder.join("training.csv"))?;
+    let every = lines.len().div_ceil(N_POINTS).max(1);
+    let is_kept = |(i, line): &(usize, &Line)| {
+        i % every == 0 || i + 1 == lines.len() || line.validation_loss.is_some()
+    };
+    let kept = lines.iter().enumerate().filter(is_kept);
+    let points = kept.map(|(_, line)| (line.step, line.train_loss, line.validation_loss));
+    let path = folder.join("provenance.json");
+    let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
+    let record: serde_json::Value = serde_json::from_str(&text).map_err(|e| file_error(&path, e))?;
+    let best = record["inputs"]["best_step"].as_u64();
+    Ok((points.collect(), best.and_then(|step| usize::try_from(step).ok())))
+}
+
+/// A line of `probes.csv`.
+#[derive(Debug, Clone, Deserialize)]
+struct ProbeLine {
+    task: String,
+    layer: usize,
+    metric: String,
+    value: Option<f64>,
+    ci_low: Option<f64>,
+    ci_high: Option<f64>,
+    n_test: usize,
+}
+
+impl ProbeLine {
+    fn estimate(&self) -> Estimate {
+        Estimate {
+            value: self.value,
+            low: self.ci_low,
+            high: self.ci_high,
+        }
+    }
+}
+
+/// Curves of the first score of every task of a probing step.
+pub(super) fn probes(
+    folder: &Path,
+    (model, condition, participant): (&str, &str, Option<&str>),
+) -> Result<Vec<ProbeCurve>> {
+    let lines: Vec<ProbeLine> = read_csv(&folder.join("probes.csv"))?;
+    let of_task = |lines: &[ProbeLine]| {
+        let first = &lines[0];
+        let of = |metric: &str| lines.iter().filter(move |line| line.metric == metric).collect::<Vec<_>>();
+        let mut scores = of(&first.metric);
+        scores.sort_by_key(|line| line.layer);
+        ProbeCurve {
+            task: first.task.clone(),
+            model: model.to_owned(),
+            condition: condition.to_owned(),
+            participant: participant.map(str::to_owned),
+            metric: first.metric.clone(),
+            scores: scores.iter().map(|line| line.estimate()).collect(),
+            baseline: of("baseline").first().and_then(|line| line.value),
+            peak: of("peak_layer").first().map(|line| line.estimate()),
+            n_test: first.n_test,
+        }
+    };
+    let tasks = lines.chunk_by(|a, b| a.task == b.task);
+    Ok(tasks.map(of_task).collect())
+}

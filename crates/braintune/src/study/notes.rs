@@ -1,0 +1,203 @@
+//! What a study says in words: settings, what was left out, warnings.
+
+use super::comparisons::{FEWEST_UNITS, Unit};
+use super::file::Study;
+use super::inputs::Inputs;
+use super::participant::Participant;
+use super::results::{ConditionKind, Excluded, Setting, StepStatus, StudyResults};
+use super::summary::Found;
+use crate::encode::{BadVoxels, CrossValidation};
+use crate::error::Result;
+
+/// Settings in words.
+pub(super) fn settings(study: &Study, inputs: &Inputs) -> Result<Vec<Setting>> {
+    let mut settings = Vec::new();
+    let mut add = |name: &str, value: String| {
+        settings.push(Setting {
+            name: name.to_owned(),
+            value,
+        });
+    };
+    let (roles, part) = (&inputs.roles, &study.file.encoding);
+    add("dataset", inputs.dataset.name().to_owned());
+    add("test stories", roles.test.join(", "));
+    let windows = study.windows()?;
+    add(
+        "features",
+        format!(
+            "windows of {} s, one each {} s ({:?})",
+            windows.length_s(),
+            windows.stride_s(),
+            windows.feature()
+        ),
+    );
+    add("FIR delays", format!("{} TRs", part.delays()?));
+    let alphas = part.alphas()?;
+    let alphas = alphas.as_slice();
+    add(
+        "ridge alphas",
+        format!(
+            "{} from {} to {}, penalty alpha squared, one per voxel",
+            alphas.len(),
+            alphas[0],
+            alphas[alphas.len() - 1]
+        ),
+    );
+    add(
+        "alphas chosen by",
+        match part.cv() {
+            CrossValidation::Story => format!("leaving one story out, {:?}", part.score()),
+            _ => format!("bootstrapped chunks, {:?}", part.score()),
+        },
+    );
+    let (trim, test_trim) = inputs.trims(study);
+    add("TRs dropped at both ends", format!("{trim} of training stories, {test_trim} of test stories"));
+    add("ceiling threshold of means", part.ceiling_threshold.to_string());
+    add(
+        "intervals and tests",
+        format!("{} block bootstraps, {} block permutations", part.bootstraps, part.permutations),
+    );
+    let is_tuned = |kind| matches!(kind, ConditionKind::Tuned | ConditionKind::Control);
+    if inputs.conditions.iter().any(|condition| is_tuned(condition.kind)) {
+        let tuning = &study.tuning;
+        let config = &tuning.config;
+        add("tuning stories", roles.train.join(", "));
+        add("validation stories", roles.validation.join(", "));
+        add(
+            "tuning",
+            format!(
+                "{} epochs at most, batches of {} clips of {} s, learning rates {:e} (backbone) and {:e} (head)",
+                config.epochs, config.batch_size, config.clip_s, config.lr_backbone, config.lr_head
+            ),
+        );
+        add("voxels tuned to", format!("noise ceiling above {}", tuning.ceiling_threshold));
+    }
+    if let Some(probes) = &study.file.probes {
+        add("probes", probes.tasks.join(", "));
+    }
+    add("seed", study.file.seed.to_string());
+    Ok(settings)
+}
+
+/// What was left out, and why.
+pub(super) fn excluded(found: &Found<'_>) -> Vec<Excluded> {
+    let mut excluded = found.inputs.excluded.clone();
+    let threshold = found.study.file.encoding.ceiling_threshold;
+    for (place, who) in found.inputs.participants.iter().enumerate() {
+        let Some(ceiling) = found.ceiling(place) else {
+            continue;
+        };
+        let n_low = ceiling.iter().filter(|&&c| !is_above(c, threshold)).count();
+        if n_low > 0 {
+            excluded.push(Excluded {
+                what: format!("{}: {n_low} of {} voxels", who.name, ceiling.len()),
+                why: format!(
+                    "noise ceiling at or below {threshold}: they have no part in normalised means"
+                ),
+            });
+        }
+        let mut rois = found.inputs.participants.iter().flat_map(|who| who.regions.names()).collect::<Vec<_>>();
+        rois.sort_unstable();
+        rois.dedup();
+        for roi in rois {
+            if who.regions.get(roi).is_none() {
+                excluded.push(Excluded {
+                    what: format!("{}: region {roi}", who.name),
+                    why: "the participant's file of regions has none of this name".to_owned(),
+                });
+            }
+        }
+    }
+    excluded
+}
+
+fn is_above(ceiling: f32, threshold: f32) -> bool {
+    ceiling > threshold
+}
+
+/// What a reader has to know before believing a number.
+pub(super) fn warnings(found: &Found<'_>, results: &StudyResults) -> Vec<String> {
+    let mut warnings = found.inputs.warnings.clone();
+    for (place, who) in found.inputs.participants.iter().enumerate() {
+        warnings.extend(of_ceilings(found, place, who));
+    }
+    warnings.extend(of_units(found, results));
+    for sharing in &results.sharing {
+        if sharing.shared > 0.0 {
+            warnings.push(format!(
+                "{}: tuning has read {:.0} % of the TRs that encoding models were fitted on; test stories were read by neither",
+                sharing.participant,
+                100.0 * sharing.shared
+            ));
+        }
+    }
+    for step in &results.steps {
+        if step.status != StepStatus::Done {
+            let problem = step.problem.as_deref().unwrap_or_default();
+            warnings.push(format!("`{}` is missing: {problem}", step.name));
+        }
+    }
+    if found.study.file.encoding.bad_voxels() == BadVoxels::Zero {
+        warnings.push("NaN in responses was taken as 0 by encoding models".to_owned());
+    }
+    warnings
+}
+
+fn of_ceilings(found: &Found<'_>, place: usize, who: &Participant) -> Vec<String> {
+    let name = &who.name;
+    let mut warnings = Vec::new();
+    let is_tuned = |kind| matches!(kind, ConditionKind::Tuned | ConditionKind::Control);
+    let mut conditions = found.inputs.conditions.iter();
+    if !who.has_ceilings() && conditions.any(|condition| is_tuned(condition.kind)) {
+        warnings.push(format!(
+            "{name}: no test story was repeated and no noise ceiling is given: all voxels are tuned to"
+        ));
+    }
+    let threshold = found.study.file.encoding.ceiling_threshold;
+    let Some(ceiling) = found.ceiling(place) else {
+        if found.encoded.iter().any(|(case, _)| case.participant == place) {
+            warnings.push(format!(
+                "{name}: no noise ceiling is to be had (test stories without repeats, or with unequal numbers of them): nothing is normalised"
+            ));
+        }
+        return warnings;
+    };
+    let has_none = |voxels: &[usize]| !voxels.iter().any(|&voxel| is_above(ceiling[voxel], threshold));
+    let empty = who.regions.iter().filter(|(_, voxels)| has_none(voxels));
+    warnings.extend(empty.map(|(roi, _)| {
+        format!(
+            "{name}: no voxel of region {roi} has a noise ceiling above {threshold}: its normalised alignment is left out"
+        )
+    }));
+    warnings
+}
+
+fn of_units(found: &Found<'_>, results: &StudyResults) -> Vec<String> {
+    let unit = found.unit();
+    let fewest = results.comparisons.iter().map(|comparison| comparison.n_units).min();
+    let mut warnings = Vec::new();
+    if let Some(n) = fewest.filter(|&n| n < FEWEST_UNITS) {
+        warnings.push(format!(
+            "some comparisons have {n} units ({}): below {FEWEST_UNITS} no difference could have p < 0.05 two-sided, so that they have no p value",
+            unit.name()
+        ));
+    }
+    if unit == Unit::ParticipantByStory && !results.comparisons.is_empty() {
+        warnings.push(format!(
+            "comparisons pair participants and test stories ({} x {}): stories of one participant are no independent participants, so that p values speak for these participants only",
+            found.inputs.participants.len(),
+            found.inputs.roles.test.len()
+        ));
+    }
+    warnings
+}
+
+impl Found<'_> {
+    /// Noise ceiling of a participant's voxels, from whatever was encoded.
+    fn ceiling(&self, participant: usize) -> Option<&ndarray::Array1<f32>> {
+        let mut encoded = self.encoded.iter();
+        encoded.find_map(|(case, encoded)| {
+            encoded.ceiling.as_ref().filter(|_| case.participant == participant)
+        })
+    }
+}

@@ -1,0 +1,138 @@
+//! One participant of a study: stories, regions and responses, checked and hashed.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use braintune_fmri::{DatasetFiles, FmriError, Regions, Trim};
+use ndarray::Array1;
+use serde_json::{Value, json};
+
+use super::file::Study;
+use crate::arrays::read_vector;
+use crate::encode::BadVoxels;
+use crate::error::{BraintuneError, Result, file_error};
+use crate::provenance::values_sha256;
+use crate::tune::StoryRoles;
+
+/// One participant.
+pub(super) struct Participant {
+    pub(super) name: String,
+    /// Roles of the stories that this participant heard.
+    pub(super) roles: StoryRoles,
+    /// Stories that encoding models are fitted on.
+    pub(super) encoding: Vec<String>,
+    pub(super) regions: Regions,
+    /// As given in the study file.
+    pub(super) ceiling: Option<Array1<f32>>,
+    pub(super) n_voxels: usize,
+    /// Hashes of the responses to each story that is used, single repeats included.
+    pub(super) responses: BTreeMap<String, Value>,
+    /// Kept TRs of each story that is used.
+    pub(super) n_trs: BTreeMap<String, usize>,
+}
+
+/// What a participant's kept rows hold that no model can use.
+#[derive(Default)]
+pub(super) struct Bad {
+    pub(super) nan: usize,
+    pub(super) constant: usize,
+}
+
+impl Participant {
+    /// Stories that are read, each once.
+    pub(super) fn used(&self) -> Vec<String> {
+        let StoryRoles {
+            train,
+            validation,
+            test,
+        } = &self.roles;
+        let mut used: Vec<String> = Vec::new();
+        for story in [train, validation, test, &self.encoding].into_iter().flatten() {
+            if !used.contains(story) {
+                used.push(story.clone());
+            }
+        }
+        used
+    }
+
+    /// Reads and hashes the responses to a story; `trim` says which rows are kept.
+    pub(super) fn read(
+        &mut self,
+        dataset: &dyn DatasetFiles,
+        (story, trim): (&str, Trim),
+        study: &Study,
+        bad: &mut Bad,
+    ) -> Result<()> {
+        let name = &self.name;
+        let all = dataset.responses(name, story)?;
+        let n_voxels = all.bold().ncols();
+        if n_voxels != self.n_voxels {
+            return Err(BraintuneError::Input(format!(
+                "story {story} of {name} has {n_voxels} voxels, the test story {}",
+                self.n_voxels
+            )));
+        }
+        let rows = trim.rows(dataset.timing(story)?.n_trs());
+        let rows = rows.map_err(|e| BraintuneError::Input(format!("story {story}: {e} TRs")))?;
+        let found = all.rows(rows.clone())?.bad_values();
+        let is_stop = study.file.encoding.bad_voxels() == BadVoxels::Stop;
+        if found.n_infinite > 0 || (is_stop && !found.is_empty()) {
+            return Err(BraintuneError::Input(format!(
+                "story {story} of {name}: {} voxels hold NaN, {} infinite values, {} are constant; mend infinite ones, and give bad_voxels = \"zero\" in [encoding] to take NaN as 0 and go on",
+                found.nan_voxels.len(),
+                found.infinite_voxels.len(),
+                found.constant_voxels.len()
+            )));
+        }
+        bad.nan = bad.nan.max(found.nan_voxels.len());
+        bad.constant = bad.constant.max(found.constant_voxels.len());
+        let repeats = if self.roles.test.iter().any(|test| test == story) {
+            repeats(dataset, name, story)?
+        } else {
+            Vec::new()
+        };
+        let print = json!({ "responses_f32_sha256": values_sha256(all.bold()), "repeats": repeats });
+        self.responses.insert(story.to_owned(), print);
+        self.n_trs.insert(story.to_owned(), rows.len());
+        Ok(())
+    }
+
+    /// Whether tuning has ceilings to choose voxels by: given ones, or those of a repeated test story.
+    pub(super) fn has_ceilings(&self) -> bool {
+        let repeated = |story: &String| {
+            let repeats = self.responses.get(story).and_then(|print| print["repeats"].as_array());
+            repeats.is_some_and(|repeats| repeats.len() > 1)
+        };
+        self.ceiling.is_some() || self.roles.test.iter().any(repeated)
+    }
+}
+
+/// Noise ceilings of a participant's voxels, from a file.
+pub(super) fn ceiling(path: &Path, name: &str, n_voxels: usize) -> Result<Array1<f32>> {
+    let ceiling = read_vector(path)?;
+    if ceiling.len() != n_voxels {
+        return Err(file_error(
+            path,
+            format!("holds {} noise ceilings, {name} has {n_voxels} voxels", ceiling.len()),
+        ));
+    }
+    match ceiling.iter().position(|c| c.is_infinite() || *c > 1.001) {
+        None => Ok(ceiling),
+        Some(voxel) => Err(file_error(
+            path,
+            format!(
+                "the noise ceiling of voxel {voxel} is {}, it is a correlation: at most 1, NaN or 0 where there is none",
+                ceiling[voxel]
+            ),
+        )),
+    }
+}
+
+/// Hashes of single hearings, if they are stored.
+fn repeats(dataset: &dyn DatasetFiles, subject: &str, story: &str) -> Result<Vec<String>> {
+    match dataset.repeats(subject, story) {
+        Ok(repeats) => Ok(repeats.iter().map(|repeat| values_sha256(repeat.bold())).collect()),
+        Err(FmriError::NoRepeats { .. }) => Ok(Vec::new()),
+        Err(error) => Err(error.into()),
+    }
+}

@@ -1,0 +1,128 @@
+//! `braintune study`: a whole study from one file.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use braintune::Event;
+use braintune::study::{DryRun, StepState, StepStatus, Study, StudyOutcome};
+
+use super::command_line;
+use super::model::{CacheArgs, DeviceArgs};
+use crate::progress::Progress;
+
+/// Models, participants and conditions through every step of a study: tune, encode, probe, compare.
+///
+/// STUDY.toml names a dataset, models and settings (docs/study.md has every key). What is found goes into
+/// study.json, from which the report is drawn; results of each step are folders beside it. Interrupt it with Ctrl-C
+/// or kill it as you like: the same command goes on from what is done, and a changed setting redoes only what
+/// depends on it. A step that fails is reported and the rest goes on; the exit code is 1 then.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// The study
+    #[arg(value_name = "STUDY.toml")]
+    study: PathBuf,
+    /// Folder for the results [default: STUDY-results beside the file]
+    #[arg(long, value_name = "DIR")]
+    out: Option<PathBuf>,
+    /// Say what would be done, what is done already, and roughly how long the rest takes; nothing is written
+    #[arg(long)]
+    dry_run: bool,
+    #[command(flatten)]
+    cache: CacheArgs,
+    #[command(flatten)]
+    device: DeviceArgs,
+}
+
+pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    let study = Study::read(&args.study)?;
+    let out = args.out.clone().unwrap_or_else(|| study.default_out());
+    let device = args.device.get()?;
+    let cache = args.cache.folder()?;
+    let mut progress = Progress::new();
+    if args.dry_run {
+        let found = study.dry_run(&out, &device, &mut |event| progress.on(event))?;
+        drop(progress);
+        describe(&found);
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut on = |event: Event<'_>| progress.on(event);
+    let folders = (cache.as_path(), out.as_path());
+    let outcome = braintune::study::run(&study, folders, &device, &command_line(), &mut on)?;
+    drop(progress);
+    report(&outcome);
+    say!("wrote {}", out.join("study.json").display());
+    Ok(ExitCode::from(u8::from(outcome.n_failed > 0)))
+}
+
+fn report(outcome: &StudyOutcome) {
+    for step in &outcome.results.steps {
+        let problem = step.problem.as_deref().unwrap_or_default();
+        match step.status {
+            StepStatus::Done => {}
+            StepStatus::Failed => say!("failed:  {}: {problem}", step.name),
+            StepStatus::Skipped => say!("skipped: {}: {problem}", step.name),
+        }
+    }
+    for warning in &outcome.results.warnings {
+        say!("warning: {warning}");
+    }
+    say!(
+        "{} steps done now, {} before, {} failed or skipped",
+        outcome.n_run,
+        outcome.n_already,
+        outcome.n_failed
+    );
+}
+
+fn describe(found: &DryRun) {
+    say!(
+        "{:<44} {:<9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
+        "step",
+        "state",
+        "TRs",
+        "voxels",
+        "windows",
+        "cache",
+        "results",
+        "about"
+    );
+    for step in &found.steps {
+        let state = match step.state {
+            StepState::Done => "done",
+            StepState::Begun => "begun",
+            StepState::Outdated => "outdated",
+            StepState::New => "to do",
+        };
+        say!(
+            "{:<44} {state:<9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
+            step.name,
+            step.n_trs,
+            step.n_voxels,
+            step.n_windows,
+            size(step.cache_bytes),
+            size(step.result_bytes),
+            duration(step.seconds)
+        );
+    }
+    let (cache, results) = found.bytes();
+    say!(
+        "{} steps; {} of cache, {} of results; about {} for what is not done, on this machine with nothing else on it",
+        found.steps.len(),
+        size(cache),
+        size(results),
+        duration(found.seconds())
+    );
+}
+
+fn size(bytes: u64) -> String {
+    indicatif::HumanBytes(bytes).to_string()
+}
+
+fn duration(seconds: f64) -> String {
+    match seconds {
+        s if s <= 0.0 => "-".to_owned(),
+        s if s < 90.0 => format!("{s:.0} s"),
+        s if s < 5400.0 => format!("{:.0} min", s / 60.0),
+        s => format!("{:.1} h", s / 3600.0),
+    }
+}
