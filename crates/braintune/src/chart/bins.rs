@@ -6,13 +6,15 @@ use super::figure::Panel;
 use super::ink::{Ink, N_HEATS};
 use super::line::Frame;
 use super::number::{count, number};
-use super::scale::{Scale, ticks};
+use super::scale::Scale;
 use super::svg::{Anchor, Svg, length};
 
 /// Counts of several series in the same bins.
 #[derive(Debug, Clone)]
 pub(crate) struct Histogram<'a> {
     pub(crate) title: &'a str,
+    /// Said beside the title, in small.
+    pub(crate) aside: &'a str,
     pub(crate) x_label: &'a str,
     pub(crate) y_label: &'a str,
     pub(crate) size: (f64, f64),
@@ -29,6 +31,8 @@ pub(crate) type Cell = (usize, usize, usize);
 #[derive(Debug, Clone)]
 pub(crate) struct HeatMap<'a> {
     pub(crate) title: &'a str,
+    /// Said beside the title, in small.
+    pub(crate) aside: &'a str,
     pub(crate) x_label: &'a str,
     pub(crate) y_label: &'a str,
     pub(crate) size: (f64, f64),
@@ -61,7 +65,7 @@ impl Histogram<'_> {
         let mut svg = Svg::default();
         let frame = Frame::draw(
             &mut svg,
-            (self.title, ""),
+            (self.title, self.aside),
             (self.x_label, self.y_label),
             self.size,
             ((edge(first), edge(last + 1)), (0.0, most * 1.05)),
@@ -112,7 +116,7 @@ impl HeatMap<'_> {
         let range = (edge(first), edge(last + 1));
         let mut svg = Svg::default();
         let labels = (self.x_label, self.y_label);
-        let heading = (self.title, "");
+        let heading = (self.title, self.aside);
         let frame = Frame::draw(&mut svg, heading, labels, self.size, (range, range));
         frame.x_ticks(&mut svg, false);
         let most = self.cells.iter().map(|&(_, _, n)| n).max().unwrap_or(1);

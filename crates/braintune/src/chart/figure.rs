@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use resvg::{tiny_skia, usvg};
 
-use super::ink::{Ink, N_HEATS, Shape, style_sheet};
+use super::ink::{Ink, N_HEATS, style_sheet};
 use super::svg::{Anchor, Svg, escape, fit, length, text_width};
 
 /// Space around and between panels of a file.
@@ -34,8 +34,6 @@ pub(crate) enum Key {
     Line(Ink),
     /// A line without markers.
     Level(Ink),
-    /// A thin line.
-    Thin(Ink),
     /// A filled area.
     Area(Ink),
     /// The outline of a histogram.
@@ -77,7 +75,6 @@ impl Key {
                 );
             }
             Self::Level(ink) => line("l", svg, ink),
-            Self::Thin(ink) => line("n", svg, ink),
             Self::Outline(ink) => line("e", svg, ink),
             Self::Area(ink) => {
                 let class = format!("r {}", ink.class());
@@ -101,7 +98,7 @@ impl Panel {
         format!(
             "<svg role=\"img\" aria-label=\"{}\" viewBox=\"0 0 {width} {height}\" style=\"max-width:{}px\">\n{}</svg>\n",
             escape(&self.label),
-            length((self.width * 1.3).min(1100.0)),
+            length(self.width * if self.width < 400.0 { 1.3 } else { 1.05 }),
             self.svg.0
         )
     }
@@ -203,9 +200,10 @@ fn png(svg: &str) -> Result<Vec<u8>, String> {
     };
     let tree = usvg::Tree::from_str(svg, &options).map_err(|e| e.to_string())?;
     let pixels = f64::from(tree.size().width()) * f64::from(tree.size().height());
-    let scale = match pixels * f64::from(SCALE * SCALE) > MOST_PIXELS {
-        true => 1.0,
-        false => SCALE,
+    let scale = if pixels * f64::from(SCALE * SCALE) > MOST_PIXELS {
+        1.0
+    } else {
+        SCALE
     };
     let size = tree.size().to_int_size().scale_by(scale);
     let size = size.ok_or("a figure without size")?;

@@ -137,9 +137,12 @@ pub(crate) fn style_sheet(of_page: bool) -> String {
             ":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
         );
     }
-    let colour = |name: &str, light: &str| match of_page {
-        true => format!("var(--{name})"),
-        false => light.to_owned(),
+    let colour = |name: &str, light: &str| {
+        if of_page {
+            format!("var(--{name})")
+        } else {
+            light.to_owned()
+        }
     };
     let [ink, soft, grid, paper] = ground.map(|(name, light, _)| colour(name, light));
     let _ = write!(

@@ -15,7 +15,7 @@ const RIGHT: f64 = 10.0;
 const INSET: f64 = 7.0;
 /// Height of a line of tick labels, and width of one.
 const TICK_HEIGHT: f64 = 34.0;
-const TICK_WIDTH: f64 = 22.0;
+const TICK_WIDTH: f64 = 20.0;
 /// Up to here numbers on x are layers, which all are whole.
 const MOST_LAYERS: f64 = 200.0;
 

@@ -68,15 +68,6 @@ impl Svg {
         let _ = writeln!(self.0, "<path class=\"{class}\" d=\"{d}\"/>");
     }
 
-    /// A path with a text that is shown over it.
-    pub(super) fn path_titled(&mut self, class: &str, d: &str, title: &str) {
-        let title = escape(title);
-        let _ = writeln!(
-            self.0,
-            "<path class=\"{class}\" d=\"{d}\"><title>{title}</title></path>"
-        );
-    }
-
     /// A rectangle, with a text that is shown over it unless that is empty.
     pub(super) fn rect(
         &mut self,
@@ -90,11 +81,11 @@ impl Svg {
             self.0,
             "<rect class=\"{class}\" x=\"{x}\" y=\"{y}\" width=\"{width}\" height=\"{height}\""
         );
-        self.0.push_str(&if title.is_empty() {
-            String::from("/>\n")
+        if title.is_empty() {
+            self.0.push_str("/>\n");
         } else {
-            format!("><title>{}</title></rect>\n", escape(title))
-        });
+            let _ = writeln!(self.0, "><title>{}</title></rect>", escape(title));
+        }
     }
 
     /// A line through points; drawn as one element, so that its dashes go on.

@@ -1,5 +1,7 @@
 //! Figures of alignment: a curve over layers for each region, and bars of late and best layers.
 
+use std::fmt::Write as _;
+
 use super::files::slug;
 use super::view::{Measure, Summary, View};
 use crate::chart::{
@@ -7,7 +9,7 @@ use crate::chart::{
     range, range_of_bars, range_of_lines,
 };
 
-const PANEL: (f64, f64) = (336.0, 214.0);
+const HEIGHT: f64 = 214.0;
 /// Regions beside each other in a chart of bars.
 const MOST_GROUPS: usize = 10;
 
@@ -97,13 +99,17 @@ fn curves_of(view: &View<'_>, model: &str) -> Option<Figure> {
             .iter()
             .map(|region| range_of_lines(&region.lines, &region.levels)),
     );
+    // From zero, unless all values are far from it.
+    let y_range =
+        y_range.map(|(low, high)| (if low > 0.5 * high { low } else { low.min(0.0) }, high));
+    let (width, columns) = panel_width(shown.len());
     let panel = |region: &Region<'_>| -> Panel {
         LineChart {
             title: region.roi,
             aside: &voxels(view, model, region.roi),
             x_label: "layer",
             y_label: view.measure.axis(),
-            size: PANEL,
+            size: (width, HEIGHT),
             y_range,
             lines: &region.lines,
             levels: &region.levels,
@@ -133,14 +139,14 @@ fn curves_of(view: &View<'_>, model: &str) -> Option<Figure> {
     );
     if !empty.is_empty() {
         let names: Vec<_> = empty.iter().map(|region| region.roi).collect();
-        note += &format!(" No values for {}.", names.join(", "));
+        let _ = write!(note, " No values for {}.", names.join(", "));
     }
     (!panels.is_empty()).then(|| Figure {
         name: format!("alignment-{}", slug(model)),
         title: format!("{model}: alignment per layer"),
         note,
         keys,
-        columns: 3,
+        columns,
         panels,
     })
 }
@@ -176,12 +182,13 @@ pub(super) fn bars(view: &View<'_>) -> Vec<Figure> {
 }
 
 fn bar(view: &View<'_>, (model, condition, roi): (&str, &str, &str), late: bool) -> Bar {
-    let (layers, aside) = match late {
-        true => (Some(view.late(model)), String::new()),
-        false => match view.peak(model, condition, roi) {
-            Some((layer, _)) => (Some(layer..=layer), format!(", layer {layer}")),
-            None => (None, String::new()),
-        },
+    let (layers, aside) = if late {
+        (Some(view.late(model)), String::new())
+    } else {
+        let peak = view.peak(model, condition, roi);
+        let layers = peak.map(|(layer, _)| layer..=layer);
+        let aside = peak.map(|(layer, _)| format!(", layer {layer}"));
+        (layers, aside.unwrap_or_default())
     };
     let of = layers.map(|layers| view.of_layers((model, condition, roi), layers));
     let dots: Vec<_> = of.unwrap_or_default();
@@ -219,9 +226,10 @@ fn bars_of(view: &View<'_>, model: &str, late: bool) -> Option<Figure> {
     let n_rows = groups.len().div_ceil(MOST_GROUPS);
     let per_row = groups.len().div_ceil(n_rows);
     let width = 70.0 + per_row as f64 * (26.0 * conditions.len() as f64).clamp(96.0, 200.0);
-    let title = match late {
-        true => format!("late layers ({})", layers_in_words(view, model)),
-        false => String::from("best layer"),
+    let title = if late {
+        format!("late layers ({})", layers_in_words(view, model))
+    } else {
+        String::from("best layer")
     };
     let panel = |groups: &[BarGroup]| {
         BarChart {
@@ -233,11 +241,10 @@ fn bars_of(view: &View<'_>, model: &str, late: bool) -> Option<Figure> {
         }
         .panel()
     };
-    let note = match late {
-        true => "Bars are means over participants, dots are participants.",
-        false => {
-            "Bars are means over participants in the layer where that mean is highest, which flatters every condition a little; dots are participants."
-        }
+    let note = if late {
+        "Bars are means over participants, dots are participants."
+    } else {
+        "Bars are means over participants in the layer where that mean is highest, which flatters every condition a little; dots are participants."
     };
     Some(Figure {
         name: format!("{}-{}", if late { "late" } else { "best" }, slug(model)),
@@ -252,12 +259,21 @@ fn bars_of(view: &View<'_>, model: &str, late: bool) -> Option<Figure> {
     })
 }
 
-/// `9 to 12`.
+/// Late layers, `9 to 12`.
 pub(super) fn layers_in_words(view: &View<'_>, model: &str) -> String {
     let late = view.late(model);
-    match late.start() == late.end() {
-        true => format!("layer {}", late.end()),
-        false => format!("layers {} to {}", late.start(), late.end()),
+    if late.start() == late.end() {
+        late.end().to_string()
+    } else {
+        format!("{} to {}", late.start(), late.end())
+    }
+}
+
+/// So wide that panels fill their rows: three of them beside each other, four where three would leave one alone.
+pub(super) fn panel_width(n_panels: usize) -> (f64, usize) {
+    match n_panels {
+        4 | 7 | 8 => (256.0, 4),
+        _ => (336.0, 3),
     }
 }
 

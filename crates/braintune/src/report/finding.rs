@@ -1,6 +1,8 @@
 //! What was found, in words and as a table, computed from the numbers: late layers before and after, and where
 //! curves peak.
 
+use std::fmt::Write as _;
+
 use super::alignment::{baseline_words, layers_in_words, participants};
 use super::probes;
 use super::table::{Table, Value, percent};
@@ -101,7 +103,7 @@ fn before_and_after(
     let conditions = (reference.name.as_str(), condition.name.as_str());
     let change = Change::of(view, model, conditions, &roi)?;
     let mut words = format!(
-        "{model}: in late layers ({}), {} {place} is {} {} and {} {}: {}{}, higher in {} of {}.",
+        "{model}: in late layers ({}) {} {place} is {} {} and {} {}: {}{}, higher in {} of {}.",
         layers_in_words(view, model),
         view.measure.words(),
         number(change.before),
@@ -115,46 +117,45 @@ fn before_and_after(
         change.n_up,
         participants(change.n)
     );
+    words += &regions(view, model, conditions);
+    words += &tested(view, model, conditions);
+    let peak = |condition: &str| view.peak(model, condition, &roi);
+    if let (Some((before, _)), Some((after, _))) = (peak(conditions.0), peak(conditions.1)) {
+        let _ = write!(
+            words,
+            " The curve {place} peaks in layer {before} {}, in layer {after} {}.",
+            reference.name, condition.name
+        );
+    }
+    Some(words)
+}
+
+/// How many regions rise, and in which most and least.
+fn regions(view: &View<'_>, model: &str, conditions: (&str, &str)) -> String {
     let rois = view.results.rois.iter().skip(1);
     let of_rois = rois.filter_map(|roi| Some((roi, Change::of(view, model, conditions, roi)?)));
     let of_rois: Vec<_> = of_rois.collect();
     let by_difference = |a: &&(&String, Change), b: &&(&String, Change)| {
         a.1.difference().total_cmp(&b.1.difference())
     };
-    if let (Some(most), Some(least)) = (
-        of_rois.iter().max_by(by_difference),
-        of_rois.iter().min_by(by_difference),
-    ) {
-        let n_up = of_rois
-            .iter()
-            .filter(|(_, change)| change.difference() > 0.0);
-        words += &format!(
-            " It is higher in {} of {} regions",
-            n_up.count(),
-            of_rois.len()
-        );
-        let from_to =
-            |change: &Change| format!("{} to {}", number(change.before), number(change.after));
-        words += &match most.0 == least.0 {
-            true => format!(": {}, {}.", most.0, from_to(&most.1)),
-            false => format!(
-                ", most in {} ({}), least in {} ({}).",
-                most.0,
-                from_to(&most.1),
-                least.0,
-                from_to(&least.1)
-            ),
-        };
-    }
-    words += &tested(view, model, conditions);
-    let peak = |condition: &str| view.peak(model, condition, &roi);
-    if let (Some((before, _)), Some((after, _))) = (peak(conditions.0), peak(conditions.1)) {
-        words += &format!(
-            " The curve {place} peaks in layer {before} {}, in layer {after} {}.",
-            reference.name, condition.name
-        );
-    }
-    Some(words)
+    let most = of_rois.iter().max_by(by_difference);
+    let Some((most, least)) = most.zip(of_rois.iter().min_by(by_difference)) else {
+        return String::new();
+    };
+    let up = of_rois
+        .iter()
+        .filter(|(_, change)| change.difference() > 0.0);
+    let from_to = |(roi, change): &(&String, Change)| {
+        let (before, after) = (number(change.before), number(change.after));
+        format!("{roi} ({before} to {after})")
+    };
+    format!(
+        " It is higher in {} of {} regions, most in {}, least in {}.",
+        up.count(),
+        of_rois.len(),
+        from_to(most),
+        from_to(least)
+    )
 }
 
 /// How many tests of late layers reach the level.
@@ -205,7 +206,8 @@ fn alone(view: &View<'_>, model: &str, reference: &Condition) -> Option<String> 
         number(value)
     );
     if let Some((roi, (layer, value))) = highest {
-        words += &format!(
+        let _ = write!(
+            words,
             " Of the regions, {roi} has the highest, in layer {layer} ({}).",
             number(value)
         );
@@ -241,33 +243,32 @@ fn beside(view: &View<'_>, model: &str) -> Option<String> {
     })
 }
 
-fn probe_words(view: &View<'_>) -> Option<String> {
-    let reference = view.reference()?;
-    let mut parts = Vec::new();
-    for model in &view.results.models {
-        for task in probes::tasks(view) {
-            let peak = |condition: &str| {
+/// Per model, the layers in which probes are best.
+fn probe_words(view: &View<'_>) -> Vec<String> {
+    let Some(reference) = view.reference() else {
+        return Vec::new();
+    };
+    let tuned = view.results.conditions.iter();
+    let tuned = tuned.filter(|condition| condition.kind == ConditionKind::Tuned);
+    let names: Vec<&str> = std::iter::once(reference)
+        .chain(tuned)
+        .map(|condition| condition.name.as_str())
+        .collect();
+    let of_model = |model: &String| {
+        let tasks = probes::tasks(view).into_iter().filter_map(|task| {
+            let peaks = names.iter().filter_map(|condition| {
                 let curves = probes::curves(view, (task, model, condition));
-                probes::peak(&curves)
-            };
-            let Some((before, score)) = peak(&reference.name) else {
-                continue;
-            };
-            let mut part = format!(
-                "{task} ({model}) in layer {before} {} ({})",
-                reference.name,
-                number(score)
-            );
-            let tuned = view.results.conditions.iter();
-            for condition in tuned.filter(|c| c.kind == ConditionKind::Tuned) {
-                if let Some((after, score)) = peak(&condition.name) {
-                    part += &format!(", in layer {after} {} ({})", condition.name, number(score));
-                }
-            }
-            parts.push(part);
-        }
-    }
-    (!parts.is_empty()).then(|| format!("Probes are best at {}.", parts.join("; ")))
+                let (layer, score) = probes::peak(&curves)?;
+                Some(format!("{layer} {condition} ({})", number(score)))
+            });
+            let peaks: Vec<_> = peaks.collect();
+            (!peaks.is_empty()).then(|| format!("{task} {}", peaks.join(", ")))
+        });
+        let tasks: Vec<_> = tasks.collect();
+        (!tasks.is_empty())
+            .then(|| format!("{model}: probes are best in layer: {}.", tasks.join("; ")))
+    };
+    view.results.models.iter().filter_map(of_model).collect()
 }
 
 /// Late layers and peaks of every region, the reference against each other condition.

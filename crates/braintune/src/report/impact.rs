@@ -1,6 +1,6 @@
 //! What low-level features explain of an alignment: percent that goes when they are taken out, per layer.
 
-use super::alignment::{bands, line, participants, shared};
+use super::alignment::{bands, line, panel_width, participants, shared};
 use super::files::slug;
 use super::view::{Summary, View};
 use crate::chart::{Figure, Key, Line, LineChart, range_of_lines};
@@ -68,7 +68,10 @@ fn figure(view: &View<'_>, model: &str, feature: &str) -> Option<Figure> {
                 continue;
             }
             most = most.max(n);
-            lines.push(line(view, &condition.name, &summaries));
+            let mut line = line(view, &condition.name, &summaries);
+            // Layers that nobody asked about are no gaps.
+            line.points.retain(|point| point.y.is_some());
+            lines.push(line);
             if !seen.contains(&condition.name.as_str()) {
                 seen.push(&condition.name);
             }
@@ -78,13 +81,14 @@ fn figure(view: &View<'_>, model: &str, feature: &str) -> Option<Figure> {
         }
     }
     let y_range = shared(of_rois.iter().map(|(_, lines)| range_of_lines(lines, &[])));
+    let (width, columns) = panel_width(of_rois.len());
     let panels = of_rois.iter().map(|(roi, lines)| {
         LineChart {
             title: roi,
             aside: "",
             x_label: "layer",
             y_label: "impact, percent",
-            size: (336.0, 200.0),
+            size: (width, 200.0),
             y_range,
             lines,
             levels: &[],
@@ -103,7 +107,7 @@ fn figure(view: &View<'_>, model: &str, feature: &str) -> Option<Figure> {
             .iter()
             .map(|name| (Key::Line(view.ink(name)), (*name).to_owned()))
             .collect(),
-        columns: 3,
+        columns,
         panels: panels.collect(),
     })
 }

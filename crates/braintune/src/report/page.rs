@@ -82,11 +82,8 @@ fn sections(report: &Report<'_>) -> Vec<(&'static str, &'static str, String)> {
         let (title, body) = drawn(id);
         sections.push((id, title, body));
     }
-    let sharing: Vec<_> = report
-        .sharing
-        .iter()
-        .map(|(text, _)| text.clone())
-        .collect();
+    let sharing = report.sharing.iter().map(|(text, ..)| text.clone());
+    let sharing: Vec<_> = sharing.collect();
     sections.extend([
         ("tables", "Tables", others),
         (
@@ -146,7 +143,8 @@ fn alerts(report: &Report<'_>) -> String {
         .steps
         .iter()
         .filter(|step| step.status != StepStatus::Done);
-    let shared = report.sharing.iter().filter(|(_, problem)| *problem);
+    let shared = report.sharing.iter().filter(|(_, _, problem)| *problem);
+    let shared: usize = shared.map(|(_, n, _)| n).sum();
     let counts = [
         (results.warnings.len(), "warning", "warnings", "#warnings"),
         (
@@ -156,7 +154,7 @@ fn alerts(report: &Report<'_>) -> String {
             "#steps",
         ),
         (
-            shared.count(),
+            shared,
             "participant has a test story that was read before",
             "participants have test stories that were read before",
             "#sharing",
@@ -170,39 +168,34 @@ fn alerts(report: &Report<'_>) -> String {
     ];
     let links = counts.into_iter().filter(|(n, ..)| *n > 0);
     let links = links.map(|(n, one, many, to)| {
-        format!(
-            "<a href=\"{to}\">{n} {}</a>",
-            if n == 1 { one } else { many }
-        )
+        let what = if n == 1 { one } else { many };
+        format!("<a href=\"{to}\">{n} {what}</a>")
     });
-    let links: String = links.collect();
-    match links.is_empty() {
-        true => links,
-        false => format!("<p class=\"alerts\" role=\"note\">{links}</p>\n"),
+    let links = links.collect::<Vec<_>>().concat();
+    if links.is_empty() {
+        links
+    } else {
+        format!("<p class=\"alerts\" role=\"note\">{links}</p>\n")
     }
 }
 
 fn paragraphs(texts: &[String]) -> String {
     let texts = texts.iter();
-    texts
-        .map(|text| format!("<p>{}</p>\n", escape(text)))
-        .collect()
+    let texts = texts.map(|text| format!("<p>{}</p>\n", escape(text)));
+    texts.collect::<Vec<_>>().concat()
 }
 
 fn settings(report: &Report<'_>) -> String {
     let settings = report.results.settings.iter();
-    let items: String = settings
-        .map(|setting| {
-            format!(
-                "<div><dt>{}</dt><dd>{}</dd></div>\n",
-                escape(&setting.name),
-                escape(&setting.value)
-            )
-        })
-        .collect();
-    match items.is_empty() {
-        true => items,
-        false => format!("<dl>\n{items}</dl>\n"),
+    let items = settings.map(|setting| {
+        let (name, value) = (escape(&setting.name), escape(&setting.value));
+        format!("<div><dt>{name}</dt><dd>{value}</dd></div>\n")
+    });
+    let items = items.collect::<Vec<_>>().concat();
+    if items.is_empty() {
+        items
+    } else {
+        format!("<dl>\n{items}</dl>\n")
     }
 }
 
@@ -239,12 +232,12 @@ fn surfaces(report: &Report<'_>) -> String {
 
 fn warnings(report: &Report<'_>) -> String {
     let warnings = report.results.warnings.iter();
-    let items: String = warnings
-        .map(|text| format!("<li>{}\n", escape(text)))
-        .collect();
-    match items.is_empty() {
-        true => items,
-        false => format!("<ul class=\"warn\">\n{items}</ul>\n"),
+    let items = warnings.map(|text| format!("<li>{}\n", escape(text)));
+    let items = items.collect::<Vec<_>>().concat();
+    if items.is_empty() {
+        items
+    } else {
+        format!("<ul class=\"warn\">\n{items}</ul>\n")
     }
 }
 
@@ -280,11 +273,12 @@ fn steps(report: &Report<'_>) -> String {
 }
 
 fn provenance(report: &Report<'_>) -> String {
-    match report.provenance.is_empty() {
-        true => String::new(),
-        false => format!(
+    if report.provenance.is_empty() {
+        String::new()
+    } else {
+        format!(
             "<details class=\"long\"><summary>Where numbers come from</summary>\n<pre>{}</pre>\n</details>\n",
             escape(&report.provenance)
-        ),
+        )
     }
 }

@@ -1,6 +1,6 @@
 //! Figures of probes: a panel per task, conditions as lines over layers.
 
-use super::alignment::{bands, line, participants};
+use super::alignment::{bands, line, panel_width, participants};
 use super::files::slug;
 use super::view::{Summary, View};
 use crate::chart::{Figure, Ink, Key, Level, Line, LineChart};
@@ -64,6 +64,7 @@ fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
     let conditions: Vec<_> = view.results.conditions.iter().collect();
     let (mut panels, mut seen, mut most) = (Vec::new(), Vec::new(), 0);
     let mut has_level = false;
+    let (width, columns) = panel_width(tasks(view).len());
     for task in tasks(view) {
         let mut lines: Vec<Line> = Vec::new();
         let (mut level, mut metric) = (None, "score");
@@ -94,7 +95,7 @@ fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
             aside: "",
             x_label: "layer",
             y_label: metric,
-            size: (336.0, 230.0),
+            size: (width, 220.0),
             y_range: None,
             lines: &lines,
             levels: level.as_slice(),
@@ -120,7 +121,7 @@ fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
             bands(most)
         ),
         keys,
-        columns: 3,
+        columns,
         panels,
     })
 }

@@ -9,7 +9,7 @@ use super::table::Table;
 use super::view::View;
 use super::{alignment, finding, impact, probes, tables, training, voxels};
 use crate::chart::Figure;
-use crate::study::{StudyResults, SurfaceView};
+use crate::study::{DataSharing, StudyResults, SurfaceView};
 
 /// Of a record of where numbers come from, a page shows this much.
 const MOST_PROVENANCE: usize = 200_000;
@@ -23,8 +23,8 @@ pub(super) struct Report<'a> {
     pub(super) tables: Vec<Table>,
     /// Captions and pictures as data URIs, or why there is none.
     pub(super) surfaces: Vec<(String, Result<String, String>)>,
-    /// What is to be known of shared data, a sentence for each participant, and whether it is a problem.
-    pub(super) sharing: Vec<(String, bool)>,
+    /// What is to be known of shared data, a sentence, of how many participants, and whether it is a problem.
+    pub(super) sharing: Vec<(String, usize, bool)>,
     pub(super) provenance: String,
 }
 
@@ -57,7 +57,7 @@ impl<'a> Report<'a> {
             sections,
             tables: tables::all(&view),
             surfaces: surfaces.collect(),
-            sharing: results.sharing.iter().map(shared).collect(),
+            sharing: sharing(results),
             provenance: provenance(&results.provenance),
         }
     }
@@ -83,15 +83,27 @@ fn picture(view: &SurfaceView, dir: &Path) -> Result<String, String> {
     Ok(format!("data:image/png;base64,{text}"))
 }
 
-fn shared(of: &crate::study::DataSharing) -> (String, bool) {
+/// Participants of whom the same holds are told of together.
+fn sharing(results: &StudyResults) -> Vec<(String, usize, bool)> {
+    let mut told: Vec<(Vec<&str>, (String, bool))> = Vec::new();
+    for of in &results.sharing {
+        let words = shared(of);
+        match told.iter_mut().find(|(_, known)| *known == words) {
+            Some((names, _)) => names.push(&of.participant),
+            None => told.push((vec![&of.participant], words)),
+        }
+    }
+    let told = told.into_iter().map(|(names, (words, problem))| {
+        let n = names.len();
+        (format!("{}: {words}", names.join(", ")), n, problem)
+    });
+    told.collect()
+}
+
+fn shared(of: &DataSharing) -> (String, bool) {
     let read = of.tuning.iter().chain(&of.validation).chain(&of.encoding);
     let twice: Vec<_> = read.filter(|story| of.test.contains(story)).collect();
-    let mut words = format!(
-        "{}: tuning has read {:.0} % of the TRs that encoding models were fitted on",
-        of.participant,
-        100.0 * of.shared
-    );
-    words += &match (twice.is_empty(), of.test.is_empty()) {
+    let results = match (twice.is_empty(), of.test.is_empty()) {
         (_, true) => String::from("; no test story is named."),
         (true, _) => format!(
             "; results are from {}, which nothing was tuned, chosen or fitted on.",
@@ -107,6 +119,10 @@ fn shared(of: &crate::study::DataSharing) -> (String, bool) {
             )
         }
     };
+    let words = format!(
+        "tuning has read {:.0} % of the TRs that encoding models were fitted on{results}",
+        100.0 * of.shared
+    );
     (words, !twice.is_empty())
 }
 

@@ -213,21 +213,20 @@ fn alignment_curves(path: &Path) -> Result<Vec<AlignmentCurve>> {
         let place = curves.iter().position(|curve| {
             curve.participant == participant && curve.model == model && curve.roi == roi
         });
-        let place = match place {
-            Some(place) => place,
-            None => {
-                curves.push(AlignmentCurve {
-                    model: model.to_owned(),
-                    condition: AS_GIVEN.to_owned(),
-                    participant: participant.to_owned(),
-                    roi: roi.to_owned(),
-                    n_voxels: rows.number(at, row, "n_voxels")?.unwrap_or(0),
-                    mean_r: Vec::new(),
-                    normalized: Vec::new(),
-                    q_value: Vec::new(),
-                });
-                curves.len() - 1
-            }
+        let place = if let Some(place) = place {
+            place
+        } else {
+            curves.push(AlignmentCurve {
+                model: model.to_owned(),
+                condition: AS_GIVEN.to_owned(),
+                participant: participant.to_owned(),
+                roi: roi.to_owned(),
+                n_voxels: rows.number(at, row, "n_voxels")?.unwrap_or(0),
+                mean_r: Vec::new(),
+                normalized: Vec::new(),
+                q_value: Vec::new(),
+            });
+            curves.len() - 1
         };
         let (curve, layer) = (&mut curves[place], rows.layer(at, row)?);
         set(

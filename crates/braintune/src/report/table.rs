@@ -108,13 +108,14 @@ impl Table {
             if n == 1 { "" } else { "s" }
         );
         let file = escape(&format!("tables/{}.csv", self.name));
-        let part = match shown < n {
-            true => format!(
+        let part = if shown < n {
+            format!(
                 "The first {} rows of {}; all",
                 count(shown as f64),
                 count(n as f64)
-            ),
-            false => String::from("Also"),
+            )
+        } else {
+            String::from("Also")
         };
         let note = escape(&self.note);
         let _ = write!(

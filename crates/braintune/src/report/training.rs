@@ -1,5 +1,6 @@
 //! Curves of tuning runs: a panel per model and condition, two lines per participant.
 
+use super::alignment::panel_width;
 use super::files::slug;
 use super::view::View;
 use crate::chart::{Figure, Ink, Key, Line, LineChart, Point};
@@ -76,6 +77,7 @@ fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
             conditions.push(&curve.condition);
         }
     }
+    let (width, columns) = panel_width(conditions.len());
     let panels = conditions.iter().map(|condition| {
         let of = of_model().filter(|curve| curve.condition == *condition);
         let lines: Vec<Line> = of
@@ -86,7 +88,7 @@ fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
             aside: "",
             x_label: "step",
             y_label: "loss",
-            size: (336.0, 230.0),
+            size: (width, 220.0),
             y_range: None,
             lines: &lines,
             levels: &[],
@@ -105,7 +107,7 @@ fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
             .enumerate()
             .map(|(i, name)| (Key::Line(Ink::of(i)), (*name).to_owned()))
             .collect(),
-        columns: 3,
+        columns,
         panels,
     })
 }

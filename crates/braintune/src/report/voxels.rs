@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::alignment::participants;
+use super::alignment::{panel_width, participants};
 use super::files::slug;
 use super::view::View;
 use crate::chart::{Cell, Figure, HeatMap, Histogram, Key};
@@ -86,14 +86,15 @@ fn of_model(view: &View<'_>, model: &str) -> Vec<Figure> {
         return Vec::new();
     };
     let (layer, reference) = (first.first.layer, first.first.reference.as_str());
+    let (width, columns) = panel_width(pools.len());
     let histograms = pools.iter().map(|pool| {
-        let title = heading(pool);
         let condition = &pool.first.condition;
         Histogram {
-            title: &title,
+            title: condition,
+            aside: &who(pool),
             x_label: "r",
             y_label: "voxels",
-            size: (336.0, 220.0),
+            size: (width, 210.0),
             edges: &pool.first.edges,
             series: &[
                 (
@@ -110,10 +111,11 @@ fn of_model(view: &View<'_>, model: &str) -> Vec<Figure> {
         let cells = pool.joint.iter();
         let cells: Vec<Cell> = cells.map(|(&(x, y), &n)| (x, y, n)).collect();
         HeatMap {
-            title: &heading(pool),
+            title: &pool.first.condition,
+            aside: &who(pool),
             x_label: &format!("r, {}", pool.first.reference),
             y_label: &format!("r, {}", pool.first.condition),
-            size: (336.0, 330.0),
+            size: (width, width),
             edges: &pool.first.edges,
             cells: &cells,
         }
@@ -133,7 +135,7 @@ fn of_model(view: &View<'_>, model: &str) -> Vec<Figure> {
             title: format!("{model}: voxels in layer {layer}"),
             note: String::from("How many voxels have which r, before and after."),
             keys,
-            columns: 3,
+            columns,
             panels: histograms.collect(),
         },
         Figure {
@@ -143,16 +145,15 @@ fn of_model(view: &View<'_>, model: &str) -> Vec<Figure> {
                 "Voxels by their r before (across) and after (up); above the dashed line they are predicted better after. Shades go with the logarithm of counts.",
             ),
             keys: vec![(Key::Heat, String::from("few to many voxels"))],
-            columns: 3,
+            columns,
             panels: maps.collect(),
         },
     ]
 }
 
-fn heading(pool: &Pooled<'_>) -> String {
-    let who = match &pool.participants[..] {
+fn who(pool: &Pooled<'_>) -> String {
+    match &pool.participants[..] {
         [one] => (*one).to_owned(),
         many => participants(many.len()),
-    };
-    format!("{}, {who}", pool.first.condition)
+    }
 }

@@ -19,6 +19,8 @@ mod fetch_runs;
 mod fetch_server;
 mod fetch_there;
 mod npy_responses;
+mod report;
+mod report_study;
 mod simulated;
 mod targets;
 mod tune;
