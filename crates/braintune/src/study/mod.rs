@@ -52,7 +52,9 @@ pub struct Plan {
 impl std::fmt::Debug for Plan {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let names: Vec<&str> = self.steps.iter().map(|step| step.name.as_str()).collect();
-        f.debug_struct("Plan").field("steps", &names).finish_non_exhaustive()
+        f.debug_struct("Plan")
+            .field("steps", &names)
+            .finish_non_exhaustive()
     }
 }
 
@@ -87,7 +89,10 @@ impl Study {
         let inputs = Inputs::check(self, device, on)?;
         self.probe_tasks(&inputs)?;
         let steps = steps::steps(self, &inputs)?;
-        let states = steps.iter().map(|step| marker::state(step, out)).collect::<Result<_>>()?;
+        let states = steps
+            .iter()
+            .map(|step| marker::state(step, out))
+            .collect::<Result<_>>()?;
         Ok(Plan {
             inputs,
             steps,

@@ -51,14 +51,27 @@ pub(super) fn settings(study: &Study, inputs: &Inputs) -> Result<Vec<Setting>> {
         },
     );
     let (trim, test_trim) = inputs.trims(study);
-    add("TRs dropped at both ends", format!("{trim} of training stories, {test_trim} of test stories"));
-    add("ceiling threshold of means", part.ceiling_threshold.to_string());
+    add(
+        "TRs dropped at both ends",
+        format!("{trim} of training stories, {test_trim} of test stories"),
+    );
+    add(
+        "ceiling threshold of means",
+        part.ceiling_threshold.to_string(),
+    );
     add(
         "intervals and tests",
-        format!("{} block bootstraps, {} block permutations", part.bootstraps, part.permutations),
+        format!(
+            "{} block bootstraps, {} block permutations",
+            part.bootstraps, part.permutations
+        ),
     );
     let is_tuned = |kind| matches!(kind, ConditionKind::Tuned | ConditionKind::Control);
-    if inputs.conditions.iter().any(|condition| is_tuned(condition.kind)) {
+    if inputs
+        .conditions
+        .iter()
+        .any(|condition| is_tuned(condition.kind))
+    {
         let tuning = &study.tuning;
         let config = &tuning.config;
         add("tuning stories", roles.train.join(", "));
@@ -70,7 +83,10 @@ pub(super) fn settings(study: &Study, inputs: &Inputs) -> Result<Vec<Setting>> {
                 config.epochs, config.batch_size, config.clip_s, config.lr_backbone, config.lr_head
             ),
         );
-        add("voxels tuned to", format!("noise ceiling above {}", tuning.ceiling_threshold));
+        add(
+            "voxels tuned to",
+            format!("noise ceiling above {}", tuning.ceiling_threshold),
+        );
     }
     if let Some(probes) = &study.file.probes {
         add("probes", probes.tasks.join(", "));
@@ -96,7 +112,12 @@ pub(super) fn excluded(found: &Found<'_>) -> Vec<Excluded> {
                 ),
             });
         }
-        let mut rois = found.inputs.participants.iter().flat_map(|who| who.regions.names()).collect::<Vec<_>>();
+        let mut rois = found
+            .inputs
+            .participants
+            .iter()
+            .flat_map(|who| who.regions.names())
+            .collect::<Vec<_>>();
         rois.sort_unstable();
         rois.dedup();
         for roi in rois {
@@ -155,14 +176,22 @@ fn of_ceilings(found: &Found<'_>, place: usize, who: &Participant) -> Vec<String
     }
     let threshold = found.study.file.encoding.ceiling_threshold;
     let Some(ceiling) = found.ceiling(place) else {
-        if found.encoded.iter().any(|(case, _)| case.participant == place) {
+        if found
+            .encoded
+            .iter()
+            .any(|(case, _)| case.participant == place)
+        {
             warnings.push(format!(
                 "{name}: no noise ceiling is to be had (test stories without repeats, or with unequal numbers of them): nothing is normalised"
             ));
         }
         return warnings;
     };
-    let has_none = |voxels: &[usize]| !voxels.iter().any(|&voxel| is_above(ceiling[voxel], threshold));
+    let has_none = |voxels: &[usize]| {
+        !voxels
+            .iter()
+            .any(|&voxel| is_above(ceiling[voxel], threshold))
+    };
     let empty = who.regions.iter().filter(|(_, voxels)| has_none(voxels));
     warnings.extend(empty.map(|(roi, _)| {
         format!(
@@ -174,7 +203,11 @@ fn of_ceilings(found: &Found<'_>, place: usize, who: &Participant) -> Vec<String
 
 fn of_units(found: &Found<'_>, results: &StudyResults) -> Vec<String> {
     let unit = found.unit();
-    let fewest = results.comparisons.iter().map(|comparison| comparison.n_units).min();
+    let fewest = results
+        .comparisons
+        .iter()
+        .map(|comparison| comparison.n_units)
+        .min();
     let mut warnings = Vec::new();
     if let Some(n) = fewest.filter(|&n| n < FEWEST_UNITS) {
         warnings.push(format!(
@@ -197,7 +230,10 @@ impl Found<'_> {
     fn ceiling(&self, participant: usize) -> Option<&ndarray::Array1<f32>> {
         let mut encoded = self.encoded.iter();
         encoded.find_map(|(case, encoded)| {
-            encoded.ceiling.as_ref().filter(|_| case.participant == participant)
+            encoded
+                .ceiling
+                .as_ref()
+                .filter(|_| case.participant == participant)
         })
     }
 }
