@@ -1,6 +1,7 @@
 //! Counts in bins: histograms over one another, and a heat map of two values.
 
 use std::fmt::Write as _;
+use std::ops::RangeInclusive;
 
 use super::figure::Panel;
 use super::ink::{Ink, N_HEATS};
@@ -82,26 +83,27 @@ impl Histogram<'_> {
             svg.path(&format!("b {}", ink.class()), &format!("{outline}z"));
             svg.path(&format!("e {}", ink.class()), &outline);
         }
-        for bin in first..=last {
-            let (left, right) = (frame.x.at(edge(bin)), frame.x.at(edge(bin + 1)));
-            let mut title = format!(
-                "{} {} to {}",
-                self.x_label,
-                number(edge(bin)),
-                number(edge(bin + 1))
-            );
-            for (name, _, counts) in self.series {
-                let n = counts.get(bin).copied().unwrap_or_default();
-                let _ = write!(title, "\n{name}: {}", count(n as f64));
-            }
-            let height = frame.y.from - frame.y.to;
-            svg.rect("v", (left, frame.y.to), (right - left, height), &title);
-        }
+        self.columns(&frame, &mut svg, first..=last);
         Panel {
             width: self.size.0,
             height: self.size.1,
             label: format!("{}: histograms of {}", self.title, self.x_label),
             svg,
+        }
+    }
+    /// Unseen columns over the bins that say their counts.
+    fn columns(&self, frame: &Frame, svg: &mut Svg, bins: RangeInclusive<usize>) {
+        let edge = |bin: usize| self.edges.get(bin).copied().unwrap_or_default();
+        for bin in bins {
+            let (from, to) = (edge(bin), edge(bin + 1));
+            let mut title = format!("{} {} to {}", self.x_label, number(from), number(to));
+            for (name, _, counts) in self.series {
+                let n = counts.get(bin).copied().unwrap_or_default();
+                let _ = write!(title, "\n{name}: {}", count(n as f64));
+            }
+            let (left, right) = (frame.x.at(from), frame.x.at(to));
+            let height = frame.y.from - frame.y.to;
+            svg.rect("v", (left, frame.y.to), (right - left, height), &title);
         }
     }
 }
@@ -120,6 +122,28 @@ impl HeatMap<'_> {
         let frame = Frame::draw(&mut svg, heading, labels, self.size, (range, range));
         frame.x_ticks(&mut svg, false);
         let most = self.cells.iter().map(|&(_, _, n)| n).max().unwrap_or(1);
+        self.squares(&frame, &mut svg, most);
+        let (a, b) = (range.0, range.1);
+        let (from, to) = (
+            (frame.x.at(a), frame.y.at(a)),
+            (frame.x.at(b), frame.y.at(b)),
+        );
+        let d = format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1);
+        svg.path("d", &d);
+        let at = (frame.x.from, frame.y.to + 10.0);
+        let scale = format!("1 to {} voxels", count(most as f64));
+        svg.text("s", at, Anchor::Start, &scale);
+        Panel {
+            width: self.size.0,
+            height: self.size.1,
+            label: format!("{}: {} against {}", self.title, labels.1, labels.0),
+            svg,
+        }
+    }
+    /// A square for each cell that holds anything.
+    fn squares(&self, frame: &Frame, svg: &mut Svg, most: usize) {
+        let n_bins = self.edges.len().saturating_sub(1);
+        let edge = |bin: usize| self.edges.get(bin).copied().unwrap_or_default();
         for &(x, y, n) in self.cells {
             if n == 0 || x >= n_bins || y >= n_bins {
                 continue;
@@ -141,22 +165,6 @@ impl HeatMap<'_> {
             );
             let class = format!("q{}", heat(n, most));
             svg.rect(&class, (left, top), (width, height), &title);
-        }
-        let (a, b) = (range.0, range.1);
-        let (from, to) = (
-            (frame.x.at(a), frame.y.at(a)),
-            (frame.x.at(b), frame.y.at(b)),
-        );
-        let d = format!("M{:.1} {:.1}L{:.1} {:.1}", from.0, from.1, to.0, to.1);
-        svg.path("d", &d);
-        let at = (frame.x.from, frame.y.to + 10.0);
-        let scale = format!("1 to {} voxels", count(most as f64));
-        svg.text("s", at, Anchor::Start, &scale);
-        Panel {
-            width: self.size.0,
-            height: self.size.1,
-            label: format!("{}: {} against {}", self.title, labels.1, labels.0),
-            svg,
         }
     }
 }

@@ -125,9 +125,16 @@ impl Figure {
     pub(crate) fn inline(&self) -> String {
         let width = self.panels.iter().map(|panel| panel.width);
         let width = width.fold(0.0, f64::max);
+        let on_paper = if width > 400.0 {
+            1
+        } else if width > 300.0 {
+            2
+        } else {
+            3
+        };
         let panels: String = self.panels.iter().map(Panel::inline).collect();
         format!(
-            "<div class=\"panels\" style=\"--w:{}px\">\n{panels}</div>\n",
+            "<div class=\"panels\" style=\"--w:{}px;--n:{on_paper}\">\n{panels}</div>\n",
             length(width)
         )
     }

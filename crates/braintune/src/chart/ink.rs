@@ -110,33 +110,17 @@ impl Shape {
     }
 }
 
+/// Ground colours: name, light, dark.
+const GROUND: [(&str, &str, &str); 4] = [
+    ("ink", "#24292f", "#e3e6ea"),
+    ("soft", "#57606a", "#a4adb8"),
+    ("grid", "#e3e6ea", "#30363d"),
+    ("paper", "#ffffff", "#14171b"),
+];
+
 /// CSS of all classes of marks. A page gets colours as custom properties, light unless the reader's screen is dark
 /// and never dark on paper; a file gets light ones as they are, since what draws it may know no more.
 pub(crate) fn style_sheet(of_page: bool) -> String {
-    let mut css = String::new();
-    let ground = [
-        ("ink", "#24292f", "#e3e6ea"),
-        ("soft", "#57606a", "#a4adb8"),
-        ("grid", "#e3e6ea", "#30363d"),
-        ("paper", "#ffffff", "#14171b"),
-    ];
-    let inks: Vec<_> = INKS.iter().enumerate().collect();
-    let name = |i: usize| format!("c{i}");
-    if of_page {
-        let (mut light, mut dark) = (String::new(), String::new());
-        for (name, on_light, on_dark) in ground {
-            let _ = write!(light, "--{name}:{on_light};");
-            let _ = write!(dark, "--{name}:{on_dark};");
-        }
-        for (i, (on_light, on_dark, ..)) in &inks {
-            let _ = write!(light, "--{}:{on_light};", name(*i));
-            let _ = write!(dark, "--{}:{on_dark};", name(*i));
-        }
-        let _ = writeln!(
-            css,
-            ":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}"
-        );
-    }
     let colour = |name: &str, light: &str| {
         if of_page {
             format!("var(--{name})")
@@ -144,15 +128,16 @@ pub(crate) fn style_sheet(of_page: bool) -> String {
             light.to_owned()
         }
     };
-    let [ink, soft, grid, paper] = ground.map(|(name, light, _)| colour(name, light));
+    let [ink, soft, grid, paper] = GROUND.map(|(name, light, _)| colour(name, light));
+    let mut css = if of_page { properties() } else { String::new() };
     let _ = write!(
         css,
         "text{{fill:{ink};font-size:11px}}.t{{font-size:12.5px;font-weight:600}}.s{{fill:{soft};font-size:10.5px}}.h{{font-size:15px;font-weight:600}}\n\
          .g{{stroke:{grid};fill:none}}.a{{stroke:{soft};fill:none}}.d{{stroke:{soft};fill:none;stroke-dasharray:4 3}}.v{{fill:{ink};fill-opacity:0}}\n\
          .b{{fill-opacity:.16;stroke:none}}.l{{fill:none;stroke-width:1.8;stroke-linejoin:round}}.n{{fill:none;stroke-width:1;stroke-opacity:.55}}.e{{fill:none;stroke-width:1.3}}.r{{fill-opacity:.5}}.o{{fill:{paper};fill-opacity:.85;stroke-width:1}}.k{{stroke-width:.8}}\n"
     );
-    for (i, (light, _, dashes, shape)) in inks {
-        let colour = colour(&name(i), light);
+    for (i, (light, _, dashes, shape)) in INKS.iter().enumerate() {
+        let colour = colour(&format!("c{i}"), light);
         let open = match shape {
             Shape::Ring | Shape::Cross => format!(".k.i{i}{{fill:{paper};stroke-width:1.4}}"),
             _ => String::new(),
@@ -173,4 +158,17 @@ pub(crate) fn style_sheet(of_page: bool) -> String {
     }
     css.push('\n');
     css
+}
+
+/// Colours as custom properties, on light ground and on the dark one of a screen.
+fn properties() -> String {
+    let (mut light, mut dark) = (String::new(), String::new());
+    let inks = INKS.iter().enumerate();
+    let inks = inks.map(|(i, (on_light, on_dark, ..))| (format!("c{i}"), *on_light, *on_dark));
+    let ground = GROUND.map(|(name, on_light, on_dark)| (name.to_owned(), on_light, on_dark));
+    for (name, on_light, on_dark) in ground.into_iter().chain(inks) {
+        let _ = write!(light, "--{name}:{on_light};");
+        let _ = write!(dark, "--{name}:{on_dark};");
+    }
+    format!(":root{{{light}}}\n@media screen and (prefers-color-scheme:dark){{:root{{{dark}}}}}\n")
 }

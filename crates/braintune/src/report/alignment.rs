@@ -36,6 +36,22 @@ pub(super) fn line(view: &View<'_>, condition: &str, summaries: &[Summary]) -> L
     }
 }
 
+/// Conditions that a figure shows, and the most participants that a line of it is a mean over.
+#[derive(Default)]
+pub(super) struct Seen<'a> {
+    pub(super) names: Vec<&'a str>,
+    pub(super) most: usize,
+}
+
+impl<'a> Seen<'a> {
+    pub(super) fn add(&mut self, name: &'a str, n: usize) {
+        self.most = self.most.max(n);
+        if !self.names.contains(&name) {
+            self.names.push(name);
+        }
+    }
+}
+
 /// The range of many.
 pub(super) fn shared(ranges: impl Iterator<Item = Option<(f64, f64)>>) -> Option<(f64, f64)> {
     range(ranges.flatten().flat_map(|(low, high)| [low, high]))
@@ -94,14 +110,14 @@ fn curves_of(view: &View<'_>, model: &str) -> Option<Figure> {
         let mut points = region.lines.iter().flat_map(|line| &line.points);
         points.any(|point| point.y.is_some())
     });
-    let y_range = shared(
-        shown
-            .iter()
-            .map(|region| range_of_lines(&region.lines, &region.levels)),
-    );
+    let ranges = shown.iter();
+    let ranges = ranges.map(|region| range_of_lines(&region.lines, &region.levels));
     // From zero, unless all values are far from it.
-    let y_range =
-        y_range.map(|(low, high)| (if low > 0.5 * high { low } else { low.min(0.0) }, high));
+    let y_range = shared(ranges);
+    let y_range = y_range.map(|(low, high)| {
+        let far = low > 0.5 * high;
+        (if far { low } else { low.min(0.0) }, high)
+    });
     let (width, columns) = panel_width(shown.len());
     let panel = |region: &Region<'_>| -> Panel {
         LineChart {
@@ -116,18 +132,36 @@ fn curves_of(view: &View<'_>, model: &str) -> Option<Figure> {
         }
         .panel()
     };
-    let panels: Vec<_> = shown.iter().map(panel).collect();
-    let n = n_participants(view, model);
-    let names = conditions(view, model).into_iter();
-    let lines = names.map(|name| (Key::Line(view.ink(name)), name.to_owned()));
-    let levels = shown.iter().flat_map(|region| &region.levels);
-    let mut keys: Vec<_> = lines.collect();
-    for level in levels {
+    let mut keys = keys(view, conditions(view, model));
+    for level in shown.iter().flat_map(|region| &region.levels) {
         let name = format!("{} features", level.name);
         if keys.iter().all(|(_, key)| *key != name) {
             keys.push((Key::Level(level.ink), name));
         }
     }
+    (!shown.is_empty()).then(|| Figure {
+        name: format!("alignment-{}", slug(model)),
+        title: format!("{model}: alignment per layer"),
+        note: note(view, model, &empty),
+        keys,
+        columns,
+        panels: shown.iter().map(panel).collect(),
+    })
+}
+
+/// Conditions as lines of a legend.
+pub(super) fn keys<'a>(
+    view: &View<'_>,
+    names: impl IntoIterator<Item = &'a str>,
+) -> Vec<(Key, String)> {
+    let names = names.into_iter();
+    names
+        .map(|name| (Key::Line(view.ink(name)), name.to_owned()))
+        .collect()
+}
+
+fn note(view: &View<'_>, model: &str, empty: &[Region<'_>]) -> String {
+    let n = n_participants(view, model);
     let mut note = format!(
         "Alignment is {} over the voxels of a region, mean over {}; {}. Layer 0 is the input of the first layer. All panels have the same axes.",
         match view.measure {
@@ -141,14 +175,7 @@ fn curves_of(view: &View<'_>, model: &str) -> Option<Figure> {
         let names: Vec<_> = empty.iter().map(|region| region.roi).collect();
         let _ = write!(note, " No values for {}.", names.join(", "));
     }
-    (!panels.is_empty()).then(|| Figure {
-        name: format!("alignment-{}", slug(model)),
-        title: format!("{model}: alignment per layer"),
-        note,
-        keys,
-        columns,
-        panels,
-    })
+    note
 }
 
 fn n_participants(view: &View<'_>, model: &str) -> usize {
@@ -205,8 +232,8 @@ fn bar(view: &View<'_>, (model, condition, roi): (&str, &str, &str), late: bool)
     }
 }
 
-fn bars_of(view: &View<'_>, model: &str, late: bool) -> Option<Figure> {
-    let conditions = conditions(view, model);
+/// Regions that have any value.
+fn groups(view: &View<'_>, model: &str, conditions: &[&str], late: bool) -> Vec<BarGroup> {
     let group = |roi: &String| BarGroup {
         name: roi.clone(),
         bars: conditions
@@ -214,11 +241,14 @@ fn bars_of(view: &View<'_>, model: &str, late: bool) -> Option<Figure> {
             .map(|condition| bar(view, (model, condition, roi), late))
             .collect(),
     };
-    let groups: Vec<_> = view.results.rois.iter().map(group).collect();
-    let groups: Vec<_> = groups
-        .into_iter()
-        .filter(|group| group.bars.iter().any(|bar| bar.value.is_some()))
-        .collect();
+    let groups = view.results.rois.iter().map(group);
+    let groups = groups.filter(|group| group.bars.iter().any(|bar| bar.value.is_some()));
+    groups.collect()
+}
+
+fn bars_of(view: &View<'_>, model: &str, late: bool) -> Option<Figure> {
+    let conditions = conditions(view, model);
+    let groups = groups(view, model, &conditions, late);
     if groups.is_empty() {
         return None;
     }

@@ -271,46 +271,50 @@ fn probe_words(view: &View<'_>) -> Vec<String> {
     view.results.models.iter().filter_map(of_model).collect()
 }
 
-/// Late layers and peaks of every region, the reference against each other condition.
+/// A row of [`table`], none where no participant has both conditions.
+fn row(
+    view: &View<'_>,
+    (model, roi): (&str, &str),
+    conditions: (&str, &str),
+) -> Option<Vec<Value>> {
+    let change = Change::of(view, model, conditions, roi)?;
+    let peak = |condition: &str| {
+        let peak = view.peak(model, condition, roi);
+        peak.map_or_else(|| Value::from("–"), |(layer, _)| Value::Count(layer))
+    };
+    Some(vec![
+        Value::from(model),
+        Value::from(roi),
+        Value::from(conditions.1),
+        Value::Number(Some(change.before)),
+        Value::Number(Some(change.after)),
+        Value::Signed(Some(change.difference())),
+        Value::Percent(change.percent()),
+        Value::Count(change.n_up),
+        Value::Count(change.n),
+        peak(conditions.0),
+        peak(conditions.1),
+    ])
+}
+
+/// Late layers and peaks of every region, the reference against each other condition; tuned models before controls.
 pub(super) fn table(view: &View<'_>) -> Option<Table> {
     let reference = view.reference()?;
+    let mut others: Vec<_> = view.results.conditions.iter().collect();
+    others.retain(|other| other.name != reference.name);
+    let (tuned, controls): (Vec<_>, Vec<_>) = others
+        .into_iter()
+        .partition(|condition| condition.kind == ConditionKind::Tuned);
     let mut rows = Vec::new();
-    for model in &view.results.models {
-        for roi in &view.results.rois {
-            let others = view.results.conditions.iter();
-            for condition in others.filter(|other| other.name != reference.name) {
-                let conditions = (reference.name.as_str(), condition.name.as_str());
-                let Some(change) = Change::of(view, model, conditions, roi) else {
-                    continue;
-                };
-                let peak = |condition: &str| {
-                    let peak = view.peak(model, condition, roi);
-                    peak.map_or_else(|| Value::from("–"), |(layer, _)| Value::Count(layer))
-                };
-                rows.push(vec![
-                    Value::from(model.as_str()),
-                    Value::from(roi.as_str()),
-                    Value::from(condition.name.as_str()),
-                    Value::Number(Some(change.before)),
-                    Value::Number(Some(change.after)),
-                    Value::Signed(Some(change.difference())),
-                    Value::Percent(change.percent()),
-                    Value::Count(change.n_up),
-                    Value::Count(change.n),
-                    peak(conditions.0),
-                    peak(conditions.1),
-                ]);
+    for conditions in [tuned, controls] {
+        for model in &view.results.models {
+            for roi in &view.results.rois {
+                rows.extend(conditions.iter().filter_map(|condition| {
+                    row(view, (model, roi), (&reference.name, &condition.name))
+                }));
             }
         }
     }
-    // The tuned model of every region before the controls.
-    let tuned = |row: &Vec<Value>| {
-        let conditions = view.results.conditions.iter();
-        let mut tuned = conditions.filter(|c| c.kind == ConditionKind::Tuned);
-        let name = row.get(2);
-        !tuned.any(|c| matches!(name, Some(Value::Text(text)) if *text == c.name))
-    };
-    rows.sort_by_key(tuned);
     (!rows.is_empty()).then(|| Table {
         name: String::from("late_layers"),
         title: format!("Late layers of each region, {} against other conditions", reference.name),

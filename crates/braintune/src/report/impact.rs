@@ -1,9 +1,9 @@
 //! What low-level features explain of an alignment: percent that goes when they are taken out, per layer.
 
-use super::alignment::{bands, line, panel_width, participants, shared};
+use super::alignment::{Seen, bands, keys, line, panel_width, participants, shared};
 use super::files::slug;
 use super::view::{Summary, View};
-use crate::chart::{Figure, Key, Line, LineChart, range_of_lines};
+use crate::chart::{Figure, Line, LineChart, range_of_lines};
 use crate::study::LowLevelImpact;
 
 /// Features in order of appearance.
@@ -52,34 +52,36 @@ pub(super) fn figures(view: &View<'_>) -> Vec<Figure> {
         .collect()
 }
 
-fn figure(view: &View<'_>, model: &str, feature: &str) -> Option<Figure> {
-    let conditions: Vec<_> = view.results.conditions.iter().collect();
-    let (mut of_rois, mut seen, mut most) = (Vec::new(), Vec::new(), 0);
-    for roi in &view.results.rois {
-        let mut lines: Vec<Line> = Vec::new();
-        for condition in &conditions {
-            let (summaries, n) = summaries(view, |impact| {
-                impact.model == model
-                    && impact.feature == feature
-                    && impact.roi == *roi
-                    && impact.condition == condition.name
-            });
-            if summaries.iter().all(|summary| summary.mean.is_none()) {
-                continue;
-            }
-            most = most.max(n);
-            let mut line = line(view, &condition.name, &summaries);
-            // Layers that nobody asked about are no gaps.
-            line.points.retain(|point| point.y.is_some());
+/// A region with a line per condition.
+fn lines<'a>(
+    view: &View<'a>,
+    (model, feature, roi): (&str, &str, &str),
+    seen: &mut Seen<'a>,
+) -> Vec<Line> {
+    let mut lines: Vec<Line> = Vec::new();
+    for condition in &view.results.conditions {
+        let (summaries, n) = summaries(view, |impact| {
+            impact.model == model
+                && impact.feature == feature
+                && impact.roi == roi
+                && impact.condition == condition.name
+        });
+        let mut line = line(view, &condition.name, &summaries);
+        // Layers that nobody asked about are no gaps.
+        line.points.retain(|point| point.y.is_some());
+        if !line.points.is_empty() {
             lines.push(line);
-            if !seen.contains(&condition.name.as_str()) {
-                seen.push(&condition.name);
-            }
-        }
-        if !lines.is_empty() {
-            of_rois.push((roi, lines));
+            seen.add(&condition.name, n);
         }
     }
+    lines
+}
+
+fn figure(view: &View<'_>, model: &str, feature: &str) -> Option<Figure> {
+    let mut seen = Seen::default();
+    let rois = view.results.rois.iter();
+    let of_rois = rois.map(|roi| (roi, lines(view, (model, feature, roi), &mut seen)));
+    let of_rois: Vec<_> = of_rois.filter(|(_, lines)| !lines.is_empty()).collect();
     let y_range = shared(of_rois.iter().map(|(_, lines)| range_of_lines(lines, &[])));
     let (width, columns) = panel_width(of_rois.len());
     let panels = of_rois.iter().map(|(roi, lines)| {
@@ -100,13 +102,10 @@ fn figure(view: &View<'_>, model: &str, feature: &str) -> Option<Figure> {
         title: format!("{model}: impact of {feature}"),
         note: format!(
             "100 (full − residual) / full: percent of the alignment of a layer that goes when {feature} is taken out of it (Moussa, Klakow & Toneva 2025). Mean over {}; {}.",
-            participants(most),
-            bands(most)
+            participants(seen.most),
+            bands(seen.most)
         ),
-        keys: seen
-            .iter()
-            .map(|name| (Key::Line(view.ink(name)), (*name).to_owned()))
-            .collect(),
+        keys: keys(view, seen.names.iter().copied()),
         columns,
         panels: panels.collect(),
     })

@@ -59,12 +59,6 @@ fn sections(report: &Report<'_>) -> Vec<(&'static str, &'static str, String)> {
             (section.title, figures(section))
         })
     };
-    let others: String = report
-        .tables
-        .iter()
-        .filter(|table| !PLACED.contains(&table.name.as_str()))
-        .map(|table: &Table| table.html(false))
-        .collect();
     let mut sections = vec![
         ("settings", "Settings", settings(report)),
         (
@@ -85,7 +79,7 @@ fn sections(report: &Report<'_>) -> Vec<(&'static str, &'static str, String)> {
     let sharing = report.sharing.iter().map(|(text, ..)| text.clone());
     let sharing: Vec<_> = sharing.collect();
     sections.extend([
-        ("tables", "Tables", others),
+        ("tables", "Tables", tables(report)),
         (
             "excluded",
             "What was left out, and why",
@@ -102,6 +96,13 @@ fn sections(report: &Report<'_>) -> Vec<(&'static str, &'static str, String)> {
     ]);
     sections.retain(|(_, _, body)| !body.is_empty());
     sections
+}
+
+/// Tables that have no place of their own.
+fn tables(report: &Report<'_>) -> String {
+    let tables = report.tables.iter();
+    let others = tables.filter(|table: &&Table| !PLACED.contains(&table.name.as_str()));
+    others.map(|table| table.html(false)).collect()
 }
 
 fn header(report: &Report<'_>, sections: &[(&str, &str, String)]) -> String {

@@ -1,6 +1,6 @@
 //! Figures of probes: a panel per task, conditions as lines over layers.
 
-use super::alignment::{bands, line, panel_width, participants};
+use super::alignment::{Seen, bands, keys, line, panel_width, participants};
 use super::files::slug;
 use super::view::{Summary, View};
 use crate::chart::{Figure, Ink, Key, Level, Line, LineChart};
@@ -60,68 +60,77 @@ pub(super) fn figures(view: &View<'_>) -> Vec<Figure> {
     models.filter_map(|model| figure(view, model)).collect()
 }
 
-fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
-    let conditions: Vec<_> = view.results.conditions.iter().collect();
-    let (mut panels, mut seen, mut most) = (Vec::new(), Vec::new(), 0);
-    let mut has_level = false;
-    let (width, columns) = panel_width(tasks(view).len());
-    for task in tasks(view) {
-        let mut lines: Vec<Line> = Vec::new();
-        let (mut level, mut metric) = (None, "score");
-        for condition in &conditions {
-            let curves = curves(view, (task, model, &condition.name));
-            let Some(first) = curves.first() else {
-                continue;
-            };
-            most = most.max(curves.len());
-            metric = &first.metric;
-            level = level.or(first.baseline);
-            lines.push(line(view, &condition.name, &summaries(&curves)));
-            if !seen.contains(&condition.name.as_str()) {
-                seen.push(&condition.name);
-            }
-        }
-        let level = level.map(|y| Level {
-            name: String::from("baseline"),
-            ink: Ink::LEVEL,
-            y,
-        });
-        has_level |= level.is_some();
-        if lines.is_empty() {
+/// What the panel of a task shows.
+struct Task<'a> {
+    name: &'a str,
+    metric: &'a str,
+    lines: Vec<Line>,
+    level: Option<Level>,
+}
+
+fn task<'a>(view: &View<'a>, model: &str, name: &'a str, seen: &mut Seen<'a>) -> Option<Task<'a>> {
+    let mut lines: Vec<Line> = Vec::new();
+    let (mut level, mut metric) = (None, "score");
+    for condition in &view.results.conditions {
+        let curves = curves(view, (name, model, &condition.name));
+        let Some(first) = curves.first() else {
             continue;
-        }
-        let chart = LineChart {
-            title: task,
+        };
+        metric = &first.metric;
+        level = level.or(first.baseline);
+        lines.push(line(view, &condition.name, &summaries(&curves)));
+        seen.add(&condition.name, curves.len());
+    }
+    let level = level.map(|y| Level {
+        name: String::from("baseline"),
+        ink: Ink::LEVEL,
+        y,
+    });
+    (!lines.is_empty()).then_some(Task {
+        name,
+        metric,
+        lines,
+        level,
+    })
+}
+
+fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
+    let mut seen = Seen::default();
+    let tasks = tasks(view).into_iter();
+    let tasks: Vec<_> = tasks
+        .filter_map(|name| task(view, model, name, &mut seen))
+        .collect();
+    let (width, columns) = panel_width(tasks.len());
+    let panel = |task: &Task<'_>| {
+        LineChart {
+            title: task.name,
             aside: "",
             x_label: "layer",
-            y_label: metric,
+            y_label: task.metric,
             size: (width, 220.0),
             y_range: None,
-            lines: &lines,
-            levels: level.as_slice(),
-        };
-        panels.push(chart.panel());
-    }
-    let mut keys: Vec<_> = seen
-        .iter()
-        .map(|name| (Key::Line(view.ink(name)), (*name).to_owned()))
-        .collect();
-    if has_level {
+            lines: &task.lines,
+            levels: task.level.as_slice(),
+        }
+        .panel()
+    };
+    let mut keys = keys(view, seen.names.iter().copied());
+    if tasks.iter().any(|task| task.level.is_some()) {
         keys.push((
             Key::Level(Ink::LEVEL),
             String::from("baseline: what is most frequent"),
         ));
     }
-    (!panels.is_empty()).then(|| Figure {
+    (!tasks.is_empty()).then(|| Figure {
         name: format!("probes-{}", slug(model)),
         title: format!("{model}: probes per layer"),
         note: format!(
             "Scores on test data. Tuned models: mean over the models of up to {}; {}. Each task has its own axis.",
-            participants(most),
-            bands(most)
+            participants(seen.most),
+            bands(seen.most)
         ),
         keys,
         columns,
-        panels,
+        panels: tasks.iter().map(panel).collect(),
     })
 }

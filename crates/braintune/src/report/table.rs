@@ -99,49 +99,49 @@ impl Table {
     /// The first rows in something that opens, with a link to all of them.
     pub(super) fn html(&self, open: bool) -> String {
         let (n, shown) = (self.rows.len(), self.rows.len().min(self.on_page));
-        let mut html = format!(
-            "<details class=\"{}\"{}><summary>{} <small>{} row{}</small></summary>\n",
+        let file = escape(&format!("tables/{}.csv", self.name));
+        let part = if shown == 0 {
+            String::from("All rows")
+        } else if shown < n {
+            let (shown, n) = (count(shown as f64), count(n as f64));
+            format!("The first {shown} rows of {n}; all")
+        } else {
+            String::from("Also")
+        };
+        let body = if shown > 0 {
+            self.body(shown)
+        } else {
+            String::new()
+        };
+        format!(
+            "<details class=\"{}\"{}><summary>{} <small>{} row{}</small></summary>\n<p class=\"note\">{} {part} in <a href=\"{file}\">{file}</a>.</p>\n{body}</details>\n",
             if shown <= 60 { "short" } else { "long" },
             if open { " open" } else { "" },
             escape(&self.title),
             count(n as f64),
-            if n == 1 { "" } else { "s" }
-        );
-        let file = escape(&format!("tables/{}.csv", self.name));
-        let part = if shown < n {
-            format!(
-                "The first {} rows of {}; all",
-                count(shown as f64),
-                count(n as f64)
-            )
-        } else {
-            String::from("Also")
-        };
-        let note = escape(&self.note);
-        let _ = write!(
-            html,
-            "<p class=\"note\">{note} {part} in <a href=\"{file}\">{file}</a>.</p>\n<div class=\"scroll\"><table>\n<thead><tr>"
-        );
-        let texts = self.rows.first().map(|row| row.iter().map(Value::is_text));
-        let texts: Vec<bool> = texts.into_iter().flatten().collect();
+            if n == 1 { "" } else { "s" },
+            escape(&self.note)
+        )
+    }
+
+    /// The header and so many rows.
+    fn body(&self, shown: usize) -> String {
+        let mut html = String::from("<div class=\"scroll\"><table>\n<thead><tr>");
+        let class = |text: bool| if text { " class=\"x\"" } else { "" };
+        let first = self.rows.first();
         for (i, name) in self.header.iter().enumerate() {
-            let class = if texts.get(i) == Some(&true) {
-                " class=\"x\""
-            } else {
-                ""
-            };
-            let _ = write!(html, "<th scope=\"col\"{class}>{}", escape(name));
+            let text = first.and_then(|row| row.get(i)).is_some_and(Value::is_text);
+            let _ = write!(html, "<th scope=\"col\"{}>{}", class(text), escape(name));
         }
         html.push_str("</thead>\n<tbody>\n");
         for row in self.rows.iter().take(shown) {
             html.push_str("<tr>");
             for value in row {
-                let class = if value.is_text() { " class=x" } else { "" };
-                let _ = write!(html, "<td{class}>{}", value.page());
+                let _ = write!(html, "<td{}>{}", class(value.is_text()), value.page());
             }
             html.push('\n');
         }
-        html + "</tbody></table></div></details>\n"
+        html + "</tbody></table></div>"
     }
 }
 

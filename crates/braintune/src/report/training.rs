@@ -59,30 +59,29 @@ fn lines(curve: &TrainingCurve, i: usize) -> [Line; 2] {
     ]
 }
 
+/// Names in order of appearance.
+fn names<'a>(all: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in all {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
     let of_model = || {
         let training = view.results.training.iter();
         training.filter(|curve| curve.model == model)
     };
-    let mut participants: Vec<&str> = Vec::new();
-    for curve in of_model() {
-        if !participants.contains(&curve.participant.as_str()) {
-            participants.push(&curve.participant);
-        }
-    }
+    let participants = names(of_model().map(|curve| &curve.participant));
+    let conditions = names(of_model().map(|curve| &curve.condition));
     let ink = |name: &str| participants.iter().position(|p| *p == name).unwrap_or(0);
-    let mut conditions: Vec<&str> = Vec::new();
-    for curve in of_model() {
-        if !conditions.contains(&curve.condition.as_str()) {
-            conditions.push(&curve.condition);
-        }
-    }
     let (width, columns) = panel_width(conditions.len());
     let panels = conditions.iter().map(|condition| {
         let of = of_model().filter(|curve| curve.condition == *condition);
-        let lines: Vec<Line> = of
-            .flat_map(|curve| lines(curve, ink(&curve.participant)))
-            .collect();
+        let lines = of.flat_map(|curve| lines(curve, ink(&curve.participant)));
         LineChart {
             title: condition,
             aside: "",
@@ -90,21 +89,20 @@ fn figure(view: &View<'_>, model: &str) -> Option<Figure> {
             y_label: "loss",
             size: (width, 220.0),
             y_range: None,
-            lines: &lines,
+            lines: &lines.collect::<Vec<_>>(),
             levels: &[],
         }
         .panel()
     });
     let panels: Vec<_> = panels.collect();
+    let names = participants.iter().enumerate();
     (!panels.is_empty()).then(|| Figure {
         name: format!("training-{}", slug(model)),
         title: format!("{model}: training"),
         note: String::from(
             "Thin lines: training loss, a mean over neighbouring steps where there are many. Thick lines with markers: validation loss, by which the weights that are kept were chosen.",
         ),
-        keys: participants
-            .iter()
-            .enumerate()
+        keys: names
             .map(|(i, name)| (Key::Line(Ink::of(i)), (*name).to_owned()))
             .collect(),
         columns,

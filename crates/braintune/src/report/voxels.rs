@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::alignment::{panel_width, participants};
+use super::alignment::panel_width;
 use super::files::slug;
 use super::view::View;
 use crate::chart::{Cell, Figure, HeatMap, Histogram, Key};
@@ -77,37 +77,61 @@ fn pooled<'a>(view: &View<'a>, model: &str) -> Vec<Pooled<'a>> {
 /// Per model a figure of histograms and one of heat maps.
 pub(super) fn figures(view: &View<'_>) -> Vec<Figure> {
     let models = view.results.models.iter();
-    models.flat_map(|model| of_model(view, model)).collect()
+    let of_model = |model: &String| {
+        let pools = pooled(view, model);
+        let layer = pools.first().map(|pool| pool.first.layer);
+        layer.map(|layer| {
+            [
+                histograms(view, &pools, (model, layer)),
+                maps(&pools, (model, layer)),
+            ]
+        })
+    };
+    models.filter_map(of_model).flatten().collect()
 }
 
-fn of_model(view: &View<'_>, model: &str) -> Vec<Figure> {
-    let pools = pooled(view, model);
-    let Some(first) = pools.first() else {
-        return Vec::new();
-    };
-    let (layer, reference) = (first.first.layer, first.first.reference.as_str());
+fn histograms(view: &View<'_>, pools: &[Pooled<'_>], (model, layer): (&str, usize)) -> Figure {
     let (width, columns) = panel_width(pools.len());
-    let histograms = pools.iter().map(|pool| {
-        let condition = &pool.first.condition;
+    let panel = |pool: &Pooled<'_>| {
+        let (before, after) = (&pool.first.reference, &pool.first.condition);
         Histogram {
-            title: condition,
+            title: after,
             aside: &who(pool),
             x_label: "r",
             y_label: "voxels",
             size: (width, 210.0),
             edges: &pool.first.edges,
             series: &[
-                (
-                    pool.first.reference.clone(),
-                    view.ink(&pool.first.reference),
-                    pool.before.clone(),
-                ),
-                (condition.clone(), view.ink(condition), pool.after.clone()),
+                (before.clone(), view.ink(before), pool.before.clone()),
+                (after.clone(), view.ink(after), pool.after.clone()),
             ],
         }
         .panel()
-    });
-    let maps = pools.iter().map(|pool| {
+    };
+    let mut keys: Vec<(Key, String)> = Vec::new();
+    let names = pools
+        .iter()
+        .flat_map(|pool| [&pool.first.reference, &pool.first.condition]);
+    for name in names {
+        if keys.iter().all(|(_, key)| key != name) {
+            keys.push((Key::Outline(view.ink(name)), name.clone()));
+        }
+    }
+    Figure {
+        name: format!("voxels-{}", slug(model)),
+        title: format!("{model}: voxels in layer {layer}"),
+        note: String::from(
+            "How many voxels of n participants together have which r, before and after.",
+        ),
+        keys,
+        columns,
+        panels: pools.iter().map(panel).collect(),
+    }
+}
+
+fn maps(pools: &[Pooled<'_>], (model, layer): (&str, usize)) -> Figure {
+    let (width, columns) = panel_width(pools.len());
+    let panel = |pool: &Pooled<'_>| {
         let cells = pool.joint.iter();
         let cells: Vec<Cell> = cells.map(|(&(x, y), &n)| (x, y, n)).collect();
         HeatMap {
@@ -120,40 +144,22 @@ fn of_model(view: &View<'_>, model: &str) -> Vec<Figure> {
             cells: &cells,
         }
         .panel()
-    });
-    let names =
-        std::iter::once(reference).chain(pools.iter().map(|pool| pool.first.condition.as_str()));
-    let mut keys: Vec<(Key, String)> = Vec::new();
-    for name in names {
-        if keys.iter().all(|(_, key)| key != name) {
-            keys.push((Key::Outline(view.ink(name)), name.to_owned()));
-        }
+    };
+    Figure {
+        name: format!("voxels-joint-{}", slug(model)),
+        title: format!("{model}: each voxel before and after, layer {layer}"),
+        note: String::from(
+            "Voxels by their r before (across) and after (up); above the dashed line they are predicted better after. Shades go with the logarithm of counts.",
+        ),
+        keys: vec![(Key::Heat, String::from("few to many voxels"))],
+        columns,
+        panels: pools.iter().map(panel).collect(),
     }
-    vec![
-        Figure {
-            name: format!("voxels-{}", slug(model)),
-            title: format!("{model}: voxels in layer {layer}"),
-            note: String::from("How many voxels have which r, before and after."),
-            keys,
-            columns,
-            panels: histograms.collect(),
-        },
-        Figure {
-            name: format!("voxels-joint-{}", slug(model)),
-            title: format!("{model}: each voxel before and after, layer {layer}"),
-            note: String::from(
-                "Voxels by their r before (across) and after (up); above the dashed line they are predicted better after. Shades go with the logarithm of counts.",
-            ),
-            keys: vec![(Key::Heat, String::from("few to many voxels"))],
-            columns,
-            panels: maps.collect(),
-        },
-    ]
 }
 
 fn who(pool: &Pooled<'_>) -> String {
     match &pool.participants[..] {
         [one] => (*one).to_owned(),
-        many => participants(many.len()),
+        many => format!("n = {}", many.len()),
     }
 }

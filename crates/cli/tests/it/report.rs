@@ -106,8 +106,10 @@ function open() {
     times.push(performance.now() - start);
     const loaded = frame.contentWindow.performance.getEntriesByType('resource');
     const wide = page.documentElement.scrollWidth > 1180;
-    frame.remove();
-    if (times.length < 3) return open();
+    // Before this frame goes: a page without frames that load is done, and the browser leaves.
+    if (times.length < 3) open();
+    frame.style = 'display:none';
+    if (times.length < 3) return;
     document.title = 'ms=' + Math.round(Math.min(...times)) + ' marks=' + marks.length +
       ' empty=' + empty.length + ' loaded=' + loaded.length + ' wide=' + wide + ' end';
   };
@@ -147,13 +149,14 @@ fn pictured(browser: &str, dir: &Path, name: &str) {
     assert!(pdf.starts_with(b"%PDF") && pdf.len() > 100_000, "{name}");
 }
 
-// One test, so that no other browser runs while times are taken. CI asks for a browser by BRAINTUNE_BROWSER=1.
+// One test, so that no other browser runs while times are taken. CI runs it alone, with BRAINTUNE_BROWSER=1.
 #[test]
 #[allow(clippy::print_stderr)]
 fn a_report_in_a_browser_is_whole_quiet_and_fast() {
+    let alone = std::env::var_os("BRAINTUNE_BROWSER").is_some();
     let Some(browser) = chromium() else {
         assert!(
-            std::env::var_os("BRAINTUNE_BROWSER").is_none(),
+            !alone,
             "BRAINTUNE_BROWSER is set, and there is no chromium on PATH"
         );
         eprintln!("SKIPPED: the report in a browser, because there is no chromium on PATH");
@@ -183,7 +186,8 @@ fn a_report_in_a_browser_is_whole_quiet_and_fast() {
         assert_eq!(found("empty"), "0", "figures without size");
         assert_eq!(found("loaded"), "0", "a report loads nothing");
         assert_eq!(found("wide"), "false", "nothing runs out of the page");
-        assert!(ms < 1000.0, "{ms} ms");
+        // Beside other tests a time says nothing: it is held where this one runs alone, as in CI.
+        assert!(ms < 1000.0 || !alone, "{ms} ms");
         pictured(browser, &dir, name);
     }
 }
