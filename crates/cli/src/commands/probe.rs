@@ -5,10 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use braintune::backbone::PretrainedModel;
+use braintune::fmri::StoryDataset;
 use braintune::probe::{ModelProbed, ProbedModel};
 use braintune::probing::{
     AcousticTask, Acoustics, CorpusTask, ProbeKind, ProbeSettings, ProbeTask, Split, StoryProbe,
-    StoryQuestion, TimitPhonemes, TimitSentenceType, TimitSplit, is_timit,
+    StoryQuestion, TimitPhonemes, TimitSentenceType, TimitSplit, WordClasses, is_timit,
 };
 use braintune::tune::StoryRoles;
 use clap::ValueEnum;
@@ -32,7 +33,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "T,…", value_delimiter = ',', required = true)]
     task: Vec<Question>,
     /// The corpus: TIMIT for phonemes, phoneme-frames, sentence-type; Speech Commands for words; CREMA-D for emotion;
-    /// SLURP for action; a dataset of stories (ds003020, dataset.toml, BIDS) for story-words, story-phonemes, word-rate, part-of-story;
+    /// SLURP for action; a dataset of stories (ds003020, dataset.toml, BIDS) for story-words, story-meaning, story-phonemes,
+    /// word-rate, part-of-story;
     /// TIMIT or any folder of audio for the others
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -60,6 +62,9 @@ pub(crate) struct Args {
     /// Words of story-words: the most frequent of the training stories
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..))]
     n_words: u32,
+    /// Classes of words for story-meaning, a CSV with the columns word and class [default: word_classes.csv in --data]
+    #[arg(long, value_name = "F.csv")]
+    classes: Option<PathBuf>,
     /// Draws behind the 95 % intervals
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     bootstraps: u32,
@@ -99,6 +104,8 @@ enum Question {
     Energy,
     /// Which of the most frequent words is said
     StoryWords,
+    /// Which class (of meaning, or any other) a word belongs to
+    StoryMeaning,
     /// The phoneme of each frame
     StoryPhonemes,
     /// Words that begin in 2 s
@@ -131,7 +138,7 @@ enum Compat {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    check_split(args)?;
+    check_flags(args)?;
     let tasks = args.task.iter().map(|&question| task(question, args));
     let tasks = tasks.collect::<anyhow::Result<Vec<_>>>()?;
     let device = args.device.get()?;
@@ -163,14 +170,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A split that no task would heed is refused.
-fn check_split(args: &Args) -> anyhow::Result<()> {
-    use Question::{Action, Emotion, PartOfStory, StoryPhonemes, StoryWords, WordRate, Words};
+/// A split or a table that no task would heed is refused.
+fn check_flags(args: &Args) -> anyhow::Result<()> {
+    if args.classes.is_some() && !args.task.contains(&Question::StoryMeaning) {
+        bail!("--classes is for the task story-meaning; leave it out, or ask for that task");
+    }
+    use Question::{
+        Action, Emotion, PartOfStory, StoryMeaning, StoryPhonemes, StoryWords, WordRate, Words,
+    };
     let others = [
         Words,
         Emotion,
         Action,
         StoryWords,
+        StoryMeaning,
         StoryPhonemes,
         WordRate,
         PartOfStory,
@@ -229,6 +242,7 @@ fn task(question: Question, args: &Args) -> anyhow::Result<Box<dyn ProbeTask>> {
                 n_words: args.n_words as usize,
             },
         )?,
+        Question::StoryMeaning => meaning(args)?,
         Question::StoryPhonemes => story(data, StoryQuestion::Phonemes)?,
         Question::WordRate => story(data, StoryQuestion::WordRate)?,
         Question::PartOfStory => story(data, StoryQuestion::PartOfStory)?,
@@ -253,7 +267,29 @@ fn acoustic(
 
 fn story(data: &Path, question: StoryQuestion) -> anyhow::Result<Box<dyn ProbeTask>> {
     let dataset = super::open(data)?;
-    let roles = StoryRoles::for_probes(&*dataset)?;
+    let stories = stories(&*dataset)?;
+    Ok(Box::new(StoryProbe::new(&*dataset, &stories, question)?))
+}
+
+fn meaning(args: &Args) -> anyhow::Result<Box<dyn ProbeTask>> {
+    let dataset = super::open(&args.data)?;
+    let in_dataset = args.data.join(WordClasses::FILE);
+    let table = args.classes.as_ref().unwrap_or(&in_dataset);
+    if args.classes.is_none() && !table.exists() {
+        bail!(
+            "story-meaning needs a table of words and their classes: {} is not there; write it, or give --classes F.csv with the columns word and class",
+            table.display()
+        );
+    }
+    let (stories, classes) = (stories(&*dataset)?, WordClasses::read(table)?);
+    Ok(Box::new(StoryProbe::meaning(
+        &*dataset, &stories, &classes,
+    )?))
+}
+
+/// What each story of the dataset is for.
+fn stories(dataset: &dyn StoryDataset) -> anyhow::Result<Vec<(String, Split)>> {
+    let roles = StoryRoles::for_probes(dataset)?;
     let of = |stories: &[String], split| {
         stories
             .iter()
@@ -265,11 +301,7 @@ fn story(data: &Path, question: StoryQuestion) -> anyhow::Result<Box<dyn ProbeTa
         of(&roles.validation, Split::Validation),
         of(&roles.test, Split::Test),
     ];
-    Ok(Box::new(StoryProbe::new(
-        &*dataset,
-        &stories.concat(),
-        question,
-    )?))
+    Ok(stories.concat())
 }
 
 fn table(of_task: &[ModelProbed]) {
