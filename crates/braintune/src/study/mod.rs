@@ -1,6 +1,7 @@
 //! `braintune study`: models, participants and conditions through every step, into one `study.json`.
 
 mod results;
+pub mod surface;
 
 pub use results::{
     AlignmentCurve, BaselineAlignment, Comparison, Condition, ConditionKind, DataSharing, Estimate,
