@@ -48,6 +48,7 @@ enum Command {
     Simulate(commands::simulate::Args),
     Demo(commands::demo::Args),
     Fetch(commands::fetch::Args),
+    Cache(commands::cache::Args),
 }
 
 impl Command {
@@ -61,7 +62,11 @@ impl Command {
             Self::Tune(_) => {
                 Some("; what is done is kept, the same command with --resume goes on from it")
             }
-            Self::Ridge(_) | Self::Check(_) | Self::Regions(_) | Self::Simulate(_) => None,
+            Self::Ridge(_)
+            | Self::Check(_)
+            | Self::Regions(_)
+            | Self::Simulate(_)
+            | Self::Cache(_) => None,
         }
     }
 }
@@ -88,6 +93,7 @@ fn main() -> ExitCode {
             Command::Simulate(args) => commands::simulate::run(&args),
             Command::Demo(args) => commands::demo::run(&args),
             Command::Fetch(args) => commands::fetch::run(&args),
+            Command::Cache(args) => commands::cache::run(&args),
         }
     };
     run().unwrap_or_else(|error| {

@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+mod cache;
 mod ceilings;
 mod devices;
 mod encode;
@@ -22,5 +23,6 @@ mod lowlevel;
 mod npy_responses;
 mod residual;
 mod simulated;
+mod surface;
 mod targets;
 mod tune;
