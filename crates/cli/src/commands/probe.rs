@@ -172,12 +172,12 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
 
 /// A split or a table that no task would heed is refused.
 fn check_flags(args: &Args) -> anyhow::Result<()> {
-    if args.classes.is_some() && !args.task.contains(&Question::StoryMeaning) {
-        bail!("--classes is for the task story-meaning; leave it out, or ask for that task");
-    }
     use Question::{
         Action, Emotion, PartOfStory, StoryMeaning, StoryPhonemes, StoryWords, WordRate, Words,
     };
+    if args.classes.is_some() && !args.task.contains(&Question::StoryMeaning) {
+        bail!("--classes is for the task story-meaning; leave it out, or ask for that task");
+    }
     let others = [
         Words,
         Emotion,
