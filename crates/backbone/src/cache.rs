@@ -2,8 +2,9 @@
 //!
 //! The key is a SHA-256 of weights, audio samples and extraction settings. While an extraction
 //! runs, `<key>.parts/` holds finished rows `<start>-<end>.safetensors`; when it is done they are
-//! joined to `<key>.safetensors` (format of [`LayerFeatures::write`]). Held by `tests/it/cache.rs`.
+//! joined to `<key>.safetensors` (format of [`LayerFeatures::write`], with the weights and settings in its metadata). Held by `tests/it/cache.rs`.
 
+use std::io::ErrorKind;
 use std::ops::{ControlFlow, Range};
 use std::path::{Path, PathBuf};
 
@@ -11,7 +12,7 @@ use braintune_audio::Waveform;
 use ndarray::Array2;
 
 use crate::backbone::BackboneSpec;
-use crate::disk::content_key;
+use crate::disk::{content_key, mark_used};
 use crate::error::{BackboneError, Result, io_error};
 use crate::extractor::{
     ExtractionProgress, FeatureExtractor, LayerFeatures, OnExtraction, stack_rows,
@@ -20,6 +21,8 @@ use crate::feature_file::{FeatureFile, join};
 
 /// Part of every key; raised when the meaning of a cached file changes.
 const FORMAT: &str = "braintune features 2";
+/// What a finished file says that it is.
+const KIND: &str = "features";
 /// Steps between two writes to disk.
 const STEPS_PER_PART: usize = 8;
 
@@ -76,6 +79,7 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
         let total = times.len();
         let path = self.path(audio);
         if self.is_complete(&path, &times) {
+            mark_used(&path);
             return match on(ExtractionProgress { done: total, total }) {
                 ControlFlow::Continue(()) => Ok(path),
                 ControlFlow::Break(()) => Err(BackboneError::Cancelled),
@@ -98,7 +102,13 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
             }
         }
         state.flush(&times)?;
-        join(&state.finished, &times, &path)?;
+        let settings = self.inner.settings();
+        let notes = [
+            ("kind", KIND),
+            ("weights", &*self.weights_sha256),
+            ("settings", &*settings),
+        ];
+        join(&state.finished, &times, &notes, &path)?;
         // The complete file is in place: what is left of the parts is only clutter.
         let _ = std::fs::remove_dir_all(&parts);
         Ok(path)
@@ -205,7 +215,13 @@ impl<E: FeatureExtractor> FeatureExtractor for CachedExtractor<E> {
         let path = self.complete(audio, on)?;
         LayerFeatures::read(&path).or_else(|error| {
             tracing::warn!(%error, "damaged cache entry, extracting again");
-            std::fs::remove_file(&path).map_err(io_error("remove", &path))?;
+            match std::fs::remove_file(&path) {
+                // The cache may have been cleaned since.
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(io_error("remove", &path)(error));
+                }
+                _ => {}
+            }
             LayerFeatures::read(&self.complete(audio, on)?)
         })
     }

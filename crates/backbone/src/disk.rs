@@ -1,7 +1,9 @@
 //! Files that are either whole or not there, and names of what a cache holds.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::path::Path;
+use std::time::SystemTime;
 
 use atomic_write_file::AtomicWriteFile;
 use sha2::{Digest, Sha256};
@@ -15,6 +17,12 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)
         .and_then(|()| file.commit())
         .map_err(io_error("write", path))
+}
+
+/// Sets the time of a kept file, which says when it was last of use, to now: what has not been of use for longest is
+/// removed first when a cache is cleaned. Where that is not allowed the file only looks older.
+pub(crate) fn mark_used(path: &Path) {
+    let _ = File::open(path).and_then(|file| file.set_modified(SystemTime::now()));
 }
 
 /// A SHA-256 of texts and samples, in hexadecimal: the name of what was made of them.

@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use atomic_write_file::AtomicWriteFile;
 use ndarray::Array2;
 use safetensors::tensor::{Dtype, TensorView};
+use serde_json::Value;
 
 use crate::checkpoint::WeightsFile;
 use crate::disk::write_atomically;
@@ -104,11 +105,16 @@ fn name(layer: usize) -> String {
     format!("hidden_states.{layer}")
 }
 
-/// Joins the rows of feature files, in order, into one; a layer of one of them is in memory at a time.
+/// Joins the rows of feature files, in order, into one that says `notes` in its metadata; a layer of one of them is in memory at a time.
 ///
 /// # Errors
 /// A part that cannot be read or does not fit the others; what the file system says.
-pub(crate) fn join(parts: &[PathBuf], times: &[f64], path: &Path) -> Result<()> {
+pub(crate) fn join(
+    parts: &[PathBuf],
+    times: &[f64],
+    notes: &[(&str, &str)],
+    path: &Path,
+) -> Result<()> {
     let parts: Vec<_> = parts
         .iter()
         .map(|part| FeatureFile::open(part))
@@ -118,7 +124,7 @@ pub(crate) fn join(parts: &[PathBuf], times: &[f64], path: &Path) -> Result<()> 
         .map_or((0, 0), |part| (part.n_layers, part.d_model));
     let mut file = AtomicWriteFile::open(path).map_err(io_error("write", path))?;
     let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(io_error("write", path));
-    write(&header(times.len(), n_layers, d_model))?;
+    write(&header(times.len(), n_layers, d_model, notes))?;
     for time in times {
         write(&time.to_le_bytes())?;
     }
@@ -135,9 +141,13 @@ pub(crate) fn join(parts: &[PathBuf], times: &[f64], path: &Path) -> Result<()> 
     file.commit().map_err(io_error("write", path))
 }
 
-/// Length and JSON of a safetensors header: times, then the layers in order.
-fn header(n_times: usize, n_layers: usize, d_model: usize) -> Vec<u8> {
+/// Length and JSON of a safetensors header: notes, times, then the layers in order.
+fn header(n_times: usize, n_layers: usize, d_model: usize, notes: &[(&str, &str)]) -> Vec<u8> {
     let mut entries = serde_json::Map::new();
+    let notes = notes
+        .iter()
+        .map(|(name, text)| ((*name).to_owned(), (*text).into()));
+    entries.insert("__metadata__".to_owned(), Value::Object(notes.collect()));
     let mut end = 8 * n_times;
     let entry = |dtype: &str, shape: &[usize], offsets: [usize; 2]| serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": offsets});
     entries.insert("times".to_owned(), entry("F64", &[n_times], [0, end]));
@@ -146,7 +156,7 @@ fn header(n_times: usize, n_layers: usize, d_model: usize) -> Vec<u8> {
         end += 4 * n_times * d_model;
         entries.insert(name(layer), entry("F32", &[n_times, d_model], [start, end]));
     }
-    let mut json = serde_json::Value::Object(entries).to_string();
+    let mut json = Value::Object(entries).to_string();
     // Data begins at a multiple of 8 bytes, as the format asks.
     json.extend(std::iter::repeat_n(
         ' ',

@@ -12,12 +12,14 @@ use burn::tensor::{Device, Tensor, TensorData};
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::checkpoint::WeightsFile;
-use crate::disk::{content_key, write_atomically};
+use crate::disk::{content_key, mark_used, write_atomically};
 use crate::error::{BackboneError, Result, io_error};
 
 /// Part of every key, with the crate's version: other kernels may round otherwise.
 const FORMAT: &str = concat!("braintune frozen 2 ", env!("CARGO_PKG_VERSION"));
 const OUTPUT: &str = "output";
+/// What a file says that it is.
+const KIND: &str = "frozen parts";
 const DIGEST: &str = "sha256";
 
 /// A folder with the outputs of the frozen [`Segments`](crate::Segments) of one backbone.
@@ -66,13 +68,16 @@ impl FrozenCache {
         let path = self.path(&samples, lengths);
         if path.exists() {
             match read(&path, lengths.len(), &device) {
-                Ok(output) => return output,
+                Ok(output) => {
+                    mark_used(&path);
+                    return output;
+                }
                 Err(error) => tracing::warn!(%error, "damaged cache entry, computing it again"),
             }
         }
         let output = compute(samples);
         if !self.is_broken.load(Ordering::Relaxed)
-            && let Err(error) = write(&path, output.clone())
+            && let Err(error) = write(&path, output.clone(), &self.identity)
         {
             tracing::warn!(%error, "outputs of frozen parts are not kept any more");
             self.is_broken.store(true, Ordering::Relaxed);
@@ -107,14 +112,17 @@ fn read(path: &Path, n_clips: usize, device: &Device) -> Result<Tensor<3>> {
     Ok(Tensor::from_data(data, device))
 }
 
-fn write(path: &Path, output: Tensor<3>) -> Result<()> {
+fn write(path: &Path, output: Tensor<3>, identity: &str) -> Result<()> {
     let shape = output.dims().to_vec();
     let data = output.into_data_as::<f32>();
     let values = data.as_slice::<f32>();
     let values = values.unwrap_or_else(|_| unreachable!("just converted"));
     let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
     let view = TensorView::new(Dtype::F32, shape, &bytes);
-    let notes = HashMap::from([(DIGEST.to_owned(), content_key(&[], values))]);
+    let digest = content_key(&[], values);
+    let notes = [(DIGEST, &*digest), ("kind", KIND), ("weights", identity)];
+    let notes = notes.map(|(name, text)| (name.to_owned(), text.to_owned()));
+    let notes = HashMap::from(notes);
     let file = view.and_then(|view| safetensors::serialize([(OUTPUT, view)], Some(notes)));
     write_atomically(path, &file.map_err(|e| malformed(path, &e.to_string()))?)
 }

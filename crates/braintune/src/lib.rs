@@ -34,6 +34,7 @@ pub use braintune_tuning as tuning;
 
 pub mod arrays;
 mod chart;
+pub mod cache;
 pub mod demo;
 pub mod device;
 pub mod encode;

@@ -50,6 +50,7 @@ enum Command {
     Demo(commands::demo::Args),
     Fetch(commands::fetch::Args),
     Report(commands::report::Args),
+    Cache(commands::cache::Args),
 }
 
 impl Command {
@@ -70,6 +71,7 @@ impl Command {
             | Self::Regions(_)
             | Self::Simulate(_)
             | Self::Report(_) => None,
+            | Self::Cache(_) => None,
         }
     }
 }
@@ -98,6 +100,7 @@ fn main() -> ExitCode {
             Command::Demo(args) => commands::demo::run(&args),
             Command::Fetch(args) => commands::fetch::run(&args),
             Command::Report(args) => commands::report::run(&args),
+            Command::Cache(args) => commands::cache::run(&args),
         }
     };
     run().unwrap_or_else(|error| {

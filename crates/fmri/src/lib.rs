@@ -101,6 +101,7 @@ pub use regions::hcp::{HcpRegion, ParcelLists, hcp_parcels, hcp_regions};
 pub use regions::label_table::LabelTable;
 pub use regions::mapper::SurfaceMapper;
 pub use regions::means::{mean_of_parcels, voxel_mean};
+pub use regions::mesh::SurfaceMesh;
 pub use regions::parcellation::Parcellation;
 pub use response_file::{ResponseFile, write_responses};
 pub use responses::{BadValues, Responses};

@@ -12,6 +12,7 @@ pub(crate) mod label_table;
 mod label_volume;
 pub(crate) mod mapper;
 pub(crate) mod means;
+pub(crate) mod mesh;
 pub(crate) mod parcellation;
 
 use std::collections::{BTreeMap, HashSet};

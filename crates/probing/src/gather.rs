@@ -214,8 +214,10 @@ fn add_labels(
         .groups
         .extend(plan.parts().iter().map(|_| recording.group.clone()));
     labels.types.extend(plan.parts().iter().map(|&part| {
-        let is_whole = task.rows() == Rows::Mean && recording.parts[part].span_s.is_none();
-        recording.text.clone().filter(|_| is_whole)
+        let part = &recording.parts[part];
+        let is_whole = task.rows() == Rows::Mean && part.span_s.is_none();
+        let text = recording.text.as_ref().filter(|_| is_whole);
+        part.item.as_ref().or(text).cloned()
     }));
     Ok(())
 }

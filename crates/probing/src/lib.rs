@@ -81,6 +81,6 @@ pub use self::{
     task::{LabelSet, Part, ProbeTask, Recording, Rows, Split, Target},
     tasks::{
         AcousticTask, Acoustics, CorpusTask, StoryProbe, StoryQuestion, TimitPhonemes,
-        TimitSentenceType, TimitUtterance, is_timit, timit_utterances,
+        TimitSentenceType, TimitUtterance, WordClasses, is_timit, timit_utterances,
     },
 };

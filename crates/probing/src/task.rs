@@ -72,6 +72,9 @@ pub struct Part {
     pub span_s: Option<Range<f64>>,
     /// Its label.
     pub target: Target,
+    /// What it is one of many of, where labels belong to such: a word that is said again and again. Parts of the same
+    /// share a label under the control.
+    pub item: Option<String>,
 }
 
 /// A piece of audio that a model hears at once.
@@ -107,6 +110,7 @@ impl Recording {
             parts: vec![Part {
                 span_s: None,
                 target,
+                item: None,
             }],
         }
     }

@@ -18,7 +18,7 @@ use braintune_probing::{
 };
 use serde_json::json;
 
-pub use question::{Question, QuestionSettings, on_stories};
+pub use question::{Question, QuestionSettings};
 
 use crate::error::{BraintuneError, Result, io_error};
 use crate::event::{Event, OnEvent};

@@ -1,13 +1,13 @@
 //! The questions that a probe can ask, by name, and the task behind each.
 
 use std::fmt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use braintune_fmri::{StoryDataset, open_dataset};
 use braintune_probing::{
     AcousticTask, Acoustics, CorpusTask, ProbeTask, Split, StoryProbe, StoryQuestion,
-    TimitPhonemes, TimitSentenceType, TimitSplit, is_timit,
+    TimitPhonemes, TimitSentenceType, TimitSplit, WordClasses, is_timit,
 };
 
 use crate::error::{BraintuneError, Result};
@@ -40,6 +40,8 @@ pub enum Question {
     Energy,
     /// `story-words`: which of the most frequent words of a dataset of stories is said.
     StoryWords,
+    /// `story-meaning`: which class (of meaning, or any other) a word belongs to, by a table.
+    StoryMeaning,
     /// `story-phonemes`: the phoneme of each frame of a dataset of stories.
     StoryPhonemes,
     /// `word-rate`: words that begin in 2 s.
@@ -57,6 +59,8 @@ pub struct QuestionSettings {
     pub n_words: usize,
     /// The papers' data: clips of 2 s (CREMA-D) and 7 s (SLURP).
     pub paper: bool,
+    /// Table of words and their classes, of `story-meaning`; `word_classes.csv` of the dataset unless given.
+    pub classes: Option<PathBuf>,
     /// Seed of splits.
     pub seed: u64,
 }
@@ -67,6 +71,7 @@ impl Default for QuestionSettings {
             split: TimitSplit::Official,
             n_words: 50,
             paper: false,
+            classes: None,
             seed: 42,
         }
     }
@@ -74,7 +79,7 @@ impl Default for QuestionSettings {
 
 impl Question {
     /// Every question.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Phonemes,
         Self::PhonemeFrames,
         Self::SentenceType,
@@ -87,6 +92,7 @@ impl Question {
         Self::Pitch,
         Self::Energy,
         Self::StoryWords,
+        Self::StoryMeaning,
         Self::StoryPhonemes,
         Self::WordRate,
         Self::PartOfStory,
@@ -108,22 +114,24 @@ impl Question {
             Self::Pitch => "pitch",
             Self::Energy => "energy",
             Self::StoryWords => "story-words",
+            Self::StoryMeaning => "story-meaning",
             Self::StoryPhonemes => "story-phonemes",
             Self::WordRate => "word-rate",
             Self::PartOfStory => "part-of-story",
         }
     }
 
-    /// What is asked of a dataset of stories; none for questions about other corpora.
+    /// Whether it is asked of a dataset of stories.
     #[must_use]
-    pub fn of_stories(self, n_words: usize) -> Option<StoryQuestion> {
-        match self {
-            Self::StoryWords => Some(StoryQuestion::Words { n_words }),
-            Self::StoryPhonemes => Some(StoryQuestion::Phonemes),
-            Self::WordRate => Some(StoryQuestion::WordRate),
-            Self::PartOfStory => Some(StoryQuestion::PartOfStory),
-            _ => None,
-        }
+    pub fn is_about_stories(self) -> bool {
+        matches!(
+            self,
+            Self::StoryWords
+                | Self::StoryMeaning
+                | Self::StoryPhonemes
+                | Self::WordRate
+                | Self::PartOfStory
+        )
     }
 
     /// The task on the corpus in folder `data`.
@@ -134,13 +142,13 @@ impl Question {
         let QuestionSettings {
             split, paper, seed, ..
         } = *settings;
-        if let Some(question) = self.of_stories(settings.n_words) {
+        if self.is_about_stories() {
             let dataset = open_dataset(data)?;
             for (story, reason) in dataset.left_out() {
                 tracing::warn!("no story can be made of {story}: {reason}");
             }
             let roles = StoryRoles::for_probes(&*dataset)?;
-            return on_stories(&*dataset, &roles, question);
+            return self.on_stories((&*dataset, data), &roles, settings);
         }
         Ok(match self {
             Self::Phonemes => Box::new(TimitPhonemes::of_utterances(data, split, seed)?),
@@ -156,31 +164,55 @@ impl Question {
             _ => acoustic(data, Acoustics::Energy, split, seed)?,
         })
     }
+
+    /// The task on the stories of a dataset in a folder, each for what `roles` say.
+    ///
+    /// # Errors
+    /// As [`StoryProbe::new`] and [`StoryProbe::meaning`]; a table of classes that is not there.
+    pub fn on_stories(
+        self,
+        (dataset, folder): (&dyn StoryDataset, &Path),
+        roles: &StoryRoles,
+        settings: &QuestionSettings,
+    ) -> Result<Box<dyn ProbeTask>> {
+        let of = |stories: &[String], split| {
+            let stories = stories.iter().map(|story| (story.clone(), split));
+            stories.collect::<Vec<_>>()
+        };
+        let stories = [
+            of(&roles.train, Split::Train),
+            of(&roles.validation, Split::Validation),
+            of(&roles.test, Split::Test),
+        ]
+        .concat();
+        let question = match self {
+            Self::StoryMeaning => {
+                let classes = classes(folder, settings)?;
+                let probe = StoryProbe::meaning(dataset, &stories, &classes)?;
+                return Ok(Box::new(probe));
+            }
+            Self::StoryWords => StoryQuestion::Words {
+                n_words: settings.n_words,
+            },
+            Self::StoryPhonemes => StoryQuestion::Phonemes,
+            Self::WordRate => StoryQuestion::WordRate,
+            _ => StoryQuestion::PartOfStory,
+        };
+        Ok(Box::new(StoryProbe::new(dataset, &stories, question)?))
+    }
 }
 
-/// A question about the stories of `dataset`, each for what `roles` say.
-///
-/// # Errors
-/// As [`StoryProbe::new`].
-pub fn on_stories(
-    dataset: &dyn StoryDataset,
-    roles: &StoryRoles,
-    question: StoryQuestion,
-) -> Result<Box<dyn ProbeTask>> {
-    let of = |stories: &[String], split| {
-        let stories = stories.iter().map(|story| (story.clone(), split));
-        stories.collect::<Vec<_>>()
-    };
-    let stories = [
-        of(&roles.train, Split::Train),
-        of(&roles.validation, Split::Validation),
-        of(&roles.test, Split::Test),
-    ];
-    Ok(Box::new(StoryProbe::new(
-        dataset,
-        &stories.concat(),
-        question,
-    )?))
+/// The table of words and their classes: the one that was given, else the dataset's.
+fn classes(folder: &Path, settings: &QuestionSettings) -> Result<WordClasses> {
+    let in_dataset = folder.join(WordClasses::FILE);
+    let table = settings.classes.as_ref().unwrap_or(&in_dataset);
+    if settings.classes.is_none() && !table.exists() {
+        return Err(BraintuneError::Input(format!(
+            "story-meaning needs a table of words and their classes: {} is not there; write it, or give another (--classes F.csv) with the columns word and class",
+            table.display()
+        )));
+    }
+    Ok(WordClasses::read(table)?)
 }
 
 /// On TIMIT in its split, on any other audio in one by folder.

@@ -295,7 +295,7 @@ impl Study {
         let parse = |name: &String| name.parse::<Question>();
         let questions = probes.tasks.iter().map(parse).collect::<Result<Vec<_>>>();
         let questions = questions.map_err(|e| self.wrong(format!("[probes]: {e}")))?;
-        let foreign = questions.iter().find(|q| q.of_stories(2).is_none());
+        let foreign = questions.iter().find(|q| !q.is_about_stories());
         match foreign {
             Some(question) if probes.data.is_none() => Err(self.wrong(format!(
                 "[probes]: {question} needs a corpus: give data = \"DIR\""

@@ -19,6 +19,7 @@ mod summary;
 mod tuning_part;
 mod voxels;
 mod work;
+pub mod surface;
 
 use std::path::{Path, PathBuf};
 

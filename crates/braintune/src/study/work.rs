@@ -19,7 +19,7 @@ use crate::encode::{self, EncodeConfig, ModelFeatures, TunedOn};
 use crate::error::Result;
 use crate::event::{Event, OnEvent};
 use crate::lowlevel::grid_features;
-use crate::probe::{self, ProbedModel, QuestionSettings, on_stories};
+use crate::probe::{self, ProbedModel, QuestionSettings};
 use crate::tune::{self, StoryRoles, TuneSettings, VoxelChoice};
 
 /// What steps share.
@@ -233,17 +233,17 @@ impl Study {
             },
             n_words: part.n_words,
             paper: false,
+            classes: None,
             seed: self.file.seed,
         };
         let roles = inputs.probe_roles();
         let questions = self.questions()?.into_iter();
         let task = |question: probe::Question| {
-            let task = match (&part.data, question.of_stories(part.n_words)) {
-                (None, Some(asked)) => on_stories(&*inputs.dataset, &roles, asked),
-                (data, _) => {
-                    let data = data.as_deref().unwrap_or(&self.file.dataset.path);
-                    question.task(&self.resolve(data), &settings)
-                }
+            let folder = self.resolve(part.data.as_deref().unwrap_or(&self.file.dataset.path));
+            let task = if part.data.is_none() && question.is_about_stories() {
+                question.on_stories((&*inputs.dataset, &folder), &roles, &settings)
+            } else {
+                question.task(&folder, &settings)
             };
             task.map_err(|e| self.wrong(format!("[probes]: {question}: {e}")))
         };

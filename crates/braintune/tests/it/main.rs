@@ -7,6 +7,7 @@
     missing_docs
 )]
 
+mod cache;
 mod ceilings;
 mod devices;
 mod encode;
@@ -25,5 +26,6 @@ mod report_study;
 mod residual;
 mod simulated;
 mod study;
+mod surface;
 mod targets;
 mod tune;

@@ -150,6 +150,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let config = config(args, &*dataset)?;
     let outcome = match &args.features {
         Some(spaces) => {
+            args.model.check_unused()?;
             let features = grid_features(spaces.clone())?;
             let mut progress = Progress::new();
             let mut on = |event: Event<'_>| progress.on(event);

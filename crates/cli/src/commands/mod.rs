@@ -1,5 +1,6 @@
 //! One module per command: its flags, and what it calls in the `braintune` crate.
 
+pub(crate) mod cache;
 pub(crate) mod check;
 pub(crate) mod demo;
 pub(crate) mod encode;

@@ -18,11 +18,11 @@ pub(crate) struct ModelArgs {
     #[arg(long, value_name = "DIR|ID", group = SOURCE)]
     model: Option<String>,
     /// Low-rank updates to add to the weights: an adapter folder of peft
-    #[arg(long, value_name = "DIR", requires = "model")]
+    #[arg(long, value_name = "DIR")]
     adapter: Option<PathBuf>,
     /// Approximation: overlapping windows share their convolutions (wav2vec 2.0, HuBERT, WavLM,
     /// data2vec); much cheaper at short strides, docs/benchmarks.md has the error
-    #[arg(long, requires = "model")]
+    #[arg(long)]
     share_convolutions: bool,
     #[command(flatten)]
     device: DeviceArgs,
@@ -80,6 +80,20 @@ impl ModelArgs {
     /// The folder or id that was given.
     fn model(&self) -> anyhow::Result<&str> {
         self.model.as_deref().context("no --model was given")
+    }
+
+    /// Beside features that come from no model, flags about one are refused.
+    pub(crate) fn check_unused(&self) -> anyhow::Result<()> {
+        let given = [
+            ("--adapter", self.adapter.is_some()),
+            ("--share-convolutions", self.share_convolutions),
+        ];
+        match given.iter().find(|(_, is_given)| *is_given) {
+            Some((flag, _)) => {
+                bail!("{flag} is for a --model: leave it out, or --features")
+            }
+            None => Ok(()),
+        }
     }
 
     fn resolve(&self) -> anyhow::Result<PathBuf> {
@@ -157,19 +171,22 @@ impl DeviceArgs {
 
 impl CacheArgs {
     pub(crate) fn folder(&self) -> anyhow::Result<PathBuf> {
-        if let Some(folder) = &self.cache {
-            return Ok(folder.clone());
-        }
-        let set = |name| {
-            std::env::var_os(name)
-                .filter(|value| !value.is_empty())
-                .map(PathBuf::from)
-        };
-        set("XDG_CACHE_HOME")
-            .or_else(|| set("HOME").map(|home| home.join(".cache")))
-            .map(|cache| cache.join("braintune"))
-            .context(
-                "neither HOME nor XDG_CACHE_HOME is set: say with --cache where features are kept",
-            )
+        cache_folder(self.cache.as_ref())
     }
+}
+
+/// Where features are kept unless another place is `given`.
+pub(crate) fn cache_folder(given: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
+    if let Some(folder) = given {
+        return Ok(folder.clone());
+    }
+    let set = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
+    set("XDG_CACHE_HOME")
+        .or_else(|| set("HOME").map(|home| home.join(".cache")))
+        .map(|cache| cache.join("braintune"))
+        .context("neither HOME nor XDG_CACHE_HOME is set: say with --cache where features are kept")
 }

@@ -28,7 +28,8 @@ pub(crate) struct Args {
     #[arg(long, value_name = "T,…", value_delimiter = ',', required = true)]
     task: Vec<Question>,
     /// The corpus: TIMIT for phonemes, phoneme-frames, sentence-type; Speech Commands for words; CREMA-D for emotion;
-    /// SLURP for action; a dataset of stories (ds003020, dataset.toml, BIDS) for story-words, story-phonemes, word-rate, part-of-story;
+    /// SLURP for action; a dataset of stories (ds003020, dataset.toml, BIDS) for story-words, story-meaning, story-phonemes,
+    /// word-rate, part-of-story;
     /// TIMIT or any folder of audio for the others
     #[arg(long, value_name = "DIR")]
     data: PathBuf,
@@ -56,6 +57,9 @@ pub(crate) struct Args {
     /// Words of story-words: the most frequent of the training stories
     #[arg(long, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(2..))]
     n_words: u32,
+    /// Classes of words for story-meaning, a CSV with the columns word and class [default: word_classes.csv in --data]
+    #[arg(long, value_name = "F.csv")]
+    classes: Option<PathBuf>,
     /// Draws behind the 95 % intervals
     #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
     bootstraps: u32,
@@ -95,6 +99,8 @@ enum Question {
     Energy,
     /// Which of the most frequent words is said
     StoryWords,
+    /// Which class (of meaning, or any other) a word belongs to
+    StoryMeaning,
     /// The phoneme of each frame
     StoryPhonemes,
     /// Words that begin in 2 s
@@ -127,7 +133,7 @@ enum Compat {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    check_split(args)?;
+    check_flags(args)?;
     let tasks = args.task.iter().map(|&question| task(question, args));
     let tasks = tasks.collect::<anyhow::Result<Vec<_>>>()?;
     let device = args.device.get()?;
@@ -159,14 +165,20 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A split that no task would heed is refused.
-fn check_split(args: &Args) -> anyhow::Result<()> {
-    use Question::{Action, Emotion, PartOfStory, StoryPhonemes, StoryWords, WordRate, Words};
+/// A split or a table that no task would heed is refused.
+fn check_flags(args: &Args) -> anyhow::Result<()> {
+    use Question::{
+        Action, Emotion, PartOfStory, StoryMeaning, StoryPhonemes, StoryWords, WordRate, Words,
+    };
+    if args.classes.is_some() && !args.task.contains(&Question::StoryMeaning) {
+        bail!("--classes is for the task story-meaning; leave it out, or ask for that task");
+    }
     let others = [
         Words,
         Emotion,
         Action,
         StoryWords,
+        StoryMeaning,
         StoryPhonemes,
         WordRate,
         PartOfStory,
@@ -210,6 +222,7 @@ fn task(question: Question, args: &Args) -> anyhow::Result<Box<dyn ProbeTask>> {
         split,
         n_words: args.n_words as usize,
         paper,
+        classes: args.classes.clone(),
         seed: args.seed,
     };
     let question = question.to_possible_value();

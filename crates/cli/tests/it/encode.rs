@@ -181,13 +181,15 @@ fn low_level_features_stand_in_for_a_model_and_can_be_taken_out_of_one() {
         &features(&["--features", "loudness"]),
         &["loudness", "acoustic"],
     );
-    assert_refused(&features(&[]), &["--model"]);
-    let both = features(&["--features", "mfcc", "--model", "m"]);
-    assert_refused(&both, &["--model"]);
-    assert_refused(
-        &features(&["--features", "mfcc", "--adapter", "a"]),
-        &["--adapter"],
-    );
+    for wrong in [
+        &[][..],
+        &["--features", "mfcc", "--model", "m"],
+        &["--features", "mfcc", "--adapter", "a"],
+    ] {
+        let output = features(wrong);
+        assert_eq!(output.status.code(), Some(2), "{wrong:?}");
+        assert!(stderr(&output).contains("--model"), "{}", stderr(&output));
+    }
 
     let full = encode(folder.path(), &[]);
     assert!(full.status.success(), "{}", stderr(&full));
@@ -195,5 +197,5 @@ fn low_level_features_stand_in_for_a_model_and_can_be_taken_out_of_one() {
     let rest = encode(folder.path(), &["--remove", "acoustic"]);
     assert!(rest.status.success(), "{}", stderr(&rest));
     let left = voxels(folder.path()).0;
-    assert!(left.sum() < 0.8 * r.sum(), "{} of {}", left.sum(), r.sum());
+    assert!(left.sum() < 0.9 * r.sum(), "{} of {}", left.sum(), r.sum());
 }

@@ -6,7 +6,7 @@ use std::process::Output;
 
 use braintune::audio::{SampleRate, Waveform, write_wav};
 
-use crate::workplace::{assert_refused, braintune, model, model_copy, stderr, workplace};
+use crate::workplace::{assert_refused, braintune, model, model_copy, stderr, stories, workplace};
 
 /// Words in the layout of Speech Commands: a low tone and a high one by ten speakers, six of which train.
 fn tones(folder: &Path) {
@@ -222,4 +222,52 @@ fn what_cannot_be_probed_is_refused() {
         let output = probe("words", "words", &name, &[bad]);
         assert_eq!(output.status.code(), Some(2), "{}", stderr(&output));
     }
+}
+
+#[test]
+fn classes_of_words_come_from_a_table_beside_the_dataset_or_a_flag() {
+    let folder = workplace();
+    let model = model().display().to_string();
+    let meaning = |more: &[&str]| probe(folder.path(), "story-meaning", "dataset", &model, more);
+    assert_refused(&meaning(&[]), &["word_classes.csv", "--classes"]);
+    let (words, _) = stories(folder.path());
+    let grid = folder.path().join("dataset/derivative/TextGrids");
+    let text = std::fs::read_to_string(grid.join(format!("{}.TextGrid", words[0]))).unwrap();
+    // Every word of the lexicon in one of two classes, by whether it begins before `m`.
+    let labels = text.split('"').skip(1).step_by(2);
+    let word = |label: &&str| label.len() > 2 && label.chars().all(|c| c.is_ascii_uppercase());
+    let lexicon: BTreeSet<&str> = labels.filter(word).collect();
+    let row = |word: &&str| format!("{word},{}\n", if *word < "M" { "early" } else { "late" });
+    let table = format!(
+        "word,class\n{}",
+        lexicon.iter().map(row).collect::<String>()
+    );
+    std::fs::write(folder.path().join("dataset/word_classes.csv"), &table).unwrap();
+    let output = meaning(&["--bootstraps", "20"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    let found = rows(&folder.path().join("out/probes.csv"));
+    assert!(
+        found.iter().all(|row| row[0] == "story-meaning"),
+        "{found:?}"
+    );
+    assert!(found.iter().any(|row| row[3] == "selectivity"), "{found:?}");
+    let predicted = rows(&folder.path().join("out/story-meaning.predictions.csv"));
+    assert!(
+        predicted
+            .iter()
+            .all(|row| ["early", "late"].contains(&&*row[4]))
+    );
+    std::fs::write(folder.path().join("classes.csv"), "word,class\na,b\n").unwrap();
+    assert_refused(
+        &meaning(&["--classes", "classes.csv"]),
+        &["classes.csv", "1 class(es)"],
+    );
+    let idle = probe(
+        folder.path(),
+        "word-rate",
+        "dataset",
+        &model,
+        &["--classes", "classes.csv"],
+    );
+    assert_refused(&idle, &["--classes", "story-meaning"]);
 }

@@ -1,9 +1,9 @@
-//! GIFTI files: labels, shapes and functional maps on the vertices of a surface.
+//! GIFTI files: labels, shapes, functional maps and coordinates on the vertices of a surface.
 //!
 //! `.label.gii`, `.shape.gii` and `.func.gii` after the GIFTI specification 1.0: arrays of UINT8,
 //! INT32 and FLOAT32 as ASCII, `Base64Binary` or `GZipBase64Binary`, either byte order, row-major
-//! and column-major. Not read: `ExternalFileBinary` and other types; metadata and coordinates are
-//! passed over. Held by `tests/it/regions/gifti.rs` against nibabel.
+//! and column-major. Surfaces are made of them in `mesh.rs`. Not read: `ExternalFileBinary` and other
+//! types; metadata and transforms are passed over. Held by `tests/it/regions/gifti.rs` against nibabel.
 
 mod data;
 
@@ -164,7 +164,7 @@ impl Gifti {
             .map_err(|error| self.wrong(error.to_string()))
     }
 
-    fn wrong(&self, reason: String) -> FmriError {
+    pub(super) fn wrong(&self, reason: String) -> FmriError {
         FmriError::RegionFile {
             path: self.path.clone(),
             format: FORMAT,

@@ -6,6 +6,7 @@
 //! hemisphere, `NAME_left_…` and `NAME_right_…` or `NAME_lh_…` and `NAME_rh_…`. `OpenNeuro` ds003020
 //! comes without such files. Held by `tests/it/regions/mapper.rs` against scipy.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use crate::{FmriError, Parcellation, ResponseFile, Result};
@@ -48,13 +49,7 @@ impl SurfaceMapper {
     /// [`FmriError::DataType`], [`FmriError::RegionFile`] if the arrays are no matrix in
     /// compressed rows, and those of [`ResponseFile::open`].
     pub fn open(path: &Path, name: &str) -> Result<Self> {
-        let file = ResponseFile::open(path).map_err(|error| match error {
-            FmriError::Missing { path, .. } => FmriError::Missing {
-                what: "surface mapper".into(),
-                path,
-            },
-            error => error,
-        })?;
+        let file = open_file(path)?;
         let keys = file.keys()?;
         let is_there = |name: &str| keys.contains(&format!("{name}_data"));
         let pairs = HEMISPHERES.map(|ends| ends.map(|end| format!("{name}{end}")));
@@ -64,6 +59,53 @@ impl SurfaceMapper {
             return read(&file, left)?.stack(read(&file, right)?, &file);
         }
         read(&file, name)
+    }
+
+    /// Names of the matrices of a file, sorted, without the end that says which hemisphere one is of.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`ResponseFile::open`].
+    pub fn names(path: &Path) -> Result<Vec<String>> {
+        let keys = open_file(path)?.keys()?;
+        let bare = |name: &str| {
+            let mut ends = HEMISPHERES.iter().flatten();
+            let found = ends.find_map(|end| name.strip_suffix(end));
+            found.unwrap_or(name).to_owned()
+        };
+        let names = keys.iter().filter_map(|key| key.strip_suffix("_indptr"));
+        let names: BTreeSet<String> = names.map(bare).collect();
+        Ok(names.into_iter().collect())
+    }
+
+    /// From the voxels that reach each vertex and their weights.
+    ///
+    /// # Errors
+    ///
+    /// [`FmriError::Regions`] if one of the voxels is not below `n_voxels`, or a weight is not
+    /// finite.
+    pub fn from_rows(n_voxels: usize, rows: &[Vec<(usize, f64)>]) -> Result<Self> {
+        let mut mapper = Self {
+            n_voxels,
+            ends: Vec::with_capacity(rows.len()),
+            voxels: Vec::new(),
+            weights: Vec::new(),
+        };
+        for row in rows {
+            mapper.voxels.extend(row.iter().map(|&(voxel, _)| voxel));
+            mapper.weights.extend(row.iter().map(|&(_, weight)| weight));
+            mapper.ends.push(mapper.weights.len());
+        }
+        let Self {
+            ends,
+            voxels,
+            weights,
+            ..
+        } = &mapper;
+        match problem_of(rows.len(), n_voxels, ends, voxels, weights) {
+            Some(reason) if !rows.is_empty() => Err(FmriError::Regions { reason }),
+            _ => Ok(mapper),
+        }
     }
 
     /// Number of vertices, of both hemispheres if the file has both.
@@ -168,6 +210,16 @@ impl SurfaceMapper {
         self.weights.extend(other.weights);
         Ok(self)
     }
+}
+
+fn open_file(path: &Path) -> Result<ResponseFile> {
+    ResponseFile::open(path).map_err(|error| match error {
+        FmriError::Missing { path, .. } => FmriError::Missing {
+            what: "surface mapper".into(),
+            path,
+        },
+        error => error,
+    })
 }
 
 fn read(file: &ResponseFile, name: &str) -> Result<SurfaceMapper> {

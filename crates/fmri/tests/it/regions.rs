@@ -8,6 +8,7 @@ mod label_table;
 mod label_volume;
 mod mapper;
 mod means;
+mod mesh;
 mod parcellation;
 
 use std::fs;

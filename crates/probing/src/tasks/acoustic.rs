@@ -64,6 +64,7 @@ impl AcousticTask {
             parts: vec![Part {
                 span_s: None,
                 target: Target::FromAudio,
+                item: None,
             }],
             ..recording
         };

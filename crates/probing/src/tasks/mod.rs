@@ -7,11 +7,13 @@ mod slurp;
 mod speech_commands;
 mod story;
 mod timit;
+mod word_classes;
 
 pub use acoustic::{AcousticTask, Acoustics};
 pub use corpus::CorpusTask;
 pub use story::{StoryProbe, StoryQuestion};
 pub use timit::{TimitPhonemes, TimitSentenceType, TimitUtterance, is_timit, timit_utterances};
+pub use word_classes::WordClasses;
 
 use std::path::{Path, PathBuf};
 

@@ -1,4 +1,4 @@
-//! What a story dataset can ask without any other corpus: words, phonemes, word rate, part of the story.
+//! What a story dataset can ask without any other corpus: words, their classes, phonemes, word rate, part of the story.
 //!
 //! Stories are cut into clips that a model hears one by one; labels come from the `TextGrid`s, splits are by story.
 //! Held by `tests/it/story.rs`.
@@ -9,6 +9,7 @@ use std::path::Path;
 
 use braintune_fmri::{Interval, StoryDataset, TextGrid, read_textgrid};
 
+use super::word_classes::WordClasses;
 use super::{cut, data_problem};
 use crate::error::{ProbingError, Result};
 use crate::phones::{CLASSES, class_of};
@@ -43,7 +44,9 @@ pub enum StoryQuestion {
 /// A question about the stories of a dataset.
 #[derive(Debug, Clone)]
 pub struct StoryProbe {
-    question: StoryQuestion,
+    name: &'static str,
+    rows: Rows,
+    settings: String,
     labels: LabelSet,
     recordings: Vec<Recording>,
 }
@@ -68,25 +71,18 @@ impl StoryProbe {
         stories: &[(String, Split)],
         question: StoryQuestion,
     ) -> Result<Self> {
-        let told = stories
-            .iter()
-            .map(|(name, split)| told(dataset, name, *split))
-            .collect::<Result<Vec<_>>>()?;
+        let told = all_told(dataset, stories)?;
         let vocabulary = match question {
             StoryQuestion::Words { n_words } => vocabulary(&told, n_words)?,
             _ => BTreeMap::new(),
         };
-        let mut recordings: Vec<Recording> = Vec::new();
-        for story in &told {
-            let parts = match question {
-                StoryQuestion::Words { .. } => words(story, &vocabulary)?,
-                StoryQuestion::Phonemes => phonemes(story)?,
-                StoryQuestion::WordRate => word_counts(story)?,
-                StoryQuestion::PartOfStory => thirds(story),
-            };
-            recordings.extend(clips(story, &parts));
-        }
-        splits::check(recordings.iter().map(|r| r.split), "the stories")?;
+        let class_of = |word: &str| vocabulary.get(word).copied();
+        let recordings = recordings(&told, |story| match question {
+            StoryQuestion::Words { .. } => words(story, class_of),
+            StoryQuestion::Phonemes => phonemes(story),
+            StoryQuestion::WordRate => word_counts(story),
+            StoryQuestion::PartOfStory => Ok(thirds(story)),
+        })?;
         let owned = |names: &[&str]| names.iter().map(|&name| name.to_owned()).collect();
         let labels = match question {
             StoryQuestion::Words { .. } => LabelSet::OneOf(vocabulary.into_keys().collect()),
@@ -95,21 +91,65 @@ impl StoryProbe {
             StoryQuestion::PartOfStory => LabelSet::OneOf(owned(&["beginning", "middle", "end"])),
         };
         Ok(Self {
-            question,
+            name: question.name(),
+            rows: match question {
+                StoryQuestion::Phonemes => Rows::Frames,
+                _ => Rows::Mean,
+            },
+            settings: String::new(),
             labels,
+            recordings,
+        })
+    }
+
+    /// `story-meaning`: which class a word belongs to, from the mean over its frames; words without a class are left
+    /// out. Under the control all of a word have the same random class.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new).
+    pub fn meaning(
+        dataset: &dyn StoryDataset,
+        stories: &[(String, Split)],
+        classes: &WordClasses,
+    ) -> Result<Self> {
+        let told = all_told(dataset, stories)?;
+        let recordings = recordings(&told, |story| {
+            let mut parts = Vec::new();
+            for (span, word) in spoken(story)? {
+                if let Some(class) = classes.of(&word) {
+                    parts.push(Part {
+                        span_s: Some(span),
+                        target: Target::Class(class),
+                        item: Some(word),
+                    });
+                }
+            }
+            Ok(parts)
+        })?;
+        Ok(Self {
+            name: "story-meaning",
+            rows: Rows::Mean,
+            settings: classes.settings(),
+            labels: LabelSet::OneOf(classes.names().to_vec()),
             recordings,
         })
     }
 }
 
+impl StoryQuestion {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Words { .. } => "story-words",
+            Self::Phonemes => "story-phonemes",
+            Self::WordRate => "word-rate",
+            Self::PartOfStory => "part-of-story",
+        }
+    }
+}
+
 impl ProbeTask for StoryProbe {
     fn name(&self) -> &'static str {
-        match self.question {
-            StoryQuestion::Words { .. } => "story-words",
-            StoryQuestion::Phonemes => "story-phonemes",
-            StoryQuestion::WordRate => "word-rate",
-            StoryQuestion::PartOfStory => "part-of-story",
-        }
+        self.name
     }
 
     fn labels(&self) -> &LabelSet {
@@ -117,15 +157,39 @@ impl ProbeTask for StoryProbe {
     }
 
     fn rows(&self) -> Rows {
-        match self.question {
-            StoryQuestion::Phonemes => Rows::Frames,
-            _ => Rows::Mean,
-        }
+        self.rows
     }
 
     fn recordings(&self) -> Result<Vec<Recording>> {
         Ok(self.recordings.clone())
     }
+
+    fn settings(&self) -> String {
+        self.settings.clone()
+    }
+}
+
+fn all_told<'a>(
+    dataset: &'a dyn StoryDataset,
+    stories: &'a [(String, Split)],
+) -> Result<Vec<Told<'a>>> {
+    let stories = stories.iter();
+    stories
+        .map(|(name, split)| told(dataset, name, *split))
+        .collect()
+}
+
+/// Clips of all stories with their labelled parts; every split has some.
+fn recordings(
+    told: &[Told<'_>],
+    parts_of: impl Fn(&Told<'_>) -> Result<Vec<Part>>,
+) -> Result<Vec<Recording>> {
+    let mut recordings: Vec<Recording> = Vec::new();
+    for story in told {
+        recordings.extend(clips(story, &parts_of(story)?));
+    }
+    splits::check(recordings.iter().map(|r| r.split), "the stories")?;
+    Ok(recordings)
 }
 
 fn told<'a>(dataset: &'a dyn StoryDataset, name: &'a str, split: Split) -> Result<Told<'a>> {
@@ -196,12 +260,13 @@ fn vocabulary(told: &[Told<'_>], n_words: usize) -> Result<BTreeMap<String, usiz
     Ok(chosen.into_keys().zip(0..).collect())
 }
 
-fn words(story: &Told<'_>, vocabulary: &BTreeMap<String, usize>) -> Result<Vec<Part>> {
+fn words(story: &Told<'_>, class_of: impl Fn(&str) -> Option<usize>) -> Result<Vec<Part>> {
     let known = |(span, word): (Range<f64>, String)| {
-        let target = Target::Class(*vocabulary.get(&word)?);
+        let target = Target::Class(class_of(&word)?);
         Some(Part {
             span_s: Some(span),
             target,
+            item: None,
         })
     };
     Ok(spoken(story)?.into_iter().filter_map(known).collect())
@@ -247,6 +312,7 @@ fn phonemes(story: &Told<'_>) -> Result<Vec<Part>> {
         Ok(Part {
             span_s: Some(interval.start_s..interval.end_s),
             target: Target::Class(class),
+            item: None,
         })
     };
     tier.intervals.iter().map(one).collect()
@@ -266,6 +332,7 @@ fn word_counts(story: &Told<'_>) -> Result<Vec<Part>> {
             #[expect(clippy::cast_possible_truncation, reason = "a few words")]
             target: Target::Values(vec![count as f64 as f32]),
             span_s: Some(span),
+            item: None,
         });
         start += COUNT_S;
     }
@@ -285,6 +352,7 @@ fn thirds(story: &Told<'_>) -> Vec<Part> {
         parts.push(Part {
             span_s: Some(start..start + CLIP_S),
             target: Target::Class(third),
+            item: None,
         });
         start += CLIP_S;
     }
@@ -309,6 +377,7 @@ fn clips(story: &Told<'_>, parts: &[Part]) -> Vec<Recording> {
         clips.entry(clip).or_default().push(Part {
             span_s: Some((span.start - from).max(0.0)..span.end - from),
             target: part.target.clone(),
+            item: part.item.clone(),
         });
     }
     let recording = |(clip, parts): (usize, Vec<Part>)| {

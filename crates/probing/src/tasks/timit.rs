@@ -85,6 +85,7 @@ impl TimitUtterance {
             phones.push(Part {
                 span_s: Some(first as f64 / SAMPLE_RATE..last as f64 / SAMPLE_RATE),
                 target: Target::Class(class),
+                item: None,
             });
         }
         if phones.is_empty() {
@@ -228,6 +229,7 @@ impl ProbeTask for TimitPhonemes {
                 Rows::Mean => vec![Part {
                     span_s: None,
                     target: Target::Classes(present(&phones)),
+                    item: None,
                 }],
             };
             Ok(recording(utterance, *split, parts))
@@ -303,6 +305,7 @@ impl ProbeTask for TimitSentenceType {
                 vec![Part {
                     span_s: None,
                     target,
+                    item: None,
                 }],
             )
         };

@@ -47,6 +47,7 @@ fn recording(audio: PathBuf, split: Split, group: String, target: Target) -> Rec
         parts: vec![Part {
             span_s: None,
             target,
+            item: None,
         }],
     }
 }
@@ -314,6 +315,7 @@ fn frames_belong_to_the_part_that_their_centre_lies_in() {
     let part = |span_s| Part {
         span_s,
         target: Target::Class(0),
+        item: None,
     };
     let mut recording = recording(
         "a.wav".into(),

@@ -7,6 +7,7 @@ use braintune_fmri::{
 };
 use braintune_probing::{
     LabelSet, ProbeTask, ProbingError, Result, Rows, Split, StoryProbe, StoryQuestion, Target,
+    WordClasses,
 };
 
 use crate::corpora::tone;
@@ -42,6 +43,12 @@ fn words() -> Vec<(f64, f64, &'static str)> {
 }
 
 fn probe(folder: &Path, tiers: &Tiers<'_>, question: StoryQuestion) -> Result<StoryProbe> {
+    let (dataset, roles) = stories(folder, tiers);
+    StoryProbe::new(&dataset, &roles, question)
+}
+
+/// Three stories with the same words: one to train on, one to validate and one to test.
+fn stories(folder: &Path, tiers: &Tiers<'_>) -> (InMemoryDataset, Vec<(String, Split)>) {
     let mut dataset = InMemoryDataset::new("test");
     for name in ["a", "b", "c"] {
         let (audio, textgrid) = (
@@ -61,7 +68,7 @@ fn probe(folder: &Path, tiers: &Tiers<'_>, question: StoryQuestion) -> Result<St
         ("c", Split::Test),
     ];
     let roles = roles.map(|(name, split)| (name.to_owned(), split));
-    StoryProbe::new(&dataset, &roles, question)
+    (dataset, roles.to_vec())
 }
 
 fn targets(probe: &StoryProbe) -> Vec<(f64, Vec<Target>)> {
@@ -165,4 +172,70 @@ fn what_grids_lack_or_get_wrong_is_said() {
         StoryQuestion::Phonemes,
         &["a.TextGrid", "`QQ`", "no phone"],
     );
+}
+
+#[test]
+fn words_are_asked_for_by_the_class_of_a_table() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = dir.path().join(WordClasses::FILE);
+    std::fs::write(
+        &table,
+        "word,class\nCAT,animal\n\"DOG\", animal\nTHE,function\nSAW,tool\n",
+    )
+    .unwrap();
+    let classes = WordClasses::read(&table).unwrap();
+    assert_eq!(classes.names(), ["animal", "function", "tool"]);
+    let mut said = words();
+    said.push((30.0, 30.5, "unlisted"));
+    let (dataset, roles) = stories(dir.path(), &[("word", said)]);
+    let probe = StoryProbe::meaning(&dataset, &roles, &classes).unwrap();
+    assert_eq!((probe.name(), probe.rows()), ("story-meaning", Rows::Mean));
+    assert!(
+        probe.settings().contains("animal 2, function 1, tool 1"),
+        "{}",
+        probe.settings()
+    );
+    let class = Target::Class;
+    // `unlisted` has no class; one `cat` lies over the border of two clips.
+    let expected = [
+        (0.0, vec![class(1), class(0), class(1)]),
+        (10.0, vec![class(0)]),
+    ];
+    assert_eq!(targets(&probe), expected);
+    let items: Vec<_> = probe.recordings().unwrap()[0]
+        .parts
+        .iter()
+        .map(|part| part.item.clone())
+        .collect();
+    assert_eq!(
+        items,
+        ["the", "cat", "the"].map(|word| Some(word.to_owned()))
+    );
+}
+
+#[test]
+fn tables_of_words_that_cannot_be_used_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let table = dir.path().join("classes.csv");
+    for (text, said) in [
+        ("", "expected the header `word,class`"),
+        ("cat,animal\n", "expected the header `word,class`"),
+        ("word,class\ncat\n", "line 2 is `cat`"),
+        ("word,class\ncat,animal\ndog,\n", "line 3"),
+        (
+            "word,class\ncat,animal\nCAT,tool\n",
+            "line 3: `CAT` is tool here and animal before",
+        ),
+        ("word,class\ncat,animal\ndog,animal\n", "1 class(es)"),
+    ] {
+        std::fs::write(&table, text).unwrap();
+        let error = WordClasses::read(&table).unwrap_err().to_string();
+        assert!(
+            error.contains(said) && error.contains("classes.csv"),
+            "{error}"
+        );
+    }
+    std::fs::write(&table, [0xff, 0xfe, 0]).unwrap();
+    assert!(WordClasses::read(&table).is_err());
+    assert!(WordClasses::read(&dir.path().join("none.csv")).is_err());
 }

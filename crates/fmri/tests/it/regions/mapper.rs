@@ -141,3 +141,23 @@ fn what_is_no_matrix_is_said() {
     assert!(message.contains("has no `voxel_to_moon_"), "{message}");
     assert!(message.contains("voxel_to_flatmap_data"), "{message}");
 }
+
+#[test]
+fn matrices_have_names_and_can_be_made_of_rows() {
+    for (file, expected) in [("whole", NAME), ("lh", NAME)] {
+        let path = fixture(&format!("mapper/{file}.hdf"));
+        assert!(
+            SurfaceMapper::names(&path)
+                .unwrap()
+                .iter()
+                .any(|name| name == expected)
+        );
+    }
+    let rows = [vec![(0, 0.5), (1, 0.5)], vec![], vec![(2, 2.0)]];
+    let mapper = SurfaceMapper::from_rows(3, &rows).unwrap();
+    assert_eq!((mapper.n_vertices(), mapper.n_voxels()), (3, 3));
+    let surface = mapper.to_surface(&[1.0, 3.0, 5.0]).unwrap();
+    assert!(surface[0] == 2.0 && surface[1].is_nan() && surface[2] == 10.0);
+    assert!(SurfaceMapper::from_rows(2, &rows).is_err());
+    assert!(SurfaceMapper::from_rows(3, &[vec![(0, f64::NAN)]]).is_err());
+}
