@@ -59,7 +59,7 @@ impl Command {
             Self::Extract(args) => args.keeps_features().then_some(SAME),
             Self::Encode(_) | Self::Probe(_) | Self::Study(_) | Self::Demo(_) | Self::Fetch(_) => {
                 Some(SAME)
-            },
+            }
             Self::Tune(args) if args.resumes() => Some(SAME),
             Self::Tune(_) => {
                 Some("; what is done is kept, the same command with --resume goes on from it")

@@ -38,7 +38,12 @@ pub(super) fn write_stories(
     let mut rows = Vec::new();
     for (layer, result) in results.iter().enumerate() {
         for (story, r) in config.test_stories.iter().zip(&result.stories) {
-            rows.extend(of_story(layer, (story.as_str(), r.as_slice()), ceiling, config)?);
+            rows.extend(of_story(
+                layer,
+                (story.as_str(), r.as_slice()),
+                ceiling,
+                config,
+            )?);
         }
     }
     write_streamed(path, |file| {
@@ -71,7 +76,9 @@ fn of_story(
     let normalized = normalized.transpose()?;
     let regions = config.regions.with_all(r.len()).into_iter();
     let row = |(roi, voxels): (&str, Vec<usize>)| {
-        let mean = normalized.as_ref().map(|of| normalized_mean(of.view(), &voxels));
+        let mean = normalized
+            .as_ref()
+            .map(|of| normalized_mean(of.view(), &voxels));
         let sum: f64 = voxels.iter().map(|&voxel| f64::from(r[voxel])).sum();
         Ok(StoryRow {
             layer,

@@ -209,7 +209,9 @@ impl FromStr for Question {
     type Err = BraintuneError;
 
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|question| question.name() == text);
+        let found = Self::ALL
+            .into_iter()
+            .find(|question| question.name() == text);
         found.ok_or_else(|| {
             let known = Self::ALL.map(Self::name).join(", ");
             BraintuneError::Input(format!("no probe is called {text}; there are {known}"))

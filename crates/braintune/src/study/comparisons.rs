@@ -143,12 +143,14 @@ fn values(
     match unit {
         Unit::Participants => {
             let rows = encoded.of_roi(roi).filter(|row| row.layer == layer);
-            rows.map(|row| measure.of(row.mean_r, row.mean_r_normalized)).collect()
+            rows.map(|row| measure.of(row.mean_r, row.mean_r_normalized))
+                .collect()
         }
         Unit::ParticipantByStory => {
             let rows = encoded.stories.iter();
             let rows = rows.filter(|row| row.layer == layer && row.roi == roi);
-            rows.map(|row| measure.of(row.mean_r, row.mean_r_normalized)).collect()
+            rows.map(|row| measure.of(row.mean_r, row.mean_r_normalized))
+                .collect()
         }
     }
 }
@@ -176,7 +178,10 @@ pub(super) fn add_q_values(comparisons: &mut [Comparison]) {
             .iter_mut()
             .filter(|comparison| comparison.measure == measure.name())
             .collect();
-        let p: Array1<f64> = of_measure.iter().map(|c| c.p_value.unwrap_or(f64::NAN)).collect();
+        let p: Array1<f64> = of_measure
+            .iter()
+            .map(|c| c.p_value.unwrap_or(f64::NAN))
+            .collect();
         for (comparison, q) in of_measure.iter_mut().zip(benjamini_hochberg(p.view())) {
             comparison.q_value = (!q.is_nan()).then_some(q);
         }
@@ -191,8 +196,14 @@ mod tests {
     fn an_interval_of_a_mean_is_students() {
         // t(0.975, 3) = 3.1824, standard error 0.6455.
         let found = mean_with_interval(&[1.0, 2.0, 3.0, 4.0]);
-        assert!((found.low.unwrap_or_default() - (2.5 - 2.0542)).abs() < 1e-3, "{found:?}");
-        assert!((found.high.unwrap_or_default() - (2.5 + 2.0542)).abs() < 1e-3, "{found:?}");
+        assert!(
+            (found.low.unwrap_or_default() - (2.5 - 2.0542)).abs() < 1e-3,
+            "{found:?}"
+        );
+        assert!(
+            (found.high.unwrap_or_default() - (2.5 + 2.0542)).abs() < 1e-3,
+            "{found:?}"
+        );
         assert_eq!(mean_with_interval(&[1.5]).low, None);
     }
 

@@ -13,11 +13,11 @@ use braintune_backbone::PretrainedModel;
 use burn::tensor::Device;
 use ndarray::Array2;
 
+use super::Plan;
 use super::file::Study;
 use super::inputs::{Inputs, Model};
 use super::marker::StepState;
 use super::steps::{Case, Step, Work};
-use super::Plan;
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 
@@ -132,7 +132,9 @@ fn forward_s(model: &Model, window_s: f64, device: &Device) -> Result<f64> {
         reason = "samples of a window"
     )]
     let n_samples = (window_s * f64::from(rate.as_hz())) as usize;
-    let sound: Vec<f32> = (0..n_samples).map(|i| 0.1 * (i as f32 * 0.37).sin()).collect();
+    let sound: Vec<f32> = (0..n_samples)
+        .map(|i| 0.1 * (i as f32 * 0.37).sin())
+        .collect();
     let sound = Waveform::from_samples(sound, rate)?;
     extractor.extract(&sound)?; // what is compiled or allocated once
     let (begun, mut n) = (Instant::now(), 0);
@@ -154,7 +156,11 @@ fn flops() -> f64 {
     }
     let one = (2 * SIDE.pow(3) * n) as f64 / begun.elapsed().as_secs_f64();
     let n_threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-    if sum.is_nan() { one } else { one * n_threads as f64 }
+    if sum.is_nan() {
+        one
+    } else {
+        one * n_threads as f64
+    }
 }
 
 struct Costs<'a> {
@@ -188,11 +194,19 @@ impl Costs<'_> {
             Work::Encode(case) => {
                 let model = &self.inputs.models[case.model];
                 self.windows(case, &mut estimate)?;
-                self.ridge(case.participant, (model.n_states, model.d_model), &mut estimate)?;
+                self.ridge(
+                    case.participant,
+                    (model.n_states, model.d_model),
+                    &mut estimate,
+                )?;
             }
             Work::LowLevel { case, .. } => {
                 let model = &self.inputs.models[case.model];
-                self.ridge(case.participant, (model.n_states, model.d_model), &mut estimate)?;
+                self.ridge(
+                    case.participant,
+                    (model.n_states, model.d_model),
+                    &mut estimate,
+                )?;
             }
             Work::Baseline { participant, .. } => {
                 self.ridge(participant, (1, 500), &mut estimate)?;
@@ -208,7 +222,10 @@ impl Costs<'_> {
     fn tune(&self, case: Case, estimate: &mut StepEstimate) -> Result<()> {
         let who = &self.inputs.participants[case.participant];
         let n_trs = |stories: &[String]| -> usize {
-            stories.iter().filter_map(|story| who.n_trs.get(story)).sum()
+            stories
+                .iter()
+                .filter_map(|story| who.n_trs.get(story))
+                .sum()
         };
         let config = &self.study.tuning.config;
         let (train, validation) = (n_trs(&who.roles.train), n_trs(&who.roles.validation));
@@ -259,7 +276,10 @@ impl Costs<'_> {
         let who = &self.inputs.participants[participant];
         let part = &self.study.file.encoding;
         let n_trs = |stories: &[String]| -> usize {
-            stories.iter().filter_map(|story| who.n_trs.get(story)).sum()
+            stories
+                .iter()
+                .filter_map(|story| who.n_trs.get(story))
+                .sum()
         };
         let (train, test) = (n_trs(&who.encoding), n_trs(&who.roles.test));
         estimate.n_trs = train + test;
@@ -282,7 +302,10 @@ impl Costs<'_> {
     fn probe(&self, case: Case, estimate: &mut StepEstimate) -> Result<()> {
         let roles = self.inputs.probe_roles();
         let mut seconds = 0.0;
-        for story in [&roles.train, &roles.validation, &roles.test].into_iter().flatten() {
+        for story in [&roles.train, &roles.validation, &roles.test]
+            .into_iter()
+            .flatten()
+        {
             seconds += self.inputs.dataset.timing(story)?.end_s();
         }
         estimate.seconds = seconds * self.speed.forward[case.model];

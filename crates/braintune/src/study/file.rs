@@ -246,9 +246,10 @@ impl Study {
             return Err(self.wrong(format!("control {name} is named twice: once is enough")));
         }
         self.windows()?;
-        self.file.encoding.check().map_err(|problem| {
-            self.wrong(format!("[encoding]: {problem}"))
-        })?;
+        self.file
+            .encoding
+            .check()
+            .map_err(|problem| self.wrong(format!("[encoding]: {problem}")))?;
         self.baselines()?;
         self.low_level()?;
         self.questions().map(|_| ())
@@ -263,7 +264,8 @@ impl Study {
     /// Spaces of `[baselines]`; none where there is no such table.
     pub(super) fn baselines(&self) -> Result<Option<Vec<LowLevelSpace>>> {
         let part = self.file.baselines.as_ref();
-        part.map(|part| self.spaces("baselines", &part.names)).transpose()
+        part.map(|part| self.spaces("baselines", &part.names))
+            .transpose()
     }
 
     /// Spaces of `[low_level]`.
@@ -314,7 +316,9 @@ impl ControlName {
     }
 }
 
-pub(super) fn parsed<T: DeserializeOwned>(value: Spanned<DeValue<'_>>) -> Result<T, toml::de::Error> {
+pub(super) fn parsed<T: DeserializeOwned>(
+    value: Spanned<DeValue<'_>>,
+) -> Result<T, toml::de::Error> {
     T::deserialize(ValueDeserializer::from(value))
 }
 

@@ -99,9 +99,13 @@ pub(super) fn training(folder: &Path) -> Result<(Losses, Option<usize>)> {
     let points = kept.map(|(_, line)| (line.step, line.train_loss, line.validation_loss));
     let path = folder.join("provenance.json");
     let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
-    let record: serde_json::Value = serde_json::from_str(&text).map_err(|e| file_error(&path, e))?;
+    let record: serde_json::Value =
+        serde_json::from_str(&text).map_err(|e| file_error(&path, e))?;
     let best = record["inputs"]["best_step"].as_u64();
-    Ok((points.collect(), best.and_then(|step| usize::try_from(step).ok())))
+    Ok((
+        points.collect(),
+        best.and_then(|step| usize::try_from(step).ok()),
+    ))
 }
 
 /// A line of `probes.csv`.
@@ -134,7 +138,12 @@ pub(super) fn probes(
     let lines: Vec<ProbeLine> = read_csv(&folder.join("probes.csv"))?;
     let of_task = |lines: &[ProbeLine]| {
         let first = &lines[0];
-        let of = |metric: &str| lines.iter().filter(move |line| line.metric == metric).collect::<Vec<_>>();
+        let of = |metric: &str| {
+            lines
+                .iter()
+                .filter(move |line| line.metric == metric)
+                .collect::<Vec<_>>()
+        };
         let mut scores = of(&first.metric);
         scores.sort_by_key(|line| line.layer);
         ProbeCurve {

@@ -60,7 +60,9 @@ impl Inputs {
         let names = part.participants.clone();
         let names = names.unwrap_or_else(|| dataset.subjects().to_vec());
         if names.is_empty() {
-            return Err(study.wrong("no participant: participants is empty, or the dataset has none"));
+            return Err(
+                study.wrong("no participant: participants is empty, or the dataset has none")
+            );
         }
         let mut inputs = Self {
             roles: roles(study, &*dataset, &names)?,
@@ -155,7 +157,9 @@ impl Inputs {
             })
         };
         let part = &study.file.dataset;
-        let regions = file(&part.rois).map(|path| Regions::read(&path)).transpose()?;
+        let regions = file(&part.rois)
+            .map(|path| Regions::read(&path))
+            .transpose()?;
         let regions = regions.unwrap_or_default();
         let in_file = |e: FmriError| study.wrong(format!("rois of {name}: {e}"));
         regions.check(n_voxels).map_err(in_file)?;
@@ -181,9 +185,7 @@ impl Inputs {
             };
             let is_known = |name: &&String| self.participants.iter().any(|p| p.name == **name);
             if let Some(name) = files.keys().find(|name| !is_known(name)) {
-                return Err(study.wrong(format!(
-                    "{key}: {name} is no participant of the study"
-                )));
+                return Err(study.wrong(format!("{key}: {name} is no participant of the study")));
             }
         }
         Ok(())
@@ -202,6 +204,27 @@ impl Inputs {
             None if unlabelled.is_some() => vec![LowLevelSpace::acoustic()],
             None => LowLevelSpace::baselines(),
         };
+        let layers = study
+            .file
+            .low_level
+            .as_ref()
+            .and_then(|part| part.layers.as_ref());
+        let n_states = self
+            .models
+            .iter()
+            .map(|model| model.n_states)
+            .max()
+            .unwrap_or(0);
+        if let Some(layer) = layers
+            .into_iter()
+            .flatten()
+            .find(|layer| **layer >= n_states)
+        {
+            return Err(study.wrong(format!(
+                "[low_level]: layer {layer}: the models have hidden states 0 to {}",
+                n_states.saturating_sub(1)
+            )));
+        }
         let Some(story) = unlabelled else {
             return Ok(());
         };
@@ -327,7 +350,9 @@ fn roles(study: &Study, dataset: &dyn DatasetFiles, names: &[String]) -> Result<
         dataset.check_subject(name)?;
     }
     let given = |list: &Option<Vec<String>>, taken: &[String]| {
-        let expanded = list.as_ref().map(|list| expand(dataset, names, list, taken));
+        let expanded = list
+            .as_ref()
+            .map(|list| expand(dataset, names, list, taken));
         Ok::<_, BraintuneError>(expanded.transpose()?.map(|expanded| expanded.stories))
     };
     let test = given(&part.test_stories, &[])?;
@@ -344,12 +369,7 @@ fn roles(study: &Study, dataset: &dyn DatasetFiles, names: &[String]) -> Result<
     Ok(roles)
 }
 
-fn check_counts(
-    study: &Study,
-    name: &str,
-    roles: &StoryRoles,
-    encoding: &[String],
-) -> Result<()> {
+fn check_counts(study: &Study, name: &str, roles: &StoryRoles, encoding: &[String]) -> Result<()> {
     let conditions = &study.file.conditions;
     let is_tuned = conditions.tuned || !conditions.controls.is_empty();
     let needed = if conditions.controls.contains(&ControlName::OtherStory) {

@@ -55,9 +55,16 @@ pub(super) fn state(step: &Step, out: &Path) -> Result<StepState> {
     }
     let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
     let marker: Marker = serde_json::from_str(&text).map_err(|e| {
-        file_error(&path, format!("is damaged ({e}): remove the folder, its step is done anew"))
+        file_error(
+            &path,
+            format!("is damaged ({e}): remove the folder, its step is done anew"),
+        )
     })?;
-    let is_whole = || step.outputs().iter().all(|file| folder.join(file).is_file());
+    let is_whole = || {
+        step.outputs()
+            .iter()
+            .all(|file| folder.join(file).is_file())
+    };
     Ok(match marker {
         Marker { key, .. } if key != step.key => StepState::Outdated,
         Marker { done: true, .. } if is_whole() => StepState::Done,
@@ -114,8 +121,15 @@ impl Step {
     fn outputs(&self) -> &'static [&'static str] {
         match self.work {
             Work::Random { .. } => &["model.safetensors", "config.json"],
-            Work::Tune(_) => &["model.safetensors", "config.json", "training.csv", "provenance.json"],
-            Work::Encode(_) | Work::Baseline { .. } | Work::LowLevel { .. } => &["alignment.csv", "voxels.npz", "provenance.json"],
+            Work::Tune(_) => &[
+                "model.safetensors",
+                "config.json",
+                "training.csv",
+                "provenance.json",
+            ],
+            Work::Encode(_) | Work::Baseline { .. } | Work::LowLevel { .. } => {
+                &["alignment.csv", "voxels.npz", "provenance.json"]
+            }
             Work::Probe(_) => &["probes.csv", "provenance.json"],
         }
     }

@@ -1,5 +1,7 @@
 //! What a study says in words: settings, what was left out, warnings.
 
+use std::collections::BTreeSet;
+
 use super::comparisons::{FEWEST_UNITS, Unit};
 use super::file::Study;
 use super::inputs::Inputs;
@@ -51,14 +53,27 @@ pub(super) fn settings(study: &Study, inputs: &Inputs) -> Result<Vec<Setting>> {
         },
     );
     let (trim, test_trim) = inputs.trims(study);
-    add("TRs dropped at both ends", format!("{trim} of training stories, {test_trim} of test stories"));
-    add("ceiling threshold of means", part.ceiling_threshold.to_string());
+    add(
+        "TRs dropped at both ends",
+        format!("{trim} of training stories, {test_trim} of test stories"),
+    );
+    add(
+        "ceiling threshold of means",
+        part.ceiling_threshold.to_string(),
+    );
     add(
         "intervals and tests",
-        format!("{} block bootstraps, {} block permutations", part.bootstraps, part.permutations),
+        format!(
+            "{} block bootstraps, {} block permutations",
+            part.bootstraps, part.permutations
+        ),
     );
     let is_tuned = |kind| matches!(kind, ConditionKind::Tuned | ConditionKind::Control);
-    if inputs.conditions.iter().any(|condition| is_tuned(condition.kind)) {
+    if inputs
+        .conditions
+        .iter()
+        .any(|condition| is_tuned(condition.kind))
+    {
         let tuning = &study.tuning;
         let config = &tuning.config;
         add("tuning stories", roles.train.join(", "));
@@ -70,7 +85,10 @@ pub(super) fn settings(study: &Study, inputs: &Inputs) -> Result<Vec<Setting>> {
                 config.epochs, config.batch_size, config.clip_s, config.lr_backbone, config.lr_head
             ),
         );
-        add("voxels tuned to", format!("noise ceiling above {}", tuning.ceiling_threshold));
+        add(
+            "voxels tuned to",
+            format!("noise ceiling above {}", tuning.ceiling_threshold),
+        );
     }
     if let Some(probes) = &study.file.probes {
         add("probes", probes.tasks.join(", "));
@@ -83,30 +101,29 @@ pub(super) fn settings(study: &Study, inputs: &Inputs) -> Result<Vec<Setting>> {
 pub(super) fn excluded(found: &Found<'_>) -> Vec<Excluded> {
     let mut excluded = found.inputs.excluded.clone();
     let threshold = found.study.file.encoding.ceiling_threshold;
+    let regions = found
+        .inputs
+        .participants
+        .iter()
+        .flat_map(|who| who.regions.names());
+    let regions: BTreeSet<&str> = regions.collect();
     for (place, who) in found.inputs.participants.iter().enumerate() {
-        let Some(ceiling) = found.ceiling(place) else {
-            continue;
-        };
-        let n_low = ceiling.iter().filter(|&&c| !is_above(c, threshold)).count();
+        let is_low = |c: &&f32| !is_above(**c, threshold);
+        let ceiling = found.ceiling(place);
+        let n_low = ceiling.map_or(0, |ceiling| ceiling.iter().filter(is_low).count());
         if n_low > 0 {
             excluded.push(Excluded {
-                what: format!("{}: {n_low} of {} voxels", who.name, ceiling.len()),
+                what: format!("{}: {n_low} of {} voxels", who.name, who.n_voxels),
                 why: format!(
                     "noise ceiling at or below {threshold}: they have no part in normalised means"
                 ),
             });
         }
-        let mut rois = found.inputs.participants.iter().flat_map(|who| who.regions.names()).collect::<Vec<_>>();
-        rois.sort_unstable();
-        rois.dedup();
-        for roi in rois {
-            if who.regions.get(roi).is_none() {
-                excluded.push(Excluded {
-                    what: format!("{}: region {roi}", who.name),
-                    why: "the participant's file of regions has none of this name".to_owned(),
-                });
-            }
-        }
+        let missing = regions.iter().filter(|roi| who.regions.get(roi).is_none());
+        excluded.extend(missing.map(|roi| Excluded {
+            what: format!("{}: region {roi}", who.name),
+            why: "the participant's file of regions has none of this name".to_owned(),
+        }));
     }
     excluded
 }
@@ -155,14 +172,22 @@ fn of_ceilings(found: &Found<'_>, place: usize, who: &Participant) -> Vec<String
     }
     let threshold = found.study.file.encoding.ceiling_threshold;
     let Some(ceiling) = found.ceiling(place) else {
-        if found.encoded.iter().any(|(case, _)| case.participant == place) {
+        if found
+            .encoded
+            .iter()
+            .any(|(case, _)| case.participant == place)
+        {
             warnings.push(format!(
                 "{name}: no noise ceiling is to be had (test stories without repeats, or with unequal numbers of them): nothing is normalised"
             ));
         }
         return warnings;
     };
-    let has_none = |voxels: &[usize]| !voxels.iter().any(|&voxel| is_above(ceiling[voxel], threshold));
+    let has_none = |voxels: &[usize]| {
+        !voxels
+            .iter()
+            .any(|&voxel| is_above(ceiling[voxel], threshold))
+    };
     let empty = who.regions.iter().filter(|(_, voxels)| has_none(voxels));
     warnings.extend(empty.map(|(roi, _)| {
         format!(
@@ -174,7 +199,11 @@ fn of_ceilings(found: &Found<'_>, place: usize, who: &Participant) -> Vec<String
 
 fn of_units(found: &Found<'_>, results: &StudyResults) -> Vec<String> {
     let unit = found.unit();
-    let fewest = results.comparisons.iter().map(|comparison| comparison.n_units).min();
+    let fewest = results
+        .comparisons
+        .iter()
+        .map(|comparison| comparison.n_units)
+        .min();
     let mut warnings = Vec::new();
     if let Some(n) = fewest.filter(|&n| n < FEWEST_UNITS) {
         warnings.push(format!(
@@ -197,7 +226,10 @@ impl Found<'_> {
     fn ceiling(&self, participant: usize) -> Option<&ndarray::Array1<f32>> {
         let mut encoded = self.encoded.iter();
         encoded.find_map(|(case, encoded)| {
-            encoded.ceiling.as_ref().filter(|_| case.participant == participant)
+            encoded
+                .ceiling
+                .as_ref()
+                .filter(|_| case.participant == participant)
         })
     }
 }

@@ -47,7 +47,10 @@ impl Participant {
             test,
         } = &self.roles;
         let mut used: Vec<String> = Vec::new();
-        for story in [train, validation, test, &self.encoding].into_iter().flatten() {
+        for story in [train, validation, test, &self.encoding]
+            .into_iter()
+            .flatten()
+        {
             if !used.contains(story) {
                 used.push(story.clone());
             }
@@ -91,7 +94,8 @@ impl Participant {
         } else {
             Vec::new()
         };
-        let print = json!({ "responses_f32_sha256": values_sha256(all.bold()), "repeats": repeats });
+        let print =
+            json!({ "responses_f32_sha256": values_sha256(all.bold()), "repeats": repeats });
         self.responses.insert(story.to_owned(), print);
         self.n_trs.insert(story.to_owned(), rows.len());
         Ok(())
@@ -100,7 +104,10 @@ impl Participant {
     /// Whether tuning has ceilings to choose voxels by: given ones, or those of a repeated test story.
     pub(super) fn has_ceilings(&self) -> bool {
         let repeated = |story: &String| {
-            let repeats = self.responses.get(story).and_then(|print| print["repeats"].as_array());
+            let repeats = self
+                .responses
+                .get(story)
+                .and_then(|print| print["repeats"].as_array());
             repeats.is_some_and(|repeats| repeats.len() > 1)
         };
         self.ceiling.is_some() || self.roles.test.iter().any(repeated)
@@ -113,7 +120,10 @@ pub(super) fn ceiling(path: &Path, name: &str, n_voxels: usize) -> Result<Array1
     if ceiling.len() != n_voxels {
         return Err(file_error(
             path,
-            format!("holds {} noise ceilings, {name} has {n_voxels} voxels", ceiling.len()),
+            format!(
+                "holds {} noise ceilings, {name} has {n_voxels} voxels",
+                ceiling.len()
+            ),
         ));
     }
     match ceiling.iter().position(|c| c.is_infinite() || *c > 1.001) {
@@ -131,7 +141,10 @@ pub(super) fn ceiling(path: &Path, name: &str, n_voxels: usize) -> Result<Array1
 /// Hashes of single hearings, if they are stored.
 fn repeats(dataset: &dyn DatasetFiles, subject: &str, story: &str) -> Result<Vec<String>> {
     match dataset.repeats(subject, story) {
-        Ok(repeats) => Ok(repeats.iter().map(|repeat| values_sha256(repeat.bold())).collect()),
+        Ok(repeats) => Ok(repeats
+            .iter()
+            .map(|repeat| values_sha256(repeat.bold()))
+            .collect()),
         Err(FmriError::NoRepeats { .. }) => Ok(Vec::new()),
         Err(error) => Err(error.into()),
     }

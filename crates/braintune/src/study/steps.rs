@@ -119,7 +119,10 @@ impl Graph<'_> {
 
     /// Adds a step; its place.
     fn add(&mut self, work: Work, parts: &[&str], mut settings: Value, needs: Vec<usize>) -> usize {
-        let keys: Vec<&str> = needs.iter().map(|&need| self.steps[need].key.as_str()).collect();
+        let keys: Vec<&str> = needs
+            .iter()
+            .map(|&need| self.steps[need].key.as_str())
+            .collect();
         settings["step"] = json!(parts[0]);
         settings["braintune"] = json!(env!("CARGO_PKG_VERSION"));
         settings["needs"] = json!(keys);
@@ -243,7 +246,10 @@ impl Graph<'_> {
             hash_folder(&self.study.resolve(data), &mut files)?;
         } else {
             let roles = self.inputs.probe_roles();
-            for story in [&roles.train, &roles.validation, &roles.test].into_iter().flatten() {
+            for story in [&roles.train, &roles.validation, &roles.test]
+                .into_iter()
+                .flatten()
+            {
                 let found = self.inputs.dataset.story(story)?;
                 for path in found.audio().into_iter().chain(found.textgrid()) {
                     files.push(json!([story, file_sha256(path)?]));
@@ -251,7 +257,10 @@ impl Graph<'_> {
             }
             files.push(json!([roles.train, roles.validation, roles.test]));
         }
-        let tasks: Vec<&str> = questions.iter().map(|question| Question::name(*question)).collect();
+        let tasks: Vec<&str> = questions
+            .iter()
+            .map(|question| Question::name(*question))
+            .collect();
         Ok(Some(json!({
             "tasks": tasks,
             "split": format!("{:?}", part.split),
@@ -316,15 +325,16 @@ impl Participant {
         let bytes = |ceiling: &ndarray::Array1<f32>| -> Vec<u8> {
             ceiling.iter().flat_map(|c| c.to_le_bytes()).collect()
         };
-        self.ceiling.as_ref().map(|ceiling| sha256_hex(&bytes(ceiling)))
+        self.ceiling
+            .as_ref()
+            .map(|ceiling| sha256_hex(&bytes(ceiling)))
     }
 }
 
 /// Hashes of sound, timing and responses of each story.
 fn prints(inputs: &Inputs, who: &Participant, stories: &[String]) -> Value {
-    let of_story = |story: &String| {
-        json!([story, inputs.stories.get(story), who.responses.get(story)])
-    };
+    let of_story =
+        |story: &String| json!([story, inputs.stories.get(story), who.responses.get(story)]);
     stories.iter().map(of_story).collect()
 }
 
@@ -332,7 +342,11 @@ fn prints(inputs: &Inputs, who: &Participant, stories: &[String]) -> Value {
 fn hash_folder(folder: &std::path::Path, files: &mut Vec<Value>) -> Result<()> {
     let list = crate::error::io_error("list", folder);
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
-    let mut paths: Vec<PathBuf> = entries.map_err(list)?.iter().map(std::fs::DirEntry::path).collect();
+    let mut paths: Vec<PathBuf> = entries
+        .map_err(list)?
+        .iter()
+        .map(std::fs::DirEntry::path)
+        .collect();
     paths.sort();
     for path in paths {
         if path.is_dir() {

@@ -46,12 +46,22 @@ pub(super) fn results(
     };
     for step in &found.done {
         if let Work::Encode(case) = step.work {
-            found.encoded.push((case, Encoded::read(&plan.out.join(&step.folder))?));
+            found
+                .encoded
+                .push((case, Encoded::read(&plan.out.join(&step.folder))?));
         }
     }
     let mut results = StudyResults::new(&study.title(), study.question());
-    results.models = inputs.models.iter().map(|model| model.name.clone()).collect();
-    results.participants = inputs.participants.iter().map(|who| who.name.clone()).collect();
+    results.models = inputs
+        .models
+        .iter()
+        .map(|model| model.name.clone())
+        .collect();
+    results.participants = inputs
+        .participants
+        .iter()
+        .map(|who| who.name.clone())
+        .collect();
     results.conditions.clone_from(&inputs.conditions);
     results.rois = found.rois();
     results.settings = notes::settings(study, inputs)?;
@@ -77,7 +87,11 @@ impl Found<'_> {
 
     /// `all`, then every region that a participant has, by name.
     fn rois(&self) -> Vec<String> {
-        let regions = self.inputs.participants.iter().flat_map(|who| who.regions.names());
+        let regions = self
+            .inputs
+            .participants
+            .iter()
+            .flat_map(|who| who.regions.names());
         let mut names: Vec<String> = regions.map(str::to_owned).collect();
         names.sort();
         names.dedup();
@@ -137,7 +151,9 @@ impl Found<'_> {
 
     fn find(&self, case: Case) -> Option<&Encoded> {
         let mut encoded = self.encoded.iter();
-        encoded.find(|(other, _)| *other == case).map(|(_, encoded)| encoded)
+        encoded
+            .find(|(other, _)| *other == case)
+            .map(|(_, encoded)| encoded)
     }
 
     /// What is paired in tests.
@@ -197,7 +213,10 @@ impl Found<'_> {
             let [model, condition, participant] = self.inputs.names(case);
             let residual = Encoded::read(&self.folder(step))?;
             for (full, residual) in full.rows.iter().zip(&residual.rows) {
-                if layers.as_ref().is_some_and(|layers| !layers.contains(&full.layer)) {
+                if layers
+                    .as_ref()
+                    .is_some_and(|layers| !layers.contains(&full.layer))
+                {
                     continue;
                 }
                 let (full_r, residual_r) = (full.mean_r, residual.mean_r);
@@ -229,7 +248,10 @@ impl Found<'_> {
                 ..case
             };
             let is_reference = case.condition == 0;
-            let reference = self.done.iter().find(|step| step.work == Work::Encode(before));
+            let reference = self
+                .done
+                .iter()
+                .find(|step| step.work == Work::Encode(before));
             let Some(reference) = reference.filter(|_| !is_reference) else {
                 continue;
             };
@@ -290,7 +312,12 @@ impl Found<'_> {
     /// Empty where nothing was tuned.
     fn sharing(&self) -> Vec<DataSharing> {
         let is_tuned = |kind| matches!(kind, ConditionKind::Tuned | ConditionKind::Control);
-        if !self.inputs.conditions.iter().any(|condition| is_tuned(condition.kind)) {
+        if !self
+            .inputs
+            .conditions
+            .iter()
+            .any(|condition| is_tuned(condition.kind))
+        {
             return Vec::new();
         }
         let of = |who: &super::participant::Participant| {
@@ -299,7 +326,12 @@ impl Found<'_> {
                 who.roles.train.contains(story) || who.roles.validation.contains(story)
             };
             let total: usize = who.encoding.iter().map(|story| n_trs(&story)).sum();
-            let read: usize = who.encoding.iter().filter(has_read).map(|story| n_trs(&story)).sum();
+            let read: usize = who
+                .encoding
+                .iter()
+                .filter(has_read)
+                .map(|story| n_trs(&story))
+                .sum();
             DataSharing {
                 participant: who.name.clone(),
                 tuning: who.roles.train.clone(),
@@ -330,10 +362,19 @@ fn pairs(inputs: &Inputs) -> Vec<(usize, usize)> {
 
 fn provenance(plan: &Plan, command: &[String]) -> Value {
     let inputs = &plan.inputs;
-    let keys = plan.steps.iter().map(|step| (step.name.clone(), json!(step.key)));
-    let responses = inputs.participants.iter().map(|who| (who.name.clone(), json!(who.responses)));
+    let keys = plan
+        .steps
+        .iter()
+        .map(|step| (step.name.clone(), json!(step.key)));
+    let responses = inputs
+        .participants
+        .iter()
+        .map(|who| (who.name.clone(), json!(who.responses)));
     let models = inputs.models.iter().map(|model| {
-        (model.name.clone(), json!({ "type": model.model_type, "sha256": model.sha256 }))
+        (
+            model.name.clone(),
+            json!({ "type": model.model_type, "sha256": model.sha256 }),
+        )
     });
     json!({
         "command": command,

@@ -58,8 +58,9 @@ impl Tuning {
         config.check().map_err(|e| (place.clone(), e.to_string()))?;
         let threshold = own.ceiling_threshold;
         if !(-1.0..1.0).contains(&threshold) {
-            let problem =
-                format!("ceiling_threshold = {threshold}: ceilings are correlations, give less than 1");
+            let problem = format!(
+                "ceiling_threshold = {threshold}: ceilings are correlations, give less than 1"
+            );
             return Err((place, problem));
         }
         Ok(Self {

@@ -42,7 +42,10 @@ pub(super) fn change(
 }
 
 /// Number of the bin of a correlation; bin 0 begins at 0.
-#[expect(clippy::cast_possible_truncation, reason = "correlations have a hundred bins")]
+#[expect(
+    clippy::cast_possible_truncation,
+    reason = "correlations have a hundred bins"
+)]
 fn bin(r: f32) -> i64 {
     (f64::from(r) * PER_UNIT).floor() as i64
 }
@@ -55,7 +58,10 @@ mod tests {
 
     #[test]
     fn every_voxel_is_in_one_bin_of_both_axes() {
-        let (before, after) = (array![-0.01, 0.03, 0.031, 0.5], array![0.05, 0.03, 0.1, 0.5]);
+        let (before, after) = (
+            array![-0.01, 0.03, 0.031, 0.5],
+            array![0.05, 0.03, 0.1, 0.5],
+        );
         let found = change(3, before.view(), after.view());
         assert_eq!(found.edges.len(), found.before.len() + 1);
         assert_eq!((found.edges[0], found.edges[1]), (-0.02, 0.0));

@@ -40,9 +40,7 @@ impl Workshop<'_> {
             Work::Tune(case) => self.tune(case, folder, on),
             Work::Encode(case) => self.encode((case, None), folder, on),
             Work::LowLevel { space, case } => self.encode((case, Some(space)), folder, on),
-            Work::Baseline { space, participant } => {
-                self.baseline(space, participant, folder, on)
-            }
+            Work::Baseline { space, participant } => self.baseline(space, participant, folder, on),
             Work::Probe(case) => self.probe(case, folder, on),
         }
     }
@@ -108,8 +106,7 @@ impl Workshop<'_> {
     ) -> Result<()> {
         let checkpoint = self.checkpoint(case);
         let [name, ..] = self.inputs.names(case);
-        let model =
-            ModelFeatures::windowed(name, self.load(&checkpoint)?, self.study.windows()?)?;
+        let model = ModelFeatures::windowed(name, self.load(&checkpoint)?, self.study.windows()?)?;
         let model = model.tuned_on(TunedOn::read(&checkpoint)?);
         let config = EncodeConfig {
             remove: removed.map(|space| self.inputs.low_level[space].clone()),
@@ -177,13 +174,18 @@ impl Workshop<'_> {
 }
 
 /// Steps of a run as events of a pipeline.
-fn tell(
-    event: &TuningEvent,
-    steps: &mut (usize, usize),
-    on: &mut OnEvent<'_>,
-) -> ControlFlow<()> {
-    if let TuningEvent::Step(step) = event {
-        *steps = (step.step, step.n_steps);
+fn tell(event: &TuningEvent, steps: &mut (usize, usize), on: &mut OnEvent<'_>) -> ControlFlow<()> {
+    match event {
+        TuningEvent::Step(step) => *steps = (step.step, step.n_steps),
+        TuningEvent::Resumed { skipped, .. } => {
+            for (path, problem) in skipped {
+                tracing::warn!(
+                    "{} is damaged ({problem}), taking the checkpoint before it",
+                    path.display()
+                );
+            }
+        }
+        _ => {}
     }
     let (done, total) = *steps;
     on(Event::Counted {

@@ -76,7 +76,10 @@ impl Place {
         let folder = place.path("dataset/derivative/preprocessed_data/SIM02");
         std::fs::create_dir(&folder).unwrap();
         for story in dataset.stories() {
-            let mut bold = dataset.responses("SIM01", story.name()).unwrap().into_bold();
+            let mut bold = dataset
+                .responses("SIM01", story.name())
+                .unwrap()
+                .into_bold();
             for (i, value) in bold.iter_mut().enumerate() {
                 *value += (i as f32 * 0.7).sin();
             }
@@ -116,7 +119,13 @@ impl Place {
             }
         };
         let command = ["test".to_owned()];
-        run(&self.study(text)?, (&cache, &out), &Device::flex(), &command, on)
+        run(
+            &self.study(text)?,
+            (&cache, &out),
+            &Device::flex(),
+            &command,
+            on,
+        )
     }
 
     fn refused(&self, text: &str) -> String {
@@ -174,24 +183,49 @@ fn it_finds_every_curve_and_a_second_run_does_nothing() {
     let place = Place::with_two_participants();
     let outcome = place.run(STUDY, "out").unwrap();
     let results = &outcome.results;
-    assert_eq!((outcome.n_already, outcome.n_failed), (0, 0), "{:?}", results.steps);
+    assert_eq!(
+        (outcome.n_already, outcome.n_failed),
+        (0, 0),
+        "{:?}",
+        results.steps
+    );
     let text = std::fs::read_to_string(place.path("out/study.json")).unwrap();
-    assert_eq!(serde_json::from_str::<StudyResults>(&text).unwrap(), *results);
+    assert_eq!(
+        serde_json::from_str::<StudyResults>(&text).unwrap(),
+        *results
+    );
 
     let names: Vec<&str> = results.conditions.iter().map(|c| c.name.as_str()).collect();
-    assert_eq!(names, ["pretrained", "brain-tuned", "block-permuted", "random-weights"]);
+    assert_eq!(
+        names,
+        [
+            "pretrained",
+            "brain-tuned",
+            "block-permuted",
+            "random-weights"
+        ]
+    );
     let n_rois = results.rois.len();
     assert!(n_rois > 1 && results.rois[0] == "all");
     assert_eq!(results.curves.len(), 4 * 2 * n_rois);
     for curve in &results.curves {
         assert_eq!(curve.mean_r.len(), 3, "states of two layers");
-        assert!(curve.mean_r.iter().all(|r| r.value.is_some() && r.low.is_some()));
+        assert!(
+            curve
+                .mean_r
+                .iter()
+                .all(|r| r.value.is_some() && r.low.is_some())
+        );
         let has_ceiling = curve.participant == "SIM01";
         assert_eq!(curve.normalized.iter().any(Option::is_some), has_ceiling);
     }
     let of = |condition: &str| {
         let mut curves = results.curves.iter();
-        curves.find(|curve| curve.condition == condition).unwrap().mean_r.clone()
+        curves
+            .find(|curve| curve.condition == condition)
+            .unwrap()
+            .mean_r
+            .clone()
     };
     assert_ne!(of("pretrained"), of("brain-tuned"));
     assert_ne!(of("brain-tuned"), of("block-permuted"));
@@ -200,24 +234,52 @@ fn it_finds_every_curve_and_a_second_run_does_nothing() {
     // Three conditions against the first, the tuned one against its control; SIM02 has nothing normalised.
     let mean_r = results.comparisons.iter().filter(|c| c.measure == "mean_r");
     assert_eq!(mean_r.clone().count(), 4 * 3 * n_rois);
-    assert!(mean_r.clone().all(|c| c.n_units == 2 && c.p_value.is_none() && c.unit == "participants"));
-    assert!(results.warnings.iter().any(|w| w.contains("2 units") || w.contains("1 units")));
-    assert!(results.warnings.iter().any(|w| w.contains("SIM02: no noise ceiling")));
+    assert!(
+        mean_r
+            .clone()
+            .all(|c| c.n_units == 2 && c.p_value.is_none() && c.unit == "participants")
+    );
+    assert!(
+        results
+            .warnings
+            .iter()
+            .any(|w| w.contains("2 units") || w.contains("1 units"))
+    );
+    assert!(
+        results
+            .warnings
+            .iter()
+            .any(|w| w.contains("SIM02: no noise ceiling"))
+    );
 
     assert_eq!(results.baselines.len(), 2 * n_rois);
     assert_eq!(results.low_level.len(), 4 * 2 * 3 * n_rois);
-    let impact = results.low_level.iter().find(|of| of.full.unwrap() > 0.0).unwrap();
+    let impact = results
+        .low_level
+        .iter()
+        .find(|of| of.full.unwrap() > 0.0)
+        .unwrap();
     let (full, residual) = (impact.full.unwrap(), impact.residual.unwrap());
     assert_eq!(impact.impact, Some(100.0 * (full - residual) / full));
     assert_eq!(results.probes.len(), 2 + 2 * 2);
-    assert!(results.probes.iter().all(|probe| probe.scores.len() == 3 && probe.n_test > 0));
+    assert!(
+        results
+            .probes
+            .iter()
+            .all(|probe| probe.scores.len() == 3 && probe.n_test > 0)
+    );
     assert_eq!(results.training.len(), 4);
     assert!(results.training.iter().all(|curve| curve.points.len() > 1));
     for change in &results.voxels {
         assert_eq!(change.before.iter().sum::<usize>(), 12);
         assert_eq!(change.joint.iter().map(|(.., n)| n).sum::<usize>(), 12);
     }
-    assert!(results.sharing.iter().all(|s| (s.shared - 1.0).abs() < 1e-12));
+    assert!(
+        results
+            .sharing
+            .iter()
+            .all(|s| (s.shared - 1.0).abs() < 1e-12)
+    );
 
     let before = files(&place.path("out"));
     let again = place.run(STUDY, "out").unwrap();
@@ -231,27 +293,46 @@ fn a_changed_setting_redoes_what_depends_on_it_and_nothing_else() {
     let first = place.run(STUDY, "out").unwrap();
     let done = |text: &str| {
         let study = place.study(text).unwrap();
-        let plan = study.plan(&place.path("out"), &Device::flex(), &mut |_| ControlFlow::Continue(()));
+        let plan = study.plan(&place.path("out"), &Device::flex(), &mut |_| {
+            ControlFlow::Continue(())
+        });
         let plan = plan.unwrap();
         let done = plan.steps().filter(|(_, state)| *state == StepState::Done);
         done.map(|(step, _)| step.name.clone()).collect::<Vec<_>>()
     };
     assert_eq!(done(STUDY).len(), first.n_run);
     let kinds = |names: &[String]| {
-        let mut kinds: Vec<String> =
-            names.iter().map(|name| name.split(' ').next().unwrap().to_owned()).collect();
+        let mut kinds: Vec<String> = names
+            .iter()
+            .map(|name| name.split(' ').next().unwrap().to_owned())
+            .collect();
         kinds.sort();
         kinds.dedup();
         kinds
     };
     // A title and a number of draws are no setting of tuning.
-    assert_eq!(kinds(&done(&STUDY.replace("permutations = 20", "permutations = 30"))), ["probe", "random", "tune"]);
-    assert_eq!(kinds(&done(&STUDY.replace("draws = 50", "draws = 60"))), ["baseline", "encode", "low-level", "random", "tune"]);
+    assert_eq!(
+        kinds(&done(
+            &STUDY.replace("permutations = 20", "permutations = 30")
+        )),
+        ["probe", "random", "tune"]
+    );
+    assert_eq!(
+        kinds(&done(&STUDY.replace("draws = 50", "draws = 60"))),
+        ["baseline", "encode", "low-level", "random", "tune"]
+    );
     let tuned_otherwise = done(&STUDY.replace("epochs = 1", "epochs = 2"));
-    assert!(tuned_otherwise.iter().all(|name| !name.contains("tuned") && !name.contains("permuted")));
+    assert!(
+        tuned_otherwise
+            .iter()
+            .all(|name| !name.contains("tuned") && !name.contains("permuted"))
+    );
     assert!(tuned_otherwise.contains(&"encode tiny pretrained SIM01".to_owned()));
     assert!(tuned_otherwise.contains(&"probe tiny random-weights".to_owned()));
-    let question = STUDY.replace("title = \"small\"", "title = \"small\"\nquestion = \"Why?\"");
+    let question = STUDY.replace(
+        "title = \"small\"",
+        "title = \"small\"\nquestion = \"Why?\"",
+    );
     assert_eq!(done(&question).len(), first.n_run);
 
     // What is redone ends as if nothing had been there before.
@@ -274,7 +355,8 @@ fn stopped_at_every_step_and_within_them_it_ends_with_the_same_bytes() {
     let expected = files(&place.path("whole"));
     // Before every step.
     for step in 1..=n_steps {
-        let stops = |event: Event<'_>| matches!(event, Event::Step { number, .. } if number == step);
+        let stops =
+            |event: Event<'_>| matches!(event, Event::Step { number, .. } if number == step);
         let stopped = place.run_until(STUDY, "steps", stops).unwrap_err();
         assert!(matches!(stopped, BraintuneError::Cancelled), "{stopped}");
         assert!(!place.path("steps/study.json").exists());
@@ -314,10 +396,20 @@ fn a_step_that_fails_is_recorded_and_the_rest_goes_on() {
     assert_eq!(found["encode tiny pretrained SIM01"], StepStatus::Done);
     assert_eq!(found["probe tiny random-weights"], StepStatus::Done);
     assert_eq!(outcome.n_failed, 8);
-    let failed = outcome.results.steps.iter().find(|step| step.status == StepStatus::Failed);
+    let failed = outcome
+        .results
+        .steps
+        .iter()
+        .find(|step| step.status == StepStatus::Failed);
     let problem = failed.unwrap().problem.as_ref().unwrap();
     assert!(problem.contains("0.999"), "{problem}");
-    assert!(outcome.results.curves.iter().all(|curve| curve.condition != "brain-tuned"));
+    assert!(
+        outcome
+            .results
+            .curves
+            .iter()
+            .all(|curve| curve.condition != "brain-tuned")
+    );
     let mended = place.run(STUDY, "out").unwrap();
     assert_eq!((mended.n_run, mended.n_failed), (8, 0));
 }
@@ -327,13 +419,20 @@ fn a_dry_run_says_what_there_is_to_do_and_writes_nothing() {
     let place = Place::new();
     let dry = || {
         let study = place.study(STUDY).unwrap();
-        study.dry_run(&place.path("out"), &Device::flex(), &mut |_| ControlFlow::Continue(())).unwrap()
+        study
+            .dry_run(&place.path("out"), &Device::flex(), &mut |_| {
+                ControlFlow::Continue(())
+            })
+            .unwrap()
     };
     let before = dry();
     assert!(!place.path("out").exists() && !place.path("cache").exists());
     assert!(before.seconds() > 0.0);
     assert!(before.steps.iter().all(|step| step.state == StepState::New));
-    let encode = before.steps.iter().find(|step| step.name == "encode tiny pretrained SIM01");
+    let encode = before
+        .steps
+        .iter()
+        .find(|step| step.name == "encode tiny pretrained SIM01");
     let encode = encode.unwrap();
     assert_eq!((encode.n_voxels, encode.result_bytes), (12, 3 * 12 * 12));
     assert!(encode.n_windows > 100 && encode.cache_bytes == encode.n_windows as u64 * 3 * 16 * 4);
@@ -375,7 +474,10 @@ fn several_test_stories_are_units_of_tests() {
     );
     let results = place.run(&text, "out").unwrap().results;
     let comparison = &results.comparisons[0];
-    assert_eq!((comparison.unit.as_str(), comparison.n_units), ("participant x story", 4));
+    assert_eq!(
+        (comparison.unit.as_str(), comparison.n_units),
+        ("participant x story", 4)
+    );
     let table = std::fs::read_to_string(place.path("out/encode/tiny/pretrained/SIM01/stories.csv"));
     let table = table.unwrap();
     assert!(table.starts_with("layer,roi,story,mean_r,mean_r_normalized\n0,all,paperboats,"));
@@ -388,7 +490,9 @@ fn several_test_stories_are_units_of_tests() {
             let path = place.path(&format!("out/encode/tiny/{condition}/{who}/stories.csv"));
             let table = std::fs::read_to_string(path).unwrap();
             let rows = table.lines().filter(|line| line.starts_with("0,all,"));
-            sum += rows.map(|row| row.split(',').nth(3).unwrap().parse::<f64>().unwrap()).sum::<f64>();
+            sum += rows
+                .map(|row| row.split(',').nth(3).unwrap().parse::<f64>().unwrap())
+                .sum::<f64>();
         }
         sum / 4.0
     };
@@ -401,10 +505,23 @@ fn a_region_without_voxels_above_the_ceiling_has_no_normalised_value_and_a_warni
     let place = Place::new();
     let text = UNTUNED.replace("bootstraps = 0", "bootstraps = 0\nceiling_threshold = 0.99");
     let results = place.run(&text, "out").unwrap().results;
-    assert!(results.curves.iter().all(|curve| curve.normalized.iter().all(Option::is_none)));
-    let warned = results.warnings.iter().filter(|w| w.contains("no voxel of region"));
+    assert!(
+        results
+            .curves
+            .iter()
+            .all(|curve| curve.normalized.iter().all(Option::is_none))
+    );
+    let warned = results
+        .warnings
+        .iter()
+        .filter(|w| w.contains("no voxel of region"));
     assert_eq!(warned.count(), results.rois.len() - 1);
-    assert!(results.excluded.iter().any(|e| e.what == "SIM01: 12 of 12 voxels"));
+    assert!(
+        results
+            .excluded
+            .iter()
+            .any(|e| e.what == "SIM01: 12 of 12 voxels")
+    );
 }
 
 #[test]
@@ -412,24 +529,68 @@ fn bad_studies_start_nothing() {
     let place = Place::with_two_participants();
     let story = "dataset/derivative/preprocessed_data/SIM02/thelasttrain.hf5";
     for (text, to, named) in [
-        ("seed_typo = 1\ntitle", "title", vec!["study.toml", "line", "seed_typo"]),
-        ("stride_s = 2.0", "stride = 2.0", vec!["study.toml", "line 19", "stride"]),
+        (
+            "seed_typo = 1\ntitle",
+            "title",
+            vec!["study.toml", "line", "seed_typo"],
+        ),
+        (
+            "stride_s = 2.0",
+            "stride = 2.0",
+            vec!["study.toml", "line 19", "stride"],
+        ),
         ("epochs = 1", "epoch = 1", vec!["line 12", "epoch"]),
         ("epochs = 1", "epochs = 0", vec!["[tuning]", "epochs"]),
-        ("controls = [\"block-permuted\"]", "controls = [\"stimulation\"]", vec!["line 10", "stimulation"]),
-        ("path = \"model\"", "path = \"nothere\"", vec!["model tiny", "nothere"]),
+        (
+            "controls = [\"block-permuted\"]",
+            "controls = [\"stimulation\"]",
+            vec!["line 10", "stimulation"],
+        ),
+        (
+            "path = \"model\"",
+            "path = \"nothere\"",
+            vec!["model tiny", "nothere"],
+        ),
         ("path = \"dataset\"", "path = \"nowhere\"", vec!["nowhere"]),
         ("name = \"tiny\"", "name = \"a/b\"", vec!["a/b", "folder"]),
-        ("path = \"dataset\"", "path = \"dataset\"\ntest_stories = []", vec!["zero test stories"]),
-        ("path = \"dataset\"", "path = \"dataset\"\nparticipants = [\"SIM09\"]", vec!["SIM09"]),
-        ("path = \"dataset\"", "path = \"dataset\"\ntest_stories = [\"nostory\"]", vec!["nostory"]),
-        ("rois = \"dataset/rois.json\"", "rois = \"far.json\"", vec!["far", "99"]),
-        ("rois = \"dataset/rois.json\"", "rois = { SIM07 = \"far.json\" }", vec!["SIM07"]),
-        ("rois = \"dataset/rois.json\"", "noise_ceiling = { SIM01 = \"short.npy\" }", vec!["3", "12 voxels"]),
+        (
+            "path = \"dataset\"",
+            "path = \"dataset\"\ntest_stories = []",
+            vec!["zero test stories"],
+        ),
+        (
+            "path = \"dataset\"",
+            "path = \"dataset\"\nparticipants = [\"SIM09\"]",
+            vec!["SIM09"],
+        ),
+        (
+            "path = \"dataset\"",
+            "path = \"dataset\"\ntest_stories = [\"nostory\"]",
+            vec!["nostory"],
+        ),
+        (
+            "rois = \"dataset/rois.json\"",
+            "rois = \"far.json\"",
+            vec!["far", "99"],
+        ),
+        (
+            "rois = \"dataset/rois.json\"",
+            "rois = { SIM07 = \"far.json\" }",
+            vec!["SIM07"],
+        ),
+        (
+            "rois = \"dataset/rois.json\"",
+            "noise_ceiling = { SIM01 = \"short.npy\" }",
+            vec!["3", "12 voxels"],
+        ),
         ("window_s = 2.0", "window_s = -1.0", vec!["[encoding]"]),
         ("word-rate", "words-rate", vec!["words-rate", "word-rate"]),
         ("\"word-rate\"", "\"emotion\"", vec!["emotion", "data"]),
-        ("[\"acoustic\"]", "[\"acoustics\"]", vec!["[baselines]", "acoustics"]),
+        (
+            "[\"acoustic\"]",
+            "[\"acoustics\"]",
+            vec!["[baselines]", "acoustics"],
+        ),
     ] {
         std::fs::write(place.path("far.json"), "{\"far\": [99]}").unwrap();
         let short = ndarray::Array1::from(vec![0.5_f32; 3]);
@@ -447,7 +608,10 @@ fn bad_studies_start_nothing() {
     }
     std::fs::remove_file(place.path(story)).unwrap();
     let error = place.refused(STUDY);
-    assert!(error.contains("SIM02") && error.contains("thelasttrain"), "{error}");
+    assert!(
+        error.contains("SIM02") && error.contains("thelasttrain"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -460,8 +624,14 @@ fn a_folder_of_something_else_is_left_alone() {
     };
     write("a/notes.txt", "mine");
     write("b/study.json", "{\"schema_version\": 99}");
-    write("c/.study/owner.json", "{\"braintune\": \"0.0.1\", \"title\": \"study\"}");
-    let ours = format!("{{\"braintune\": \"{}\", \"title\": \"other\"}}", env!("CARGO_PKG_VERSION"));
+    write(
+        "c/.study/owner.json",
+        "{\"braintune\": \"0.0.1\", \"title\": \"study\"}",
+    );
+    let ours = format!(
+        "{{\"braintune\": \"{}\", \"title\": \"other\"}}",
+        env!("CARGO_PKG_VERSION")
+    );
     write("d/.study/owner.json", &ours);
     write("e/.study/owner.json", &ours.replace("other", "study"));
     write("e/encode/tiny/pretrained/SIM01/alignment.csv", "by hand");

@@ -18,6 +18,7 @@ mod fetch_server;
 mod probe;
 mod ridge;
 mod ridge_memory;
+mod study;
 mod tune;
 #[cfg(unix)]
 mod tune_killed;
