@@ -33,6 +33,7 @@ pub use braintune_simulation as simulation;
 pub use braintune_tuning as tuning;
 
 pub mod arrays;
+mod chart;
 pub mod demo;
 pub mod device;
 pub mod encode;

@@ -49,6 +49,7 @@ enum Command {
     Simulate(commands::simulate::Args),
     Demo(commands::demo::Args),
     Fetch(commands::fetch::Args),
+    Report(commands::report::Args),
 }
 
 impl Command {
@@ -64,7 +65,11 @@ impl Command {
             Self::Tune(_) => {
                 Some("; what is done is kept, the same command with --resume goes on from it")
             }
-            Self::Ridge(_) | Self::Check(_) | Self::Regions(_) | Self::Simulate(_) => None,
+            Self::Ridge(_)
+            | Self::Check(_)
+            | Self::Regions(_)
+            | Self::Simulate(_)
+            | Self::Report(_) => None,
         }
     }
 }
@@ -92,6 +97,7 @@ fn main() -> ExitCode {
             Command::Simulate(args) => commands::simulate::run(&args),
             Command::Demo(args) => commands::demo::run(&args),
             Command::Fetch(args) => commands::fetch::run(&args),
+            Command::Report(args) => commands::report::run(&args),
         }
     };
     run().unwrap_or_else(|error| {

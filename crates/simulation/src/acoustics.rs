@@ -1,4 +1,4 @@
-//! What drives the voxels: mel-band energies and loudness of a story, ten times a second.
+//! Mel-band energies and loudness of a story, ten times a second.
 //!
 //! `[n_samples]` at 16 kHz → `[n_steps, 17]`: `log10(1 + E / floor)` of 16 mel bands and of their
 //! sum. Energies `E` are means over five frames of a power spectrum (512 samples, 20 ms apart), so
@@ -12,7 +12,7 @@ use crate::Result;
 /// Mel bands.
 pub(crate) const N_BANDS: usize = 16;
 /// The bands and loudness.
-pub(crate) const N_FEATURES: usize = N_BANDS + 1;
+const N_FEATURES: usize = N_BANDS + 1;
 /// Samples of a power spectrum.
 pub(crate) const N_FFT: usize = 512;
 /// Samples from one power spectrum to the next.

@@ -1,6 +1,6 @@
 //! Features and voxels to BOLD responses.
 //!
-//! `[n_steps, 17]` features → weights of each voxel → its haemodynamic response, at the midpoints of
+//! `[n_steps, 49]` features → weights of each voxel → its haemodynamic response, at the midpoints of
 //! the TRs → z-scored over the rows a file stores → mixed with AR(1) noise → z-scored again:
 //! `[n_trs, n_voxels]` f32. The time base is that of ds003020, where a file of a story of S seconds
 //! holds the TRs from 10 s after its onset to its end.

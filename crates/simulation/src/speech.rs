@@ -1,16 +1,15 @@
 //! Stories: sentences of nonsense words in changing voices, and when each word and phone was said.
 //!
 //! The BOLD signal sees only what changes over seconds, so loudness, pitch, voice and rate change
-//! from sentence to sentence, and pauses differ. `[n_samples]` at 16 kHz, within ±0.9; times in
-//! seconds from the start.
+//! from sentence to sentence, pauses differ, and a story stays with a topic for a few sentences.
+//! `[n_samples]` at 16 kHz, within ±0.9; times in seconds from the start.
 
 use braintune_audio::{SampleRate, Waveform};
 use braintune_fmri::{Interval, TextGrid, Tier};
 use rand::Rng;
-use rand::seq::IndexedRandom;
 
 use crate::Result;
-use crate::lexicon::Word;
+use crate::lexicon::{Lexicon, MEANINGS, Word};
 use crate::synthesiser::{RATE_HZ, TimedPhone, Voice, render, samples_in};
 
 /// What `TextGrid`s of ds003020 call a pause.
@@ -19,6 +18,12 @@ const PAUSE: &str = "sp";
 const MARGIN_S: f64 = 0.5;
 /// How often the next sentence is spoken by the same voice.
 const SAME_VOICE: f64 = 0.5;
+/// How often the next sentence stays with the topic.
+const SAME_TOPIC: f64 = 0.6;
+/// How often a word means nothing.
+const FUNCTION_WORD: f64 = 0.25;
+/// How often a content word is about the topic.
+const ON_TOPIC: f64 = 0.75;
 /// Peak of the room's noise, full scale 1: no file has stretches of exact zeros.
 const ROOM_NOISE: f64 = 5e-4;
 /// Largest sample.
@@ -30,11 +35,13 @@ pub(crate) struct SpokenStory {
     pub(crate) waveform: Waveform,
     /// Phones first, words second, as in ds003020.
     pub(crate) textgrid: TextGrid,
+    /// When words of each meaning were said: start and end in seconds, and the place in [`MEANINGS`].
+    pub(crate) meanings: Vec<(f64, f64, usize)>,
 }
 
 /// Tells a story of `story_s` seconds.
 pub(crate) fn tell_story(
-    lexicon: &[Word],
+    lexicon: &Lexicon,
     story_s: f64,
     rng: &mut impl Rng,
 ) -> Result<SpokenStory> {
@@ -43,11 +50,12 @@ pub(crate) fn tell_story(
     let mut samples: Vec<f64> = Vec::with_capacity(n_samples);
     let mut labels = Labels::default();
     let mut voice = draw_voice(rng);
+    let mut topic = rng.random_range(0..MEANINGS.len());
     samples.resize(n_margin, 0.0);
     labels.pause_until(samples.len());
     loop {
         let left = (n_samples - samples.len()).saturating_sub(n_margin);
-        let words = draw_sentence(lexicon, &voice, left, rng);
+        let words = draw_sentence(lexicon, topic, &voice, left, rng);
         if words.is_empty() {
             break;
         }
@@ -64,11 +72,15 @@ pub(crate) fn tell_story(
         samples.resize((samples.len() + pause).min(n_samples - n_margin), 0.0);
         labels.pause_until(samples.len());
         voice = next_voice(&voice, rng);
+        if !rng.random_bool(SAME_TOPIC) {
+            topic = rng.random_range(0..MEANINGS.len());
+        }
     }
     samples.resize(n_samples, 0.0);
     labels.pause_until(n_samples);
     Ok(SpokenStory {
         waveform: to_waveform(samples, rng)?,
+        meanings: std::mem::take(&mut labels.meanings),
         textgrid: labels.into_textgrid(),
     })
 }
@@ -96,18 +108,23 @@ fn next_voice(voice: &Voice, rng: &mut impl Rng) -> Voice {
     }
 }
 
-/// Three to ten words, and how long each of their phones takes; fewer where no more than `left`
-/// samples are left.
+/// Three to ten words, most of them about the topic, and how long each of their phones takes; fewer
+/// where no more than `left` samples are left.
 fn draw_sentence<'l>(
-    lexicon: &'l [Word],
+    lexicon: &'l Lexicon,
+    topic: usize,
     voice: &Voice,
     left: usize,
     rng: &mut impl Rng,
-) -> Vec<(&'l str, Vec<TimedPhone>)> {
+) -> Vec<(&'l Word, Vec<TimedPhone>)> {
     let n_words = rng.random_range(3..=10);
     let mut words = Vec::with_capacity(n_words);
     let mut n_samples = 0;
-    for word in lexicon.choose_multiple(rng, n_words) {
+    for _ in 0..n_words {
+        let meaning = draw_meaning(topic, rng);
+        let Some(word) = lexicon.draw_word(meaning, rng) else {
+            continue;
+        };
         let phones: Vec<TimedPhone> = word
             .phones
             .iter()
@@ -120,9 +137,19 @@ fn draw_sentence<'l>(
         if n_samples > left {
             break;
         }
-        words.push((word.spelling.as_str(), phones));
+        words.push((word, phones));
     }
     words
+}
+
+fn draw_meaning(topic: usize, rng: &mut impl Rng) -> Option<usize> {
+    if rng.random_bool(FUNCTION_WORD) {
+        None
+    } else if rng.random_bool(ON_TOPIC) {
+        Some(topic)
+    } else {
+        Some(rng.random_range(0..MEANINGS.len()))
+    }
 }
 
 /// Adds the noise of the room and keeps the peaks within full scale.
@@ -146,6 +173,7 @@ fn to_waveform(mut samples: Vec<f64>, rng: &mut impl Rng) -> Result<Waveform> {
 struct Labels {
     phones: Vec<Interval>,
     words: Vec<Interval>,
+    meanings: Vec<(f64, f64, usize)>,
     n_samples: usize,
 }
 
@@ -159,14 +187,18 @@ impl Labels {
         }
     }
 
-    fn say(&mut self, word: &str, phones: &[TimedPhone]) {
+    fn say(&mut self, word: &Word, phones: &[TimedPhone]) {
         let start = self.n_samples;
         for (phone, n) in phones {
             let end = self.n_samples + n;
             self.phones.push(interval(self.n_samples, end, phone.label));
             self.n_samples = end;
         }
-        self.words.push(interval(start, self.n_samples, word));
+        let said = interval(start, self.n_samples, &word.spelling);
+        if let Some(meaning) = word.meaning {
+            self.meanings.push((said.start_s, said.end_s, meaning));
+        }
+        self.words.push(said);
     }
 
     fn into_textgrid(self) -> TextGrid {

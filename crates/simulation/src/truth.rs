@@ -4,22 +4,26 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use crate::acoustics::{FIRST_STEP_S, FLOOR, HOP, N_BANDS, N_FFT, N_POOLED, STEP_S};
-use crate::hrf;
+use crate::acoustics::{FIRST_STEP_S, FLOOR, HOP, N_FFT, N_POOLED, STEP_S};
 use crate::responses::AR1;
 use crate::voxels::Voxel;
-use crate::{SimulatedParticipant, SimulationConfig};
+use crate::{SimulatedDataset, SimulationConfig, features, hrf};
 
 #[derive(Serialize)]
 struct GroundTruth<'a> {
     generator: &'static str,
     config: &'a SimulationConfig,
-    subject: &'a str,
     train_stories: &'a [String],
-    test_story: &'a str,
+    test_stories: &'a [String],
     features: Features,
     hrf: Hrf,
     noise_ar1: f64,
+    participants: Vec<Participant<'a>>,
+}
+
+#[derive(Serialize)]
+struct Participant<'a> {
+    subject: &'a str,
     voxels: &'a [Voxel],
 }
 
@@ -27,7 +31,10 @@ struct GroundTruth<'a> {
 #[derive(Serialize)]
 struct Features {
     names: Vec<String>,
+    /// Of the bands and of loudness, where their energies are sums.
     transform: &'static str,
+    mfcc: &'static str,
+    phones_and_meanings: &'static str,
     n_fft: usize,
     hop: usize,
     n_pooled_frames: usize,
@@ -48,19 +55,24 @@ struct Hrf {
 /// The content of `ground_truth.json`.
 pub(crate) fn ground_truth(
     config: &SimulationConfig,
-    participant: &SimulatedParticipant,
-    voxels: &[Voxel],
+    dataset: &SimulatedDataset,
+    voxels: &[Vec<Voxel>],
 ) -> Vec<u8> {
-    let bands = (0..N_BANDS).map(|band| format!("mel_{band:02}"));
+    let of_participant = |(participant, voxels)| Participant {
+        subject: crate::SimulatedParticipant::subject(participant),
+        voxels,
+    };
+    let participants = dataset.participants().iter();
     to_json(&GroundTruth {
         generator: concat!("braintune-simulation ", env!("CARGO_PKG_VERSION")),
         config,
-        subject: participant.subject(),
-        train_stories: participant.train_stories(),
-        test_story: participant.test_story(),
+        train_stories: dataset.train_stories(),
+        test_stories: dataset.test_stories(),
         features: Features {
-            names: bands.chain(["loudness".into()]).collect(),
+            names: features::names(),
             transform: "log10(1 + energy / floor)",
+            mfcc: "coefficients 1 to 12 of the orthonormal DCT-II of the bands",
+            phones_and_meanings: "share of a step, which lies around its time, in which one is said",
             n_fft: N_FFT,
             hop: HOP,
             n_pooled_frames: N_POOLED,
@@ -75,13 +87,16 @@ pub(crate) fn ground_truth(
             length_s: hrf::LENGTH_S,
         },
         noise_ar1: AR1,
-        voxels,
+        participants: participants
+            .zip(voxels.iter().map(Vec::as_slice))
+            .map(of_participant)
+            .collect(),
     })
 }
 
 /// The content of `rois.json`.
-pub(crate) fn rois(participant: &SimulatedParticipant) -> Vec<u8> {
-    to_json(participant.rois())
+pub(crate) fn rois(dataset: &SimulatedDataset) -> Vec<u8> {
+    to_json(dataset.rois())
 }
 
 /// The content of `respdict.json`, in the order of the stories, which a map would lose.

@@ -301,6 +301,6 @@ fn write_results(results: &StudyResults, out: &Path) -> Result<()> {
     let path = out.join("study.json");
     let text = serde_json::to_string(results).map_err(|e| file_error(&path, e))?;
     write_atomically(&path, format!("{text}\n").as_bytes())?;
-    // Enable when the report is there: crate::report::write(results, out)?;
+    crate::report::write(results, out)?;
     Ok(())
 }

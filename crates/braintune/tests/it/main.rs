@@ -21,6 +21,8 @@ mod fetch_there;
 mod lowlevel;
 mod npy_responses;
 mod residual;
+mod report;
+mod report_study;
 mod simulated;
 mod study;
 mod targets;

@@ -6,14 +6,14 @@ use std::path::Path;
 use braintune::backbone::{PretrainedModel, Windows};
 use braintune::encode::{self, AlignmentRow, EncodeConfig, ModelFeatures, Outcome};
 use braintune::fmri::{Ds003020, StoryDataset};
-use braintune::simulation::{SimulatedParticipant, SimulationConfig, simulate};
+use braintune::simulation::{SimulatedDataset, SimulationConfig, simulate};
 use braintune::{BraintuneError, Event, OnEvent};
 use burn::tensor::Device;
 use ndarray::{Array, Array2, Dimension};
 use ndarray_npy::{NpzReader, ReadableElement};
 
 /// In `folder/dataset`.
-pub(crate) fn participant(folder: &Path) -> SimulatedParticipant {
+pub(crate) fn participant(folder: &Path) -> SimulatedDataset {
     let config = SimulationConfig::default().with_seed(42);
     simulate(&config, &folder.join("dataset"), &mut |_| {
         ControlFlow::Continue(())
@@ -21,7 +21,7 @@ pub(crate) fn participant(folder: &Path) -> SimulatedParticipant {
     .unwrap()
 }
 
-pub(crate) fn config(participant: &SimulatedParticipant) -> EncodeConfig {
+pub(crate) fn config(participant: &SimulatedDataset) -> EncodeConfig {
     let test = vec![participant.test_story().to_owned()];
     EncodeConfig {
         alphas: "logspace:0:4:15".parse().unwrap(),

@@ -8,6 +8,7 @@ pub(crate) mod fetch;
 pub(crate) mod model;
 pub(crate) mod probe;
 pub(crate) mod regions;
+pub(crate) mod report;
 pub(crate) mod ridge;
 pub(crate) mod simulate;
 mod stories;

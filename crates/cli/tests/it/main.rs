@@ -16,6 +16,11 @@ mod fetch;
 #[path = "../../../braintune/tests/it/fetch_server.rs"]
 mod fetch_server;
 mod probe;
+mod report;
+// Studies of the facade's tests; not all of it is needed here.
+#[allow(dead_code)]
+#[path = "../../../braintune/tests/it/report_study.rs"]
+mod report_study;
 mod ridge;
 mod ridge_memory;
 mod study;

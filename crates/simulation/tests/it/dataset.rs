@@ -102,13 +102,83 @@ fn regions_share_out_the_voxels() {
     let text = fs::read_to_string(participant.rois_path()).unwrap();
     let rois: BTreeMap<String, Vec<usize>> = serde_json::from_str(&text).unwrap();
     assert_eq!(&rois, participant.rois());
-    assert_eq!(rois["auditory"], [0, 1, 2, 3, 4]);
-    assert_eq!(rois["envelope"], [5, 6]);
-    assert_eq!(rois["noise"], [7, 8, 9, 10]);
-    let ceiling: Array1<f32> = ndarray_npy::read_npy(participant.noise_ceiling_path()).unwrap();
-    assert_eq!(ceiling, participant.noise_ceiling());
-    assert!(ceiling.iter().take(7).all(|&c| c > 0.5 && c < 1.0));
-    assert!(ceiling.iter().skip(7).all(|&c| c == 0.0));
+    assert_eq!(rois["auditory"], [0, 1, 2]);
+    assert_eq!(rois["envelope"], [3]);
+    assert_eq!(rois["phonetic"], [4, 5]);
+    assert_eq!(rois["semantic"], [6, 7, 8]);
+    assert_eq!(rois["noise"], [9, 10]);
+    let [first] = participant.participants() else {
+        panic!("there is one participant");
+    };
+    let ceiling: Array1<f32> = ndarray_npy::read_npy(first.noise_ceiling_path()).unwrap();
+    assert_eq!(ceiling, first.noise_ceiling());
+    assert!(ceiling.iter().take(9).all(|&c| c > 0.5 && c < 1.0));
+    assert!(ceiling.iter().skip(9).all(|&c| c == 0.0));
+}
+
+#[test]
+fn participants_hear_the_same_stories_with_voxels_of_their_own() {
+    let [one, two] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    run(&small(), one.path());
+    let both = run(
+        &small().with_n_participants(2).with_n_test_stories(2),
+        two.path(),
+    );
+    let subjects: Vec<_> = both.participants().iter().map(|p| p.subject()).collect();
+    assert_eq!(subjects, ["SIM01", "SIM02"]);
+    assert_eq!(both.test_stories(), ["thelasttrain", "quietharbour"]);
+    let alone = Ds003020::open(one.path()).unwrap();
+    let dataset = Ds003020::open(two.path()).unwrap();
+    let bold = |dataset: &Ds003020, subject: &str, story: &str| {
+        dataset.responses(subject, story).unwrap().into_bold()
+    };
+    for story in ["paperboats", "thelasttrain"] {
+        // Others beside the first change nothing for it.
+        let first = bold(&dataset, "SIM01", story);
+        assert_eq!(first, bold(&alone, "SIM01", story));
+        assert_ne!(first, bold(&dataset, "SIM02", story));
+    }
+    let ceilings: Vec<_> = both
+        .participants()
+        .iter()
+        .map(|p| p.noise_ceiling())
+        .collect();
+    assert_ne!(ceilings[0], ceilings[1]);
+    assert_eq!(dataset.repeats("SIM02", "quietharbour").unwrap().len(), 3);
+}
+
+#[test]
+fn words_that_mean_something_are_listed_with_their_class() {
+    let [shared, own] = [(); 2].map(|()| tempfile::tempdir().unwrap());
+    let dataset = run(&small(), shared.path());
+    let text = fs::read_to_string(dataset.word_classes_path()).unwrap();
+    let classes: BTreeMap<&str, &str> = text
+        .lines()
+        .skip(1)
+        .filter_map(|l| l.split_once(','))
+        .collect();
+    assert_eq!(text.lines().next(), Some("word,class"));
+    assert_eq!(classes.len(), 16);
+    let said = |dir: &std::path::Path, story: &str| {
+        let path = format!("derivative/TextGrids/{story}.TextGrid");
+        let grid = read_textgrid(&dir.join(path)).unwrap();
+        let words = grid.words().unwrap().into_iter();
+        words.map(|word| word.text.clone()).collect::<Vec<_>>()
+    };
+    let words = said(shared.path(), "thelasttrain");
+    let known = words
+        .iter()
+        .filter(|word| classes.contains_key(word.as_str()));
+    let share = known.count() as f64 / words.len() as f64;
+    // A quarter of the words means nothing.
+    assert!((0.6..0.9).contains(&share), "{share}");
+
+    let dataset = run(&small().with_own_words_per_story(), own.path());
+    assert!(!dataset.word_classes_path().exists());
+    let words = said(own.path(), "paperboats");
+    let others = said(own.path(), "thelighthouse");
+    let shared = words.iter().filter(|word| others.contains(word)).count();
+    assert!(shared * 4 < words.len(), "{shared} of {}", words.len());
 }
 
 #[test]

@@ -13,7 +13,8 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use braintune_simulation::{
-    SimulatedParticipant, SimulationConfig, SimulationError, SimulationEvent, simulate,
+    SimulatedDataset, SimulatedParticipant, SimulationConfig, SimulationError, SimulationEvent,
+    simulate,
 };
 
 /// As small as makes sense: seconds of work become tenths.
@@ -26,7 +27,7 @@ fn small() -> SimulationConfig {
         .with_n_repeats(3)
 }
 
-fn run(config: &SimulationConfig, out: &Path) -> SimulatedParticipant {
+fn run(config: &SimulationConfig, out: &Path) -> SimulatedDataset {
     simulate(config, out, &mut |_| ControlFlow::Continue(())).unwrap()
 }
 
@@ -34,6 +35,7 @@ fn run(config: &SimulationConfig, out: &Path) -> SimulatedParticipant {
 fn autotraits() {
     fn all<T: Send + Sync + Unpin + std::fmt::Debug>() {}
     all::<SimulationConfig>();
+    all::<SimulatedDataset>();
     all::<SimulatedParticipant>();
     all::<SimulationEvent>();
     all::<SimulationError>();

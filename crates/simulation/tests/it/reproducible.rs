@@ -35,8 +35,8 @@ fn the_seed_decides_every_byte() {
     run(&small(), b.path());
     run(&small().with_seed(1), c.path());
     let [a, b, c] = [a, b, c].map(|dir| files(dir.path()));
-    // Three stories of three files, respdict.json and the three files of the truth.
-    assert_eq!(a.len(), 13);
+    // Three stories of three files, respdict.json, word_classes.csv and the three files of the truth.
+    assert_eq!(a.len(), 14);
     assert!(a == b);
     let same: Vec<_> = a.keys().filter(|&name| a[name] == c[name]).collect();
     assert_eq!(
@@ -68,7 +68,7 @@ fn a_stopped_run_leaves_no_dataset_and_can_be_repeated() {
     };
     assert_eq!(events, [SimulationEvent::Started { n_stories: 3 }, written]);
     assert!(Ds003020::open(stopped.path()).is_err());
-    assert_eq!(files(stopped.path()).len(), 6);
+    assert_eq!(files(stopped.path()).len(), 7);
 
     run(&small(), stopped.path());
     run(&small(), whole.path());
@@ -127,10 +127,18 @@ fn settings_that_cannot_be_are_named() {
             "length of the test story in seconds is 29",
         ),
         (
-            default().with_n_voxels(3),
-            "number of voxels is 3, expected 4 to 20000",
+            default().with_n_voxels(4),
+            "number of voxels is 4, expected 5 to 20000",
         ),
         (default().with_n_repeats(0), "number of repeats is 0"),
+        (
+            default().with_n_participants(0),
+            "number of participants is 0, expected 1 to 99",
+        ),
+        (
+            default().with_n_test_stories(21),
+            "number of test stories is 21, expected 1 to 20",
+        ),
         (
             default().with_single_ceiling(0.0..=0.5),
             "ceilings is 0 to 0.5",

@@ -4,8 +4,8 @@ use std::f64::consts::PI;
 use std::fs;
 
 use braintune_audio::{SampleRate, Stft, load_audio, mel_filters};
-use braintune_fmri::{Ds003020, Lanczos, StoryDataset};
-use braintune_simulation::{SimulatedParticipant, SimulationConfig};
+use braintune_fmri::{Ds003020, Lanczos, StoryDataset, read_textgrid};
+use braintune_simulation::{SimulatedDataset, SimulationConfig};
 use ndarray::{Array1, Array2, Axis, concatenate};
 
 use crate::ridge::{correlations, delayed, ridge, zscored};
@@ -59,7 +59,7 @@ fn design(dataset: &Ds003020, story: &str) -> Array2<f64> {
 }
 
 /// What a plain encoding model reaches on the test story, `[n_voxels]`.
-fn scores(participant: &SimulatedParticipant) -> Array1<f64> {
+fn scores(participant: &SimulatedDataset) -> Array1<f64> {
     let dataset = Ds003020::open(participant.dataset_dir()).unwrap();
     let train = participant.train_stories();
     let x: Vec<_> = train.iter().map(|story| design(&dataset, story)).collect();
@@ -82,44 +82,109 @@ fn an_encoding_model_finds_the_driven_voxels() {
         let dir = tempfile::tempdir().unwrap();
         let participant = run(&SimulationConfig::default().with_seed(seed), dir.path());
         let r = scores(&participant);
-        let [auditory, envelope, noise] =
-            ["auditory", "envelope", "noise"].map(|roi| mean(&r, &participant.rois()[roi]));
+        let [auditory, envelope, phonetic, semantic, noise] =
+            ["auditory", "envelope", "phonetic", "semantic", "noise"]
+                .map(|roi| mean(&r, &participant.rois()[roi]));
         assert!(auditory > 0.5, "auditory {auditory}");
         assert!(envelope > 0.6, "envelope {envelope}");
-        // 20 voxels of 85 TRs: about 0.03 by chance.
-        assert!(noise.abs() < 0.15, "noise {noise}");
+        // A spectrum has much of the phones, and nothing of the meaning of words, whose topics last so long that
+        // chance is wide.
+        assert!(phonetic > 0.15, "phonetic {phonetic}");
+        assert!(semantic.abs() < 0.25, "semantic {semantic}");
+        // 8 voxels of 85 TRs: about 0.05 by chance.
+        assert!(noise.abs() < 0.2, "noise {noise}");
     }
 }
 
-/// The noiseless signals, `[n_trs, n_voxels]`, from nothing but the sound and `ground_truth.json`.
-fn signals_by_the_file(dataset: &Ds003020, truth: &serde_json::Value, story: &str) -> Array2<f64> {
-    let number = |value: &serde_json::Value| value.as_f64().unwrap();
-    let size = |value: &serde_json::Value| usize::try_from(value.as_u64().unwrap()).unwrap();
-    let spec = &truth["features"];
+/// What drives the voxels of a story, `[n_steps, 49]`, from nothing but its files and `ground_truth.json`.
+fn features_by_the_file(dataset: &Ds003020, spec: &serde_json::Value, story: &str) -> Array2<f64> {
     let (n_fft, hop) = (size(&spec["n_fft"]), size(&spec["hop"]));
     let (n_pooled, floor) = (size(&spec["n_pooled_frames"]), number(&spec["floor"]));
-    let n_bands = spec["names"].as_array().unwrap().len() - 1;
+    let names = spec["names"].as_array().unwrap().iter();
+    let names: Vec<&str> = names.map(|name| name.as_str().unwrap()).collect();
+    let n_bands = names.iter().filter(|name| name.starts_with("mel_")).count();
 
-    let sound = load_audio(dataset.story(story).unwrap().require_audio().unwrap()).unwrap();
+    let story = dataset.story(story).unwrap();
+    let root = story.require_audio().unwrap().ancestors().nth(2).unwrap();
+    let sound = load_audio(story.require_audio().unwrap()).unwrap();
     let power = Stft::new(n_fft, hop)
         .unwrap()
         .power(sound.samples())
         .unwrap();
     let mel = power.dot(&mel_filters(n_bands, n_fft, SampleRate::SPEECH).unwrap().t());
     let n_steps = mel.nrows() / n_pooled;
-    let features = Array2::from_shape_fn((n_steps, n_bands + 1), |(step, feature)| {
+    let band = |step: usize, bands: std::ops::Range<usize>| {
         let rows = step * n_pooled..(step + 1) * n_pooled;
-        let bands = if feature < n_bands {
-            feature..feature + 1
-        } else {
-            0..n_bands
-        };
         let energy = mel.slice(ndarray::s![rows, bands]).mapv(f64::from).sum() / n_pooled as f64;
         (1.0 + energy / floor).log10()
-    });
+    };
+    let grid = read_textgrid(story.textgrid().unwrap()).unwrap();
+    let classes = root.join("word_classes.csv");
+    let classes = fs::read_to_string(classes).unwrap();
+    let meaning = |word: &str| {
+        classes
+            .lines()
+            .find_map(|line| line.strip_prefix(word)?.strip_prefix(','))
+    };
+    let intervals = |name: &str| -> Vec<(f64, f64)> {
+        let (tier, wanted) = match (name.strip_prefix("phone_"), name.strip_prefix("meaning_")) {
+            (Some(phone), _) => (0, phone),
+            (_, Some(class)) => (1, class),
+            _ => return Vec::new(),
+        };
+        let of_name = grid.tiers[tier]
+            .intervals
+            .iter()
+            .filter(|interval| match tier {
+                0 => interval.text == wanted,
+                _ => meaning(&interval.text) == Some(wanted),
+            });
+        of_name
+            .map(|interval| (interval.start_s, interval.end_s))
+            .collect()
+    };
+    let intervals: Vec<_> = names.iter().map(|name| intervals(name)).collect();
+    let said = |step: usize, feature: usize| {
+        let step_s = number(&spec["step_s"]);
+        let start = number(&spec["first_step_s"]) + (step as f64 - 0.5) * step_s;
+        let overlaps = intervals[feature].iter();
+        let overlaps =
+            overlaps.map(|(from, to)| (to.min(start + step_s) - from.max(start)).max(0.0));
+        overlaps.sum::<f64>() / step_s
+    };
+    Array2::from_shape_fn((n_steps, names.len()), |(step, feature)| {
+        let name = names[feature];
+        if name == "loudness" {
+            band(step, 0..n_bands)
+        } else if let Some(k) = name.strip_prefix("mfcc_") {
+            let k: f64 = k.parse().unwrap();
+            let angle = |b: usize| PI / n_bands as f64 * (b as f64 + 0.5) * k;
+            let sum: f64 = (0..n_bands)
+                .map(|b| band(step, b..b + 1) * angle(b).cos())
+                .sum();
+            (2.0 / n_bands as f64).sqrt() * sum
+        } else if name.starts_with("mel_") {
+            band(step, feature..feature + 1)
+        } else {
+            said(step, feature)
+        }
+    })
+}
 
+fn number(value: &serde_json::Value) -> f64 {
+    value.as_f64().unwrap()
+}
+
+fn size(value: &serde_json::Value) -> usize {
+    usize::try_from(value.as_u64().unwrap()).unwrap()
+}
+
+/// The noiseless signals, `[n_trs, n_voxels]`, from them.
+fn signals_by_the_file(dataset: &Ds003020, truth: &serde_json::Value, story: &str) -> Array2<f64> {
+    let spec = &truth["features"];
+    let features = features_by_the_file(dataset, spec, story);
     let times = dataset.responses("SIM01", story).unwrap().tr_times();
-    let voxels = truth["voxels"].as_array().unwrap();
+    let voxels = truth["participants"][0]["voxels"].as_array().unwrap();
     let mut signals = Array2::zeros((times.len(), voxels.len()));
     for (voxel, mut column) in voxels.iter().zip(signals.columns_mut()) {
         let weights = voxel["weights"].as_array().unwrap().iter().map(number);
@@ -179,7 +244,7 @@ fn the_noiseless_signal_reaches_the_noise_ceiling() {
     let dataset = Ds003020::open(dir.path()).unwrap();
     let truth = fs::read_to_string(participant.ground_truth_path()).unwrap();
     let truth: serde_json::Value = serde_json::from_str(&truth).unwrap();
-    let driven: Vec<_> = (0..60).collect();
+    let driven: Vec<_> = (0..72).collect();
     let cases = [
         (participant.test_story(), "noise_ceiling", 0.02),
         (
@@ -190,7 +255,7 @@ fn the_noiseless_signal_reaches_the_noise_ceiling() {
     ];
     for (story, key, scatter) in cases {
         let signals = signals_by_the_file(&dataset, &truth, story);
-        let voxels = truth["voxels"].as_array().unwrap();
+        let voxels = truth["participants"][0]["voxels"].as_array().unwrap();
         let ceiling: Array1<f64> = voxels
             .iter()
             .map(|voxel| voxel[key].as_f64().unwrap())
@@ -202,7 +267,7 @@ fn the_noiseless_signal_reaches_the_noise_ceiling() {
         assert!(miss.mean().unwrap().abs() < scatter / 3.0, "{key} {miss}");
         assert!(miss.std(0.0) < scatter, "{key} {miss}");
         assert!(
-            r.iter().skip(60).all(|r| r.is_nan()),
+            r.iter().skip(72).all(|r| r.is_nan()),
             "nothing drives the noise"
         );
     }
@@ -233,8 +298,11 @@ fn the_ceiling_estimated_from_repeats_is_the_true_one() {
             0.0
         }
     });
-    let miss = estimated - participant.noise_ceiling().mapv(f64::from);
-    let driven: Vec<_> = (0..60).collect();
+    let miss = estimated
+        - participant.participants()[0]
+            .noise_ceiling()
+            .mapv(f64::from);
+    let driven: Vec<_> = (0..72).collect();
     let miss = miss.select(Axis(0), &driven);
     assert!(miss.mean().unwrap().abs() < 0.01, "{miss}");
     assert!(miss.std(0.0) < 0.03, "{miss}");
