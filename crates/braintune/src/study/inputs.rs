@@ -47,9 +47,9 @@ pub(super) struct Model {
     pub(super) name: String,
     pub(super) folder: PathBuf,
     pub(super) sha256: String,
-    pub(super) model_type: String,
+    pub(super) family: String,
     pub(super) n_states: usize,
-    pub(super) d_model: usize,
+    pub(super) width: usize,
 }
 
 impl Inputs {
@@ -308,8 +308,8 @@ impl Model {
             name: part.name.clone(),
             sha256: loaded.weights_sha256().to_owned(),
             n_states: spec.n_hidden_states(),
-            d_model: spec.d_model,
-            model_type,
+            width: spec.d_model,
+            family: model_type,
             folder,
         })
     }

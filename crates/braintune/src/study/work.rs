@@ -48,7 +48,7 @@ impl Workshop<'_> {
     /// The architecture and preprocessing of the model with random weights.
     fn random(&self, model: &Model, folder: &Path) -> Result<()> {
         let (checkpoint, seed) = (Checkpoint::open(&model.folder)?, self.study.file.seed);
-        if model.model_type == "whisper" {
+        if model.family == "whisper" {
             let config = WhisperEncoder::from_checkpoint(&checkpoint, self.device)?;
             WhisperEncoder::random(config.config(), seed, self.device)?.save(folder)?;
         } else {

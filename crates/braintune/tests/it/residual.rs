@@ -51,7 +51,8 @@ fn matrix(name: &str) -> Array2<f32> {
 fn dataset(folder: &Path) -> InMemoryDataset {
     let trim = Trim::new(10, 5);
     let mut dataset = InMemoryDataset::new("fixture").with_default_trims(trim, trim);
-    let silence = Waveform::from_samples(vec![0.0; 400_000], SampleRate::from_hz(4000).unwrap()).unwrap();
+    let silence =
+        Waveform::from_samples(vec![0.0; 400_000], SampleRate::from_hz(4000).unwrap()).unwrap();
     for name in STORIES {
         let audio = folder.join(format!("{name}.wav"));
         write_wav(&audio, &silence).unwrap();

@@ -52,7 +52,10 @@ fn results(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
         for entry in std::fs::read_dir(dir).unwrap() {
             let path = entry.unwrap().path();
             let name = path.file_name().unwrap().to_str().unwrap();
-            let extension = path.extension().and_then(|e| e.to_str()).unwrap_or_default();
+            let extension = path
+                .extension()
+                .and_then(|e| e.to_str())
+                .unwrap_or_default();
             if path.is_dir() {
                 // Checkpoints of a tuning run are no result.
                 if name != "state" {
@@ -61,7 +64,10 @@ fn results(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
             } else if ["safetensors", "npz", "csv", "svg", "png"].contains(&extension)
                 && name != "training.csv"
             {
-                found.insert(path.strip_prefix(out).unwrap().into(), std::fs::read(&path).unwrap());
+                found.insert(
+                    path.strip_prefix(out).unwrap().into(),
+                    std::fs::read(&path).unwrap(),
+                );
             }
         }
     }
@@ -76,14 +82,25 @@ fn it_says_what_it_will_do_does_it_and_does_it_once() {
     let dry = run(&["--dry-run"]);
     assert_eq!(dry.status.code(), Some(0), "{}", stderr(&dry));
     let said = stderr(&dry);
-    assert!(said.contains("tune tiny brain-tuned SIM01") && said.contains("to do"), "{said}");
+    assert!(
+        said.contains("tune tiny brain-tuned SIM01") && said.contains("to do"),
+        "{said}"
+    );
     assert!(!folder.path().join("study-results").exists());
     let done = run(&[]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
-    assert!(stderr(&done).contains("step 1 of 9: encode tiny pretrained SIM01"), "{}", stderr(&done));
+    assert!(
+        stderr(&done).contains("step 1 of 9: encode tiny pretrained SIM01"),
+        "{}",
+        stderr(&done)
+    );
     assert!(folder.path().join("study-results/study.json").exists());
     let again = run(&[]);
-    assert!(stderr(&again).contains("0 steps done now, 9 before, 0 failed"), "{}", stderr(&again));
+    assert!(
+        stderr(&again).contains("0 steps done now, 9 before, 0 failed"),
+        "{}",
+        stderr(&again)
+    );
 
     let path = folder.path().join("study.toml");
     let text = std::fs::read_to_string(&path).unwrap();
@@ -91,7 +108,11 @@ fn it_says_what_it_will_do_does_it_and_does_it_once() {
     std::fs::write(&path, failing).unwrap();
     let failed = run(&[]);
     assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
-    assert!(stderr(&failed).contains("failed:  tune tiny brain-tuned SIM01"), "{}", stderr(&failed));
+    assert!(
+        stderr(&failed).contains("failed:  tune tiny brain-tuned SIM01"),
+        "{}",
+        stderr(&failed)
+    );
     std::fs::write(&path, text.replace("epochs", "epoch")).unwrap();
     assert_refused(&run(&[]), &["study.toml", "line 13", "epoch"]);
 }
@@ -133,8 +154,14 @@ fn killed_over_and_over_it_ends_with_the_same_files() {
         }
     }
     assert!(n_killed > 3, "killed {n_killed} times only");
-    let (whole, killed) = (results(&folder.path().join("whole")), results(&folder.path().join("killed")));
-    assert_eq!(whole.keys().collect::<Vec<_>>(), killed.keys().collect::<Vec<_>>());
+    let (whole, killed) = (
+        results(&folder.path().join("whole")),
+        results(&folder.path().join("killed")),
+    );
+    assert_eq!(
+        whole.keys().collect::<Vec<_>>(),
+        killed.keys().collect::<Vec<_>>()
+    );
     for (name, bytes) in &whole {
         assert!(*bytes == killed[name], "{} differs", name.display());
     }
