@@ -1,4 +1,4 @@
-//! Makes the small backbone that `braintune-simulation` comes with: a HuBERT of 0.6 million parameters that learns
+//! Makes the small backbone that `braintune-simulation` comes with: a `HuBERT` of 0.6 million parameters that learns
 //! to predict masked units of synthetic speech.
 //!
 //! ```sh
@@ -48,7 +48,7 @@ const CONFIG: &str = r#"{
   "mask_time_prob": 0.5, "mask_time_length": 5, "mask_feature_prob": 0.0
 }"#;
 
-const TRAINING: &str = r#"
+const TRAINING: &str = r"
 epochs = 4
 batch_size = 32
 micro_batch = 8
@@ -64,7 +64,7 @@ seed = 1
 [stimulus]
 mask_time_prob = 0.5
 mask_time_length = 5
-"#;
+";
 
 fn main() -> Result<(), AnyError> {
     let out = PathBuf::from(std::env::args().nth(1).ok_or("usage: pretrain_tiny OUT")?);

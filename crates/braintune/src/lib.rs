@@ -33,8 +33,8 @@ pub use braintune_simulation as simulation;
 pub use braintune_tuning as tuning;
 
 pub mod arrays;
-mod chart;
 pub mod cache;
+mod chart;
 pub mod demo;
 pub mod device;
 pub mod encode;

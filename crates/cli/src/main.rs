@@ -70,7 +70,7 @@ impl Command {
             | Self::Check(_)
             | Self::Regions(_)
             | Self::Simulate(_)
-            | Self::Report(_) => None,
+            | Self::Report(_)
             | Self::Cache(_) => None,
         }
     }

@@ -100,17 +100,10 @@ impl Progress {
                 number,
                 total,
                 is_done,
-            } => self.step(name, number, total, is_done),
+            } => show_step(name, number, total, is_done),
             _ => {}
         }
         interrupt::poll()
-    }
-
-    /// A line for each step of a study that is not done.
-    fn step(&mut self, name: &str, number: usize, total: usize, is_done: bool) {
-        if !is_done {
-            BARS.suspend(|| say!("step {number} of {total}: {name}"));
-        }
     }
 
     /// Shows an event of a fetch; what went wrong is a line above the bar. `Break` after Ctrl-C.
@@ -203,6 +196,13 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
+    }
+}
+
+/// A line for each step of a study that is not done.
+fn show_step(name: &str, number: usize, total: usize, is_done: bool) {
+    if !is_done {
+        BARS.suspend(|| say!("step {number} of {total}: {name}"));
     }
 }
 

@@ -196,7 +196,7 @@ impl Costs<'_> {
                 self.windows(case, &mut estimate)?;
                 self.ridge(
                     case.participant,
-                    (model.n_states, model.d_model),
+                    (model.n_states, model.width),
                     &mut estimate,
                 )?;
             }
@@ -204,7 +204,7 @@ impl Costs<'_> {
                 let model = &self.inputs.models[case.model];
                 self.ridge(
                     case.participant,
-                    (model.n_states, model.d_model),
+                    (model.n_states, model.width),
                     &mut estimate,
                 )?;
             }
@@ -259,7 +259,7 @@ impl Costs<'_> {
             let n = n.max(0.0) as usize;
             estimate.n_windows += n;
         }
-        let bytes = estimate.n_windows * model.n_states * model.d_model * size_of::<f32>();
+        let bytes = estimate.n_windows * model.n_states * model.width * size_of::<f32>();
         estimate.cache_bytes = bytes as u64;
         let forward = self.speed.forward[case.model] * windows.length_s();
         estimate.seconds += estimate.n_windows as f64 * forward;
@@ -318,10 +318,13 @@ impl Costs<'_> {
         let mut bytes = 0;
         for entry in std::fs::read_dir(folder).map_err(list)? {
             let entry = entry.map_err(crate::error::io_error("list", folder))?;
-            let name = entry.file_name().to_string_lossy().into_owned();
-            if name.ends_with(".safetensors") || name.ends_with(".bin") {
+            let path = entry.path();
+            if path
+                .extension()
+                .is_some_and(|e| e == "safetensors" || e == "bin")
+            {
                 // Links of the hub cache are followed.
-                bytes += std::fs::metadata(entry.path()).map_or(0, |found| found.len());
+                bytes += std::fs::metadata(path).map_or(0, |found| found.len());
             }
         }
         Ok(bytes)

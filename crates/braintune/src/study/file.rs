@@ -329,8 +329,8 @@ fn at_line(
     span: Option<std::ops::Range<usize>>,
     message: &str,
 ) -> BraintuneError {
-    let before = span.and_then(|span| text.as_bytes().get(..span.start));
-    let line = before.map(|before| 1 + before.iter().filter(|byte| **byte == b'\n').count());
+    let before = span.and_then(|span| text.get(..span.start));
+    let line = before.map(|before| 1 + before.matches('\n').count());
     let place = line.map_or_else(String::new, |line| format!("line {line}: "));
     file_error(path, format!("{place}{}", message.trim_end()))
 }

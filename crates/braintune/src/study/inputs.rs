@@ -47,9 +47,9 @@ pub(super) struct Model {
     pub(super) name: String,
     pub(super) folder: PathBuf,
     pub(super) sha256: String,
-    pub(super) model_type: String,
+    pub(super) family: String,
     pub(super) n_states: usize,
-    pub(super) d_model: usize,
+    pub(super) width: usize,
 }
 
 impl Inputs {
@@ -204,6 +204,27 @@ impl Inputs {
             None if unlabelled.is_some() => vec![LowLevelSpace::acoustic()],
             None => LowLevelSpace::baselines(),
         };
+        let layers = study
+            .file
+            .low_level
+            .as_ref()
+            .and_then(|part| part.layers.as_ref());
+        let n_states = self
+            .models
+            .iter()
+            .map(|model| model.n_states)
+            .max()
+            .unwrap_or(0);
+        if let Some(layer) = layers
+            .into_iter()
+            .flatten()
+            .find(|layer| **layer >= n_states)
+        {
+            return Err(study.wrong(format!(
+                "[low_level]: layer {layer}: the models have hidden states 0 to {}",
+                n_states.saturating_sub(1)
+            )));
+        }
         let Some(story) = unlabelled else {
             return Ok(());
         };
@@ -287,8 +308,8 @@ impl Model {
             name: part.name.clone(),
             sha256: loaded.weights_sha256().to_owned(),
             n_states: spec.n_hidden_states(),
-            d_model: spec.d_model,
-            model_type,
+            width: spec.d_model,
+            family: model_type,
             folder,
         })
     }

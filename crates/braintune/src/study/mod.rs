@@ -16,11 +16,12 @@ mod participant;
 mod results;
 mod steps;
 mod summary;
+pub mod surface;
 mod tuning_part;
 mod voxels;
 mod work;
-pub mod surface;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
 use burn::tensor::Device;
@@ -119,7 +120,7 @@ pub fn run(
     on: &mut OnEvent<'_>,
 ) -> Result<StudyOutcome> {
     let plan = study.plan(out, device, on)?;
-    claim(study, out)?;
+    let _lock = claim(study, out)?;
     let workshop = Workshop {
         study,
         inputs: &plan.inputs,
@@ -272,12 +273,28 @@ fn check_schema(path: &Path) -> Result<()> {
     ))
 }
 
-fn claim(study: &Study, out: &Path) -> Result<()> {
-    let path = out.join(OWNER);
+/// Says whose the folder is and keeps other runs out of it, until the file that is returned is closed.
+fn claim(study: &Study, out: &Path) -> Result<File> {
     let folder = out.join(".study");
     std::fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+    let path = folder.join("lock");
+    let lock = File::create(&path).map_err(io_error("write", &path))?;
+    match lock.try_lock() {
+        Ok(()) => {}
+        Err(TryLockError::WouldBlock) => {
+            return Err(file_error(
+                out,
+                "another run of a study works in this folder: wait for it, or give another --out",
+            ));
+        }
+        Err(TryLockError::Error(e)) => {
+            tracing::debug!("{}: no locks on this file system: {e}", path.display());
+        }
+    }
+    let path = out.join(OWNER);
     let owner = json!({ "braintune": env!("CARGO_PKG_VERSION"), "title": study.title() });
-    write_atomically(&path, format!("{owner:#}\n").as_bytes())
+    write_atomically(&path, format!("{owner:#}\n").as_bytes())?;
+    Ok(lock)
 }
 
 /// `study.json`, and what is drawn from it.

@@ -1,5 +1,7 @@
 //! What a study says in words: settings, what was left out, warnings.
 
+use std::collections::BTreeSet;
+
 use super::comparisons::{FEWEST_UNITS, Unit};
 use super::file::Study;
 use super::inputs::Inputs;
@@ -99,35 +101,29 @@ pub(super) fn settings(study: &Study, inputs: &Inputs) -> Result<Vec<Setting>> {
 pub(super) fn excluded(found: &Found<'_>) -> Vec<Excluded> {
     let mut excluded = found.inputs.excluded.clone();
     let threshold = found.study.file.encoding.ceiling_threshold;
+    let regions = found
+        .inputs
+        .participants
+        .iter()
+        .flat_map(|who| who.regions.names());
+    let regions: BTreeSet<&str> = regions.collect();
     for (place, who) in found.inputs.participants.iter().enumerate() {
-        let Some(ceiling) = found.ceiling(place) else {
-            continue;
-        };
-        let n_low = ceiling.iter().filter(|&&c| !is_above(c, threshold)).count();
+        let is_low = |c: &&f32| !is_above(**c, threshold);
+        let ceiling = found.ceiling(place);
+        let n_low = ceiling.map_or(0, |ceiling| ceiling.iter().filter(is_low).count());
         if n_low > 0 {
             excluded.push(Excluded {
-                what: format!("{}: {n_low} of {} voxels", who.name, ceiling.len()),
+                what: format!("{}: {n_low} of {} voxels", who.name, who.n_voxels),
                 why: format!(
                     "noise ceiling at or below {threshold}: they have no part in normalised means"
                 ),
             });
         }
-        let mut rois = found
-            .inputs
-            .participants
-            .iter()
-            .flat_map(|who| who.regions.names())
-            .collect::<Vec<_>>();
-        rois.sort_unstable();
-        rois.dedup();
-        for roi in rois {
-            if who.regions.get(roi).is_none() {
-                excluded.push(Excluded {
-                    what: format!("{}: region {roi}", who.name),
-                    why: "the participant's file of regions has none of this name".to_owned(),
-                });
-            }
-        }
+        let missing = regions.iter().filter(|roi| who.regions.get(roi).is_none());
+        excluded.extend(missing.map(|roi| Excluded {
+            what: format!("{}: region {roi}", who.name),
+            why: "the participant's file of regions has none of this name".to_owned(),
+        }));
     }
     excluded
 }

@@ -6,6 +6,7 @@
 
 use std::path::PathBuf;
 
+use braintune_probing::WordClasses;
 use serde_json::{Value, json};
 
 use super::file::{ControlName, Study};
@@ -256,6 +257,13 @@ impl Graph<'_> {
                 }
             }
             files.push(json!([roles.train, roles.validation, roles.test]));
+            let classes = self
+                .study
+                .resolve(&self.study.file.dataset.path)
+                .join(WordClasses::FILE);
+            if classes.exists() {
+                files.push(json!(["classes", file_sha256(&classes)?]));
+            }
         }
         let tasks: Vec<&str> = questions
             .iter()

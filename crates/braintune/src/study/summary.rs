@@ -373,7 +373,7 @@ fn provenance(plan: &Plan, command: &[String]) -> Value {
     let models = inputs.models.iter().map(|model| {
         (
             model.name.clone(),
-            json!({ "type": model.model_type, "sha256": model.sha256 }),
+            json!({ "type": model.family, "sha256": model.sha256 }),
         )
     });
     json!({

@@ -48,7 +48,7 @@ impl Workshop<'_> {
     /// The architecture and preprocessing of the model with random weights.
     fn random(&self, model: &Model, folder: &Path) -> Result<()> {
         let (checkpoint, seed) = (Checkpoint::open(&model.folder)?, self.study.file.seed);
-        if model.model_type == "whisper" {
+        if model.family == "whisper" {
             let config = WhisperEncoder::from_checkpoint(&checkpoint, self.device)?;
             WhisperEncoder::random(config.config(), seed, self.device)?.save(folder)?;
         } else {
@@ -175,8 +175,17 @@ impl Workshop<'_> {
 
 /// Steps of a run as events of a pipeline.
 fn tell(event: &TuningEvent, steps: &mut (usize, usize), on: &mut OnEvent<'_>) -> ControlFlow<()> {
-    if let TuningEvent::Step(step) = event {
-        *steps = (step.step, step.n_steps);
+    match event {
+        TuningEvent::Step(step) => *steps = (step.step, step.n_steps),
+        TuningEvent::Resumed { skipped, .. } => {
+            for (path, problem) in skipped {
+                tracing::warn!(
+                    "{} is damaged ({problem}), taking the checkpoint before it",
+                    path.display()
+                );
+            }
+        }
+        _ => {}
     }
     let (done, total) = *steps;
     on(Event::Counted {

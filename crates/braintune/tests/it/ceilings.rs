@@ -40,7 +40,7 @@ fn ceilings_are_those_of_the_encoding_crate_and_low_ones_are_left_out() {
     let ceiling: Array1<f32> = array::<_, Ix1>(folder.path(), "noise_ceiling").unwrap();
     assert_eq!(ceiling, expected);
     // Near the truth, which the simulation knows.
-    let truth = participant.noise_ceiling();
+    let truth = participant.participants()[0].noise_ceiling();
     for (voxel, (got, truth)) in ceiling.iter().zip(truth).enumerate() {
         assert!(
             *truth == 0.0 || (got - truth).abs() < 0.1,
@@ -145,13 +145,13 @@ fn a_ceiling_that_is_given_goes_before_one_from_repeats() {
     let folder = tempfile::tempdir().unwrap();
     let participant = participant(folder.path());
     let config = EncodeConfig {
-        noise_ceiling: Some(participant.noise_ceiling().to_owned()),
+        noise_ceiling: Some(participant.participants()[0].noise_ceiling().to_owned()),
         ceiling_threshold: 0.4,
         ..config(&participant)
     };
     run(folder.path(), &config, &mut go_on).unwrap();
     let ceiling: Array1<f32> = array::<_, Ix1>(folder.path(), "noise_ceiling").unwrap();
-    assert_eq!(ceiling, participant.noise_ceiling());
+    assert_eq!(ceiling, participant.participants()[0].noise_ceiling());
 }
 
 #[test]

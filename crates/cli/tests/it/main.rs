@@ -19,11 +19,12 @@ mod fetch_server;
 mod probe;
 mod report;
 // Studies of the facade's tests; not all of it is needed here.
-#[allow(dead_code)]
+#[allow(dead_code, clippy::cast_sign_loss)]
 #[path = "../../../braintune/tests/it/report_study.rs"]
 mod report_study;
 mod ridge;
 mod ridge_memory;
+mod study;
 mod tune;
 #[cfg(unix)]
 mod tune_killed;

@@ -6,6 +6,7 @@ use std::ops::ControlFlow;
 
 use braintune_audio::{SampleRate, load_audio, probe_audio};
 use braintune_fmri::{Ds003020, Story, StoryDataset, Tier, check_dataset, read_textgrid};
+use braintune_simulation::SimulatedParticipant;
 use ndarray::{Array1, Axis};
 
 use crate::{run, small};
@@ -124,7 +125,11 @@ fn participants_hear_the_same_stories_with_voxels_of_their_own() {
         &small().with_n_participants(2).with_n_test_stories(2),
         two.path(),
     );
-    let subjects: Vec<_> = both.participants().iter().map(|p| p.subject()).collect();
+    let subjects: Vec<_> = both
+        .participants()
+        .iter()
+        .map(SimulatedParticipant::subject)
+        .collect();
     assert_eq!(subjects, ["SIM01", "SIM02"]);
     assert_eq!(both.test_stories(), ["thelasttrain", "quietharbour"]);
     let alone = Ds003020::open(one.path()).unwrap();
@@ -141,7 +146,7 @@ fn participants_hear_the_same_stories_with_voxels_of_their_own() {
     let ceilings: Vec<_> = both
         .participants()
         .iter()
-        .map(|p| p.noise_ceiling())
+        .map(SimulatedParticipant::noise_ceiling)
         .collect();
     assert_ne!(ceilings[0], ceilings[1]);
     assert_eq!(dataset.repeats("SIM02", "quietharbour").unwrap().len(), 3);

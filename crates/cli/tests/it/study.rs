@@ -1,0 +1,168 @@
+//! `study` as a command: exit codes, the dry run, and kills wherever they come.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::tune::model;
+use crate::workplace::{assert_refused, braintune, stderr, workplace};
+
+/// One model, one participant, all kinds of steps but controls.
+fn write_study(folder: &Path) {
+    let text = format!(
+        r#"
+[dataset]
+path = "dataset"
+train_stories = ["paperboats"]
+validation_stories = ["thelighthouse"]
+encoding_stories = ["paperboats", "thelighthouse"]
+[[models]]
+name = "tiny"
+path = "{}"
+[conditions]
+controls = []
+[tuning]
+epochs = 2
+batch_size = 8
+clip_s = 0.5
+ceiling_threshold = 0.0
+checkpoint_every = 4
+[encoding]
+window_s = 2.0
+stride_s = 2.0
+alphas = "logspace:1:3:3"
+permutations = 20
+bootstraps = 20
+[probes]
+tasks = ["word-rate"]
+draws = 50
+[baselines]
+names = ["word-rate"]
+"#,
+        model()
+    );
+    std::fs::write(folder.join("study.toml"), text).unwrap();
+}
+
+/// Bytes of results that hold no time of day and no speed.
+fn results(out: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    let mut folders = vec![out.to_path_buf()];
+    while let Some(dir) = folders.pop() {
+        for entry in std::fs::read_dir(dir).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            let extension = path
+                .extension()
+                .and_then(|e| e.to_str())
+                .unwrap_or_default();
+            if path.is_dir() {
+                // Checkpoints of a tuning run are no result.
+                if name != "state" {
+                    folders.push(path);
+                }
+            } else if ["safetensors", "npz", "csv", "svg", "png"].contains(&extension)
+                && name != "training.csv"
+            {
+                found.insert(
+                    path.strip_prefix(out).unwrap().into(),
+                    std::fs::read(&path).unwrap(),
+                );
+            }
+        }
+    }
+    found
+}
+
+#[test]
+fn it_says_what_it_will_do_does_it_and_does_it_once() {
+    let folder = workplace();
+    write_study(folder.path());
+    let run = |more: &[&str]| braintune(folder.path(), &[&["study", "study.toml"], more].concat());
+    let dry = run(&["--dry-run"]);
+    assert_eq!(dry.status.code(), Some(0), "{}", stderr(&dry));
+    let said = stderr(&dry);
+    assert!(
+        said.contains("tune tiny brain-tuned SIM01") && said.contains("to do"),
+        "{said}"
+    );
+    assert!(!folder.path().join("study-results").exists());
+    let done = run(&[]);
+    assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+    assert!(
+        stderr(&done).contains("step 1 of 9: encode tiny pretrained SIM01"),
+        "{}",
+        stderr(&done)
+    );
+    assert!(folder.path().join("study-results/study.json").exists());
+    let again = run(&[]);
+    assert!(
+        stderr(&again).contains("0 steps done now, 9 before, 0 failed"),
+        "{}",
+        stderr(&again)
+    );
+
+    let path = folder.path().join("study.toml");
+    let text = std::fs::read_to_string(&path).unwrap();
+    let failing = text.replace("ceiling_threshold = 0.0", "ceiling_threshold = 0.999");
+    std::fs::write(&path, failing).unwrap();
+    let failed = run(&[]);
+    assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));
+    assert!(
+        stderr(&failed).contains("failed:  tune tiny brain-tuned SIM01"),
+        "{}",
+        stderr(&failed)
+    );
+    std::fs::write(&path, text.replace("epochs", "epoch")).unwrap();
+    assert_refused(&run(&[]), &["study.toml", "line 13", "epoch"]);
+}
+
+#[test]
+fn killed_over_and_over_it_ends_with_the_same_files() {
+    let folder = workplace();
+    write_study(folder.path());
+    let whole = braintune(folder.path(), &["study", "study.toml", "--out", "whole"]);
+    assert!(whole.status.success(), "{}", stderr(&whole));
+    std::fs::remove_dir_all(folder.path().join("cache")).unwrap();
+    let mut n_killed = 0;
+    for try_ in 1.. {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_braintune"))
+            .args(["study", "study.toml", "--out", "killed"])
+            .env("BRAINTUNE_CACHE", folder.path().join("cache"))
+            .current_dir(folder.path())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let deadline = std::time::Instant::now() + std::time::Duration::from_millis(150 * try_);
+        let status = loop {
+            if let Some(status) = child.try_wait().unwrap() {
+                break Some(status);
+            }
+            if std::time::Instant::now() > deadline {
+                child.kill().unwrap();
+                child.wait().unwrap();
+                break None;
+            }
+            std::thread::sleep(std::time::Duration::from_millis(5));
+        };
+        match status {
+            Some(status) => {
+                assert!(status.success());
+                break;
+            }
+            None => n_killed += 1,
+        }
+    }
+    assert!(n_killed > 3, "killed {n_killed} times only");
+    let (whole, killed) = (
+        results(&folder.path().join("whole")),
+        results(&folder.path().join("killed")),
+    );
+    assert_eq!(
+        whole.keys().collect::<Vec<_>>(),
+        killed.keys().collect::<Vec<_>>()
+    );
+    for (name, bytes) in &whole {
+        assert!(*bytes == killed[name], "{} differs", name.display());
+    }
+}
