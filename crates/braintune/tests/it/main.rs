@@ -4,11 +4,14 @@
     clippy::print_stderr,
     clippy::result_large_err,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    clippy::too_many_lines,
     missing_docs
 )]
 
 mod cache;
 mod ceilings;
+mod demo;
 mod devices;
 mod encode;
 mod fetch_etag;

@@ -50,11 +50,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let outcome = braintune::study::run(&study, folders, &device, &command_line(), &mut on)?;
     drop(progress);
     report(&outcome);
-    say!("wrote {}", out.join("study.json").display());
+    say!(
+        "wrote {}",
+        out.join("{report.html,study.json,figures,tables}")
+            .display()
+    );
     Ok(ExitCode::from(u8::from(outcome.n_failed > 0)))
 }
 
-fn report(outcome: &StudyOutcome) {
+/// What failed, warnings, and how many steps there were.
+pub(crate) fn report(outcome: &StudyOutcome) {
     for step in &outcome.results.steps {
         let problem = step.problem.as_deref().unwrap_or_default();
         match step.status {

@@ -1,0 +1,40 @@
+//! A small `HuBERT` that has learnt the sounds of the synthetic language and none of its words.
+//!
+//! 0.6 million parameters in f16: four convolutions (25 frames a second), six layers of width 96. Trained to predict
+//! masked units of simulated stories each of which has words of its own, by the example `pretrain_tiny` of the crate
+//! `braintune`. The bytes of a `HuggingFace` checkpoint folder.
+
+use std::path::Path;
+
+use crate::{Result, write};
+
+const FILES: [(&str, &[u8]); 3] = [
+    (
+        "config.json",
+        include_bytes!("../models/tiny-hubert/config.json"),
+    ),
+    (
+        "preprocessor_config.json",
+        include_bytes!("../models/tiny-hubert/preprocessor_config.json"),
+    ),
+    (
+        "model.safetensors",
+        include_bytes!("../models/tiny-hubert/model.safetensors"),
+    ),
+];
+
+/// Writes the small backbone as a checkpoint folder, which is created; files of these names are replaced.
+///
+/// It has 7 hidden states of width 96, 25 frames a second, and takes any length of audio. It knows the sounds of
+/// [`simulate`](crate::simulate)'s stories, and of what words mean only what guessing gives: tuning it to the
+/// responses of a simulated participant changes that.
+///
+/// # Errors
+/// [`SimulationError::Io`](crate::SimulationError::Io) if the folder cannot be written.
+pub fn write_tiny_hubert(dir: &Path) -> Result<()> {
+    write::create_dir(dir)?;
+    for (name, bytes) in FILES {
+        write::write_bytes(&dir.join(name), bytes)?;
+    }
+    Ok(())
+}
