@@ -1,9 +1,9 @@
 //! The words of the synthetic language, and what they mean.
 //!
-//! Content words are a consonant and a vowel, and their meaning follows from both together and from neither alone: of
-//! four consonants and four vowels every pair is a word, and the classes of meaning are the diagonals of that square.
-//! So each phone is as frequent in one class as in another, and counting sounds says nothing of meaning. Function words
-//! are made of the other phones and mean nothing.
+//! Content words have two syllables, and their meaning follows from both together and from neither alone: of four
+//! first and four second syllables every pair is a word, and the classes of meaning are the diagonals of that square.
+//! So each syllable and each phone is as frequent in one class as in another, and counting sounds says nothing of
+//! meaning. Function words have one syllable and mean nothing.
 
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -12,8 +12,8 @@ use crate::phones::{CONSONANTS, Phone, VOWELS};
 
 /// Classes of meaning.
 pub(crate) const MEANINGS: [&str; 4] = ["animal", "food", "place", "tool"];
-/// Consonants of content words, and as many vowels.
-const N_PHONES: usize = MEANINGS.len();
+/// First syllables of content words, and as many second ones.
+const N_SYLLABLES: usize = MEANINGS.len();
 const N_FUNCTION_WORDS: usize = 6;
 
 /// A word.
@@ -33,25 +33,31 @@ pub(crate) struct Lexicon {
 }
 
 impl Lexicon {
-    /// Draws a language: which phones content words are made of, and which pair means what.
+    /// Draws a language, no two words spelled alike. Each consonant and each vowel is in one syllable of content
+    /// words only.
     pub(crate) fn draw(rng: &mut impl Rng) -> Self {
-        let (mut onsets, mut vowels): (Vec<_>, Vec<_>) =
-            (CONSONANTS.iter().collect(), VOWELS.iter().collect());
-        onsets.shuffle(rng);
-        vowels.shuffle(rng);
-        let mut words = Vec::new();
-        for (i, onset) in onsets[..N_PHONES].iter().enumerate() {
-            for (j, vowel) in vowels[..N_PHONES].iter().enumerate() {
-                words.push(word([*onset, *vowel], Some((i + j) % N_PHONES)));
+        let syllables = draw_syllables(rng);
+        let (first, second) = syllables.split_at(N_SYLLABLES);
+        let mut words: Vec<Word> = Vec::new();
+        for (i, a) in first.iter().enumerate() {
+            for (j, b) in second.iter().enumerate() {
+                words.push(word([*a, *b].concat(), Some((i + j) % N_SYLLABLES)));
             }
         }
-        let mut others: Vec<_> = onsets[N_PHONES..]
-            .iter()
-            .flat_map(|onset| vowels[N_PHONES..].iter().map(move |vowel| [*onset, *vowel]))
-            .collect();
-        others.shuffle(rng);
-        let function_words = others.iter().take(N_FUNCTION_WORDS);
-        words.extend(function_words.map(|phones| word(*phones, None)));
+        while words.len() < N_SYLLABLES * N_SYLLABLES + N_FUNCTION_WORDS {
+            let (Some(onset), Some(vowel)) = (CONSONANTS.choose(rng), VOWELS.choose(rng)) else {
+                break;
+            };
+            let drawn = word(vec![onset, vowel], None);
+            let is_new = words.iter().all(|other| other.spelling != drawn.spelling);
+            // A syllable of content words would be half a word.
+            let is_part = syllables
+                .iter()
+                .any(|s| std::ptr::eq(s[0], onset) && std::ptr::eq(s[1], vowel));
+            if is_new && !is_part {
+                words.push(drawn);
+            }
+        }
         Self { words }
     }
 
@@ -79,10 +85,22 @@ impl Lexicon {
     }
 }
 
-fn word(phones: [&'static Phone; 2], meaning: Option<usize>) -> Word {
+fn draw_syllables(rng: &mut impl Rng) -> Vec<[&'static Phone; 2]> {
+    let mut onsets: Vec<&'static Phone> = CONSONANTS.iter().collect();
+    let mut vowels: Vec<&'static Phone> = VOWELS.iter().collect();
+    onsets.shuffle(rng);
+    vowels.shuffle(rng);
+    onsets
+        .into_iter()
+        .zip(vowels)
+        .map(|(onset, vowel)| [onset, vowel])
+        .collect()
+}
+
+fn word(phones: Vec<&'static Phone>, meaning: Option<usize>) -> Word {
     Word {
         spelling: phones.iter().map(|phone| phone.letters).collect(),
-        phones: phones.to_vec(),
+        phones,
         meaning,
     }
 }
@@ -110,8 +128,8 @@ mod tests {
                     counts.entry((phone.label, place)).or_default()[meaning] += 1;
                 }
             }
-            // Each of the 8 phones is in four words, one of each class.
-            assert_eq!(counts.len(), 8);
+            // Each of the 16 phones is in one place of four words, one of each class.
+            assert_eq!(counts.len(), 16);
             assert!(
                 counts.values().all(|counts| *counts == [1; 4]),
                 "{counts:?}"

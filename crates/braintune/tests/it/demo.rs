@@ -4,22 +4,26 @@ use std::ops::ControlFlow;
 
 use braintune::backbone::{PretrainedModel, Windows};
 use braintune::demo;
-use braintune::study::{
-    AlignmentCurve, Estimate, ProbeCurve, StepState, Study, StudyResults,
-};
+use braintune::study::{AlignmentCurve, Estimate, ProbeCurve, StepState, Study, StudyResults};
 use burn::tensor::Device;
 
 #[test]
 fn its_study_can_be_done_with_what_it_writes() {
     let folder = tempfile::tempdir().unwrap();
-    let config = demo::participants(3).with_story_s(40.0).with_test_story_s(60.0);
+    let config = demo::participants(3)
+        .with_story_s(40.0)
+        .with_test_story_s(60.0);
     let mut go_on = |_: braintune::Event<'_>| ControlFlow::Continue(());
     let file = demo::prepare(&config, folder.path(), &mut go_on).unwrap();
     let study = Study::read(&file).unwrap();
-    let plan = study.plan(&folder.path().join("results"), &Device::flex(), &mut go_on).unwrap();
+    let plan = study
+        .plan(&folder.path().join("results"), &Device::flex(), &mut go_on)
+        .unwrap();
     let steps: Vec<_> = plan.steps().collect();
     assert!(steps.iter().all(|(_, state)| *state == StepState::New));
-    let tuned = steps.iter().filter(|(step, _)| step.name.starts_with("tune "));
+    let tuned = steps
+        .iter()
+        .filter(|(step, _)| step.name.starts_with("tune "));
     // Two participants, their responses and permuted ones.
     assert_eq!(tuned.count(), 4);
 }
@@ -77,6 +81,9 @@ fn its_finding_is_of_the_last_layer_and_of_both_participants() {
         });
     }
     let [alignment, probes] = demo::finding(&results);
-    assert!(alignment.contains("semantic 0.05 before, 0.40 after, – tuned"), "{alignment}");
+    assert!(
+        alignment.contains("semantic 0.05 before, 0.40 after, – tuned"),
+        "{alignment}"
+    );
     assert!(probes.contains("layer 1.00 before, 6.00 after"), "{probes}");
 }

@@ -103,9 +103,9 @@ fn regions_that_follow_the_sound_are_told_from_those_that_do_not() {
         );
         match row.roi.as_str() {
             "noise" => assert!(q > 0.05 && low < 0.0, "{row:?}"),
-            // What words mean is not in their sound; the topics of one story may go along with it by chance.
-            "semantic" => {}
-            _ => assert!(q < 0.05, "{row:?}"),
+            "auditory" | "envelope" => assert!(q < 0.05, "{row:?}"),
+            // A backbone with random weights need not have phones, and meaning is not in sound.
+            _ => {}
         }
     }
     assert_eq!(rows.len(), 3 * 6);
