@@ -6,6 +6,7 @@ use std::path::Path;
 use std::time::SystemTime;
 
 use atomic_write_file::AtomicWriteFile;
+use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::error::{Result, io_error};
@@ -17,6 +18,34 @@ pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
     file.write_all(bytes)
         .and_then(|()| file.commit())
         .map_err(io_error("write", path))
+}
+
+/// What a safetensors file begins with: the length of its JSON, and the JSON of notes and of tensors (name, type, shape,
+/// bytes) in the order of their data. The same input gives the same bytes, which the notes of `safetensors` itself do
+/// not: they come out of a hash map.
+pub(crate) fn safetensors_header(
+    notes: &[(&str, &str)],
+    tensors: impl IntoIterator<Item = (String, &'static str, Vec<usize>, usize)>,
+) -> Vec<u8> {
+    let mut entries = serde_json::Map::new();
+    let notes = notes
+        .iter()
+        .map(|&(name, text)| (name.to_owned(), text.into()));
+    entries.insert("__metadata__".to_owned(), Value::Object(notes.collect()));
+    let mut start = 0;
+    for (name, dtype, shape, n_bytes) in tensors {
+        let end = start + n_bytes;
+        let entry = json!({"dtype": dtype, "shape": shape, "data_offsets": [start, end]});
+        entries.insert(name, entry);
+        start = end;
+    }
+    let mut text = Value::Object(entries).to_string();
+    // Data begins at a multiple of 8 bytes, as the format asks.
+    let n_blanks = text.len().next_multiple_of(8) - text.len();
+    text.extend(std::iter::repeat_n(' ', n_blanks));
+    let mut bytes = (text.len() as u64).to_le_bytes().to_vec();
+    bytes.extend(text.into_bytes());
+    bytes
 }
 
 /// Sets the time of a kept file, which says when it was last of use, to now: what has not been of use for longest is

@@ -9,10 +9,9 @@ use std::path::{Path, PathBuf};
 use atomic_write_file::AtomicWriteFile;
 use ndarray::Array2;
 use safetensors::tensor::{Dtype, TensorView};
-use serde_json::Value;
 
 use crate::checkpoint::WeightsFile;
-use crate::disk::write_atomically;
+use crate::disk::{safetensors_header, write_atomically};
 use crate::error::{BackboneError, Result, io_error};
 use crate::extractor::LayerFeatures;
 
@@ -141,30 +140,15 @@ pub(crate) fn join(
     file.commit().map_err(io_error("write", path))
 }
 
-/// Length and JSON of a safetensors header: notes, times, then the layers in order.
+/// The header of a feature file: times, then the layers in order.
 fn header(n_times: usize, n_layers: usize, d_model: usize, notes: &[(&str, &str)]) -> Vec<u8> {
-    let mut entries = serde_json::Map::new();
-    let notes = notes
-        .iter()
-        .map(|(name, text)| ((*name).to_owned(), (*text).into()));
-    entries.insert("__metadata__".to_owned(), Value::Object(notes.collect()));
-    let mut end = 8 * n_times;
-    let entry = |dtype: &str, shape: &[usize], offsets: [usize; 2]| serde_json::json!({"dtype": dtype, "shape": shape, "data_offsets": offsets});
-    entries.insert("times".to_owned(), entry("F64", &[n_times], [0, end]));
-    for layer in 0..n_layers {
-        let start = end;
-        end += 4 * n_times * d_model;
-        entries.insert(name(layer), entry("F32", &[n_times, d_model], [start, end]));
-    }
-    let mut json = Value::Object(entries).to_string();
-    // Data begins at a multiple of 8 bytes, as the format asks.
-    json.extend(std::iter::repeat_n(
-        ' ',
-        json.len().next_multiple_of(8) - json.len(),
-    ));
-    let mut bytes = (json.len() as u64).to_le_bytes().to_vec();
-    bytes.extend(json.into_bytes());
-    bytes
+    let times = ("times".to_owned(), "F64", vec![n_times], 8 * n_times);
+    let layer = |layer| {
+        let shape = vec![n_times, d_model];
+        (name(layer), "F32", shape, 4 * n_times * d_model)
+    };
+    let tensors = std::iter::once(times).chain((0..n_layers).map(layer));
+    safetensors_header(notes, tensors)
 }
 
 fn malformed(path: &Path, problem: String) -> BackboneError {

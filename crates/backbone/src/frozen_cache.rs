@@ -4,15 +4,13 @@
 //! f32 `[batch, n_frames, width]`, bit by bit what was computed, and its SHA-256. Held by
 //! `crates/tuning/tests/it/frozen.rs`.
 
-use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use burn::tensor::{Device, Tensor, TensorData};
-use safetensors::tensor::{Dtype, TensorView};
 
 use crate::checkpoint::WeightsFile;
-use crate::disk::{content_key, mark_used, write_atomically};
+use crate::disk::{content_key, mark_used, safetensors_header, write_atomically};
 use crate::error::{BackboneError, Result, io_error};
 
 /// Part of every key, with the crate's version: other kernels may round otherwise.
@@ -117,14 +115,12 @@ fn write(path: &Path, output: Tensor<3>, identity: &str) -> Result<()> {
     let data = output.into_data_as::<f32>();
     let values = data.as_slice::<f32>();
     let values = values.unwrap_or_else(|_| unreachable!("just converted"));
-    let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-    let view = TensorView::new(Dtype::F32, shape, &bytes);
     let digest = content_key(&[], values);
     let notes = [(DIGEST, &*digest), ("kind", KIND), ("weights", identity)];
-    let notes = notes.map(|(name, text)| (name.to_owned(), text.to_owned()));
-    let notes = HashMap::from(notes);
-    let file = view.and_then(|view| safetensors::serialize([(OUTPUT, view)], Some(notes)));
-    write_atomically(path, &file.map_err(|e| malformed(path, &e.to_string()))?)
+    let tensor = (OUTPUT.to_owned(), "F32", shape, 4 * values.len());
+    let mut bytes = safetensors_header(&notes, [tensor]);
+    bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
+    write_atomically(path, &bytes)
 }
 
 fn malformed(path: &Path, problem: &str) -> BackboneError {
