@@ -229,6 +229,8 @@ fn classes_of_words_come_from_a_table_beside_the_dataset_or_a_flag() {
     let folder = workplace();
     let model = model().display().to_string();
     let meaning = |more: &[&str]| probe(folder.path(), "story-meaning", "dataset", &model, more);
+    // The simulation's own.
+    std::fs::remove_file(folder.path().join("dataset/word_classes.csv")).unwrap();
     assert_refused(&meaning(&[]), &["word_classes.csv", "--classes"]);
     let (words, _) = stories(folder.path());
     let grid = folder.path().join("dataset/derivative/TextGrids");
