@@ -109,9 +109,10 @@ pub fn finding(results: &StudyResults) -> [String; 2] {
     let peaks = conditions.map(|condition| words(best_layer(results, condition)));
     [
         format!(
-            "r / ceiling of the last layer on held-out stories: {}; {}.",
-            of("semantic"),
-            of("auditory")
+            "r / ceiling of the last layer on held-out stories: {}; {}; {}.",
+            of("auditory"),
+            of("phonetic"),
+            of("semantic")
         ),
         format!(
             "The probe of meaning is best in layer {} before, {} after, {} tuned to permuted responses.",
