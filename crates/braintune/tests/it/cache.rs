@@ -185,7 +185,7 @@ fn other_files_and_what_is_in_work_are_left() {
     assert_eq!(contents.n_bytes(), 70 + 70 + 30);
     let now = SystemTime::now();
     let all = contents.beyond(CacheLimits::default(), now);
-    assert_eq!(paths(&all), [given_up.clone()]);
+    assert_eq!(paths(&all), std::slice::from_ref(&given_up));
     assert_eq!(remove(&all).unwrap().n_bytes, 70);
     assert!(!given_up.exists() && in_work.exists() && leftover.exists());
     let later = contents.beyond(CacheLimits::default(), now + 2 * DAY);
