@@ -245,7 +245,7 @@ fn it_finds_every_curve_and_a_second_run_does_nothing() {
         results
             .warnings
             .iter()
-            .any(|w| w.contains("2 units") || w.contains("1 units"))
+            .any(|w| w.contains("2 units") || w.contains("1 unit "))
     );
     assert!(
         results
