@@ -5,6 +5,8 @@
 //! machine: take it for the right order of magnitude.
 
 use std::collections::BTreeSet;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 use std::time::Instant;
 
@@ -18,7 +20,7 @@ use super::file::Study;
 use super::inputs::{Inputs, Model};
 use super::marker::StepState;
 use super::steps::{Case, Step, Work};
-use crate::error::{BraintuneError, Result};
+use crate::error::{BraintuneError, Result, file_error, io_error};
 use crate::event::{Event, OnEvent};
 
 /// What a study will take.
@@ -173,8 +175,8 @@ struct Costs<'a> {
 
 /// Forward, and backward at twice the cost.
 const TRAINING: f64 = 3.0;
-/// Weights, the best of them, and two checkpoints with two moments each.
-const COPIES_OF_WEIGHTS: u64 = 8;
+/// The weights, two states of the best of them, and two checkpoints with two moments each.
+const COPIES_OF_WEIGHTS: u64 = 9;
 
 impl Costs<'_> {
     fn of(&mut self, step: &Step, state: StepState) -> Result<StepEstimate> {
@@ -308,25 +310,55 @@ impl Costs<'_> {
         {
             seconds += self.inputs.dataset.timing(story)?.end_s();
         }
+        let model = &self.inputs.models[case.model];
+        #[expect(
+            clippy::cast_possible_truncation,
+            clippy::cast_sign_loss,
+            reason = "a number of frames"
+        )]
+        let n_frames = (seconds / model.frame_s).max(0.0) as usize;
+        let bytes = n_frames * model.n_states * model.width * size_of::<f32>();
+        estimate.cache_bytes = bytes as u64;
         estimate.seconds = seconds * self.speed.forward[case.model];
         Ok(())
     }
 
+    /// Bytes of the weights in f32, as they are written.
     fn weights_bytes(&self, model: usize) -> Result<u64> {
         let folder = &self.inputs.models[model].folder;
-        let list = crate::error::io_error("list", folder);
         let mut bytes = 0;
-        for entry in std::fs::read_dir(folder).map_err(list)? {
-            let entry = entry.map_err(crate::error::io_error("list", folder))?;
-            let path = entry.path();
-            if path
-                .extension()
-                .is_some_and(|e| e == "safetensors" || e == "bin")
-            {
+        for entry in std::fs::read_dir(folder).map_err(io_error("list", folder))? {
+            let path = entry.map_err(io_error("list", folder))?.path();
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("safetensors") => bytes += f32_bytes(&path)?,
                 // Links of the hub cache are followed.
-                bytes += std::fs::metadata(path).map_or(0, |found| found.len());
+                Some("bin") => bytes += std::fs::metadata(&path).map_or(0, |found| found.len()),
+                _ => {}
             }
         }
         Ok(bytes)
     }
+}
+
+/// Bytes that all tensors of a file take as f32, from its header.
+fn f32_bytes(path: &Path) -> Result<u64> {
+    let mut file = File::open(path).map_err(io_error("read", path))?;
+    let n_bytes = file.metadata().map_err(io_error("read", path))?.len();
+    let mut length = [0; 8];
+    file.read_exact(&mut length)
+        .map_err(io_error("read", path))?;
+    let mut header = Vec::new();
+    let n_header = u64::from_le_bytes(length).min(n_bytes);
+    file.take(n_header)
+        .read_to_end(&mut header)
+        .map_err(io_error("read", path))?;
+    let tensors: serde_json::Map<String, serde_json::Value> =
+        serde_json::from_slice(&header).map_err(|e| file_error(path, e))?;
+    let n_values = |tensor: &serde_json::Value| -> u64 {
+        let shape = tensor["shape"].as_array();
+        shape.map_or(0, |shape| {
+            shape.iter().filter_map(serde_json::Value::as_u64).product()
+        })
+    };
+    Ok(4 * tensors.values().map(n_values).sum::<u64>())
 }

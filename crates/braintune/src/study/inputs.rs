@@ -50,6 +50,8 @@ pub(super) struct Model {
     pub(super) family: String,
     pub(super) n_states: usize,
     pub(super) width: usize,
+    /// Seconds from one frame to the next.
+    pub(super) frame_s: f64,
 }
 
 impl Inputs {
@@ -309,6 +311,7 @@ impl Model {
             sha256: loaded.weights_sha256().to_owned(),
             n_states: spec.n_hidden_states(),
             width: spec.d_model,
+            frame_s: spec.frame_time_s(1) - spec.frame_time_s(0),
             family: model_type,
             folder,
         })

@@ -207,7 +207,8 @@ fn of_units(found: &Found<'_>, results: &StudyResults) -> Vec<String> {
     let mut warnings = Vec::new();
     if let Some(n) = fewest.filter(|&n| n < FEWEST_UNITS) {
         warnings.push(format!(
-            "some comparisons have {n} units ({}): below {FEWEST_UNITS} no difference could have p < 0.05 two-sided, so that they have no p value",
+            "some comparisons have {n} unit{} ({}): below {FEWEST_UNITS} no difference could have p < 0.05 two-sided, so that they have no p value",
+            if n == 1 { "" } else { "s" },
             unit.name()
         ));
     }

@@ -245,7 +245,7 @@ fn it_finds_every_curve_and_a_second_run_does_nothing() {
         results
             .warnings
             .iter()
-            .any(|w| w.contains("2 units") || w.contains("1 units"))
+            .any(|w| w.contains("2 units") || w.contains("1 unit "))
     );
     assert!(
         results
@@ -638,12 +638,16 @@ fn a_folder_of_something_else_is_left_alone() {
     write("d/.study/owner.json", &ours);
     write("e/.study/owner.json", &ours.replace("other", "study"));
     write("e/encode/tiny/pretrained/SIM01/alignment.csv", "by hand");
+    write("f/.study/owner.json", &ours.replace("other", "study"));
+    let lock = std::fs::File::create(place.path("f/.study/lock")).unwrap();
+    lock.lock().unwrap();
     for (out, named) in [
         ("a", vec!["no study left there"]),
         ("b", vec!["schema_version 99", "--out"]),
         ("c", vec!["0.0.1", "--out"]),
         ("d", vec!["other", "--out"]),
         ("e", vec!["encode tiny pretrained SIM01", "remove"]),
+        ("f", vec!["another run", "--out"]),
     ] {
         let before = files(&place.path(out));
         let error = place.run(UNTUNED, out).unwrap_err().to_string();

@@ -81,7 +81,7 @@ pub(crate) fn report(outcome: &StudyOutcome) {
 
 fn describe(found: &DryRun) {
     say!(
-        "{:<44} {:<9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
+        "{:<52} {:<9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
         "step",
         "state",
         "TRs",
@@ -99,7 +99,7 @@ fn describe(found: &DryRun) {
             StepState::New => "to do",
         };
         say!(
-            "{:<44} {state:<9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
+            "{:<52} {state:<9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
             step.name,
             step.n_trs,
             step.n_voxels,
@@ -110,12 +110,18 @@ fn describe(found: &DryRun) {
         );
     }
     let (cache, results) = found.bytes();
+    let rest = match found.seconds() {
+        s if s > 0.0 => format!(
+            "about {} for what is not done, on this machine with nothing else on it",
+            duration(s)
+        ),
+        _ => "all of it is done".to_owned(),
+    };
     say!(
-        "{} steps; {} of cache, {} of results; about {} for what is not done, on this machine with nothing else on it",
+        "{} steps; {} of cache, {} of results; {rest}",
         found.steps.len(),
         size(cache),
-        size(results),
-        duration(found.seconds())
+        size(results)
     );
 }
 
