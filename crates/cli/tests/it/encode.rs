@@ -27,7 +27,7 @@ fn writes_every_layer_and_region_and_a_second_run_does_nothing() {
         "--rois",
         "dataset/rois.json",
         "--noise-ceiling",
-        "dataset/noise_ceiling.npy",
+        "dataset/noise_ceiling-SIM01.npy",
     ];
     let first = encode(folder.path(), &regions);
     assert!(first.status.success(), "{}", stderr(&first));
