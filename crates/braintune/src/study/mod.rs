@@ -13,6 +13,7 @@ mod inputs;
 mod marker;
 mod notes;
 mod participant;
+mod pictures;
 mod results;
 mod steps;
 mod summary;

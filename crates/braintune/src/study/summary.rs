@@ -9,6 +9,7 @@ use super::file::Study;
 use super::gather::{self, Encoded, correlations};
 use super::inputs::Inputs;
 use super::notes;
+use super::pictures::Pictures;
 use super::results::{
     AlignmentCurve, BaselineAlignment, ConditionKind, DataSharing, Estimate, LowLevelImpact,
     StepRecord, StepStatus, StudyResults, TrainingCurve, VoxelChange,
@@ -73,7 +74,10 @@ pub(super) fn results(
     results.voxels = found.voxels()?;
     results.training = found.training()?;
     results.sharing = found.sharing();
+    let pictures = Pictures::draw(&found, &plan.out)?;
+    results.surfaces = pictures.views;
     results.excluded = notes::excluded(&found);
+    results.excluded.extend(pictures.problems);
     results.warnings = notes::warnings(&found, &results);
     results.provenance = provenance(plan, command);
     results.steps = records;
@@ -81,8 +85,13 @@ pub(super) fn results(
 }
 
 impl Found<'_> {
-    fn folder(&self, step: &Step) -> std::path::PathBuf {
+    pub(super) fn folder(&self, step: &Step) -> std::path::PathBuf {
         self.out.join(&step.folder)
+    }
+
+    /// The step that did `work`, if it is done.
+    pub(super) fn step(&self, work: Work) -> Option<&Step> {
+        self.done.iter().copied().find(|step| step.work == work)
     }
 
     /// `all`, then every region that a participant has, by name.
@@ -248,10 +257,7 @@ impl Found<'_> {
                 ..case
             };
             let is_reference = case.condition == 0;
-            let reference = self
-                .done
-                .iter()
-                .find(|step| step.work == Work::Encode(before));
+            let reference = self.step(Work::Encode(before));
             let Some(reference) = reference.filter(|_| !is_reference) else {
                 continue;
             };

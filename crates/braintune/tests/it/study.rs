@@ -11,7 +11,7 @@ use braintune::study::{StepState, StepStatus, Study, StudyOutcome, StudyResults,
 use braintune::{BraintuneError, Event};
 use burn::tensor::Device;
 
-const STUDY: &str = r#"
+pub(crate) const STUDY: &str = r#"
 title = "small"
 [dataset]
 path = "dataset"
@@ -42,11 +42,11 @@ names = ["acoustic"]
 features = ["energy"]
 "#;
 
-struct Place(tempfile::TempDir);
+pub(crate) struct Place(tempfile::TempDir);
 
 impl Place {
     /// A dataset with participants SIM01, whose test story was repeated, and SIM02, who has single responses; a model.
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let config = SimulationConfig::default()
             .with_n_train_stories(3)
@@ -89,7 +89,7 @@ impl Place {
         place
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.0.path().join(name)
     }
 
@@ -99,7 +99,7 @@ impl Place {
         Study::read(&path)
     }
 
-    fn run(&self, text: &str, out: &str) -> Result<StudyOutcome, BraintuneError> {
+    pub(crate) fn run(&self, text: &str, out: &str) -> Result<StudyOutcome, BraintuneError> {
         self.run_until(text, out, |_| false)
     }
 
