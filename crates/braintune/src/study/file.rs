@@ -19,6 +19,9 @@ use crate::lowlevel::LowLevelSpace;
 use crate::names::repeated;
 use crate::probe::Question;
 
+/// Bytes of a name that becomes a folder.
+const LONGEST_NAME: usize = 100;
+
 /// A study as its file describes it.
 #[derive(Debug, Clone)]
 pub struct Study {
@@ -62,7 +65,10 @@ pub(super) struct DatasetPart {
 
 /// One file for all participants, or one for each of some.
 #[derive(Debug, Clone, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "expected a file for all participants, or a table of participants and files"
+)]
 pub(super) enum PerParticipant {
     All(PathBuf),
     Each(BTreeMap<String, PathBuf>),
@@ -225,12 +231,13 @@ impl Study {
         }
         for ModelPart { name, .. } in models {
             let is_name = !name.is_empty()
+                && name.len() <= LONGEST_NAME
                 && !name.starts_with('.')
                 && !name.contains(['/', '\\'])
                 && !name.contains(char::is_control);
             if !is_name {
                 return Err(self.wrong(format!(
-                    "model {name:?}: its name becomes a folder, give one without slashes that does not begin with a dot"
+                    "model {name:?}: its name becomes a folder, give one of at most {LONGEST_NAME} bytes without slashes that does not begin with a dot"
                 )));
             }
         }
@@ -244,6 +251,13 @@ impl Study {
         if let Some(i) = twice {
             let name = controls[i].name();
             return Err(self.wrong(format!("control {name} is named twice: once is enough")));
+        }
+        if let Some(probes) = &self.file.probes {
+            for (name, value) in [("n_words", probes.n_words), ("draws", probes.draws)] {
+                if value < 2 {
+                    return Err(self.wrong(format!("[probes]: {name} = {value}: at least 2")));
+                }
+            }
         }
         self.windows()?;
         self.file

@@ -54,7 +54,7 @@ impl Encoded {
     }
 
     pub(super) fn n_layers(&self) -> usize {
-        self.rows.last().map_or(0, |row| row.layer + 1)
+        self.of_roi("all").count()
     }
 }
 

@@ -306,6 +306,15 @@ impl Model {
                 part.name
             )));
         }
+        let tunes = study.file.conditions.tuned || !controls.is_empty();
+        let layer = study.tuning.config.layer.filter(|_| tunes);
+        if let Some(layer) = layer.filter(|&layer| layer >= spec.n_hidden_states()) {
+            return Err(study.wrong(format!(
+                "[tuning]: layer = {layer}: {} has hidden states 0 to {}",
+                part.name,
+                spec.n_hidden_states() - 1
+            )));
+        }
         Ok(Self {
             name: part.name.clone(),
             sha256: loaded.weights_sha256().to_owned(),

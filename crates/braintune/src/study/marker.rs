@@ -1,23 +1,47 @@
-//! What a step leaves beside its result: `.step.json`, its key and whether it is done.
+//! What a step leaves beside its result: `.step.json`, its key, whether it is done, and digests of what it left.
 //!
 //! Written before a step begins and again, atomically, when all of its result is there. A folder with the key of a step
-//! that is done is left alone; one that was begun under the same key is gone on with; one of another key is put away and
-//! removed; one without this file is not ours and never touched.
+//! that is done is left alone, unless a file of it changed since; one that was begun under the same key is gone on with;
+//! one without this file is not ours and never touched. A result of another key is put away and kept until the step that
+//! replaces it is done: whoever goes back to the old settings before that has it back.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use super::steps::{Step, Work};
 use crate::arrays::write_atomically;
 use crate::error::{Result, file_error, io_error};
 
 const MARKER: &str = ".step.json";
+/// Of the study's folder: results that are being replaced.
+const KEPT: &str = ".study/kept";
+/// Files up to this size are read to see whether they changed, of larger ones the size is looked at.
+const MOST_READ: u64 = 16 << 20;
 
 #[derive(Serialize, Deserialize)]
 struct Marker {
     key: String,
     done: bool,
+    /// Each file beside this one; nothing until the step is done.
+    #[serde(default)]
+    files: BTreeMap<String, FileState>,
+}
+
+/// What is known of a file without anything that differs from run to run.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum FileState {
+    /// Its SHA-256.
+    Sha256(String),
+    /// Bytes of a large one.
+    Bytes(u64),
+    /// Lines of one that tells how fast a run was.
+    Lines(usize),
+    /// JSON with times.
+    Json,
 }
 
 /// How far a step is.
@@ -35,17 +59,34 @@ pub enum StepState {
 
 /// How far `step` is in the study's folder `out`.
 pub(super) fn state(step: &Step, out: &Path) -> Result<StepState> {
-    let folder = out.join(&step.folder);
+    let found = state_in(step, &out.join(&step.folder))?;
+    if found != StepState::Done && has_kept(step, out)? {
+        return Ok(StepState::Done);
+    }
+    Ok(found)
+}
+
+/// Whether a result that was put away is that of `step`.
+fn has_kept(step: &Step, out: &Path) -> Result<bool> {
+    let kept = kept(step, out);
+    Ok(kept.join(MARKER).exists() && state_in(step, &kept)? == StepState::Done)
+}
+
+fn kept(step: &Step, out: &Path) -> PathBuf {
+    out.join(KEPT).join(&step.folder)
+}
+
+fn state_in(step: &Step, folder: &Path) -> Result<StepState> {
     let path = folder.join(MARKER);
     if !path.exists() {
-        let mut entries = match std::fs::read_dir(&folder) {
+        let mut entries = match std::fs::read_dir(folder) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(StepState::New),
-            entries => entries.map_err(io_error("list", &folder))?,
+            entries => entries.map_err(io_error("list", folder))?,
         };
         return match entries.next() {
             None => Ok(StepState::New),
             Some(_) => Err(file_error(
-                &folder,
+                folder,
                 format!(
                     "holds files that no study left there, where the results of `{}` go: remove them, or give another --out",
                     step.name
@@ -53,56 +94,140 @@ pub(super) fn state(step: &Step, out: &Path) -> Result<StepState> {
             )),
         };
     }
-    let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
-    let marker: Marker = serde_json::from_str(&text).map_err(|e| {
-        file_error(
-            &path,
-            format!("is damaged ({e}): remove the folder, its step is done anew"),
-        )
-    })?;
-    let is_whole = || {
-        step.outputs()
-            .iter()
-            .all(|file| folder.join(file).is_file())
-    };
-    Ok(match marker {
-        Marker { key, .. } if key != step.key => StepState::Outdated,
-        Marker { done: true, .. } if is_whole() => StepState::Done,
-        _ => StepState::Begun,
+    let marker = read(&path)?;
+    Ok(if marker.key != step.key {
+        StepState::Outdated
+    } else if marker.done && is_whole(step, &marker, folder) {
+        StepState::Done
+    } else {
+        StepState::Begun
     })
 }
 
+fn read(path: &Path) -> Result<Marker> {
+    let text = std::fs::read_to_string(path).map_err(io_error("read", path))?;
+    serde_json::from_str(&text).map_err(|e| {
+        file_error(
+            path,
+            format!("is damaged ({e}): remove the folder, its step is done anew"),
+        )
+    })
+}
+
+/// Whether every file is there as the step left it.
+fn is_whole(step: &Step, marker: &Marker, folder: &Path) -> bool {
+    let changed = marker.files.iter().find(|(name, was)| {
+        let now = describe(&folder.join(name));
+        now.map_or(true, |now| now != **was)
+    });
+    if let Some((name, _)) = changed {
+        tracing::warn!(
+            "{} is missing or was changed: `{}` is done again",
+            folder.join(name).display(),
+            step.name
+        );
+    }
+    let has = |file: &&str| marker.files.contains_key(*file);
+    changed.is_none() && step.outputs().iter().all(|file| has(&file))
+}
+
+fn describe(path: &Path) -> std::io::Result<FileState> {
+    let size = std::fs::metadata(path)?.len();
+    if size > MOST_READ {
+        return Ok(FileState::Bytes(size));
+    }
+    let bytes = std::fs::read(path)?;
+    let name = path.file_name().unwrap_or_default();
+    if name == "provenance.json" {
+        serde_json::from_slice::<serde_json::Value>(&bytes)?;
+        return Ok(FileState::Json);
+    }
+    if name == "training.csv" {
+        return Ok(FileState::Lines(bytes.split(|&b| b == b'\n').count()));
+    }
+    Ok(FileState::Sha256(hex::encode(Sha256::digest(bytes))))
+}
+
 /// Makes the folder of a step ready for it: what an earlier run of the same key left stays where the step can go on
-/// from it.
+/// from it. The folder of a step that is done is there after it too.
 pub(super) fn begin(step: &Step, out: &Path) -> Result<PathBuf> {
     let folder = out.join(&step.folder);
-    let goes_on = !matches!(step.work, Work::Random { .. } | Work::Probe(_));
-    let keeps = state(step, out)? == StepState::Begun && goes_on;
-    if !keeps && folder.exists() {
-        put_away(&folder, out)?;
+    let marker = folder.join(MARKER);
+    if marker.exists() {
+        let found = read(&marker)?;
+        let goes_on = !matches!(step.work, Work::Random { .. } | Work::Probe(_));
+        match (found.key == step.key, found.done) {
+            (true, false) if goes_on => {}
+            (false, true) => put_away(step, out)?,
+            // Begun with other settings, or done and changed since.
+            _ => discard(&folder, out)?,
+        }
     }
     std::fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
-    write(step, &folder, false)?;
+    write(step, &folder, None)?;
     Ok(folder)
 }
 
-/// Says that all of a step's result is there.
-pub(super) fn finish(step: &Step, folder: &Path) -> Result<()> {
-    write(step, folder, true)
+/// Brings the result of a step that is done back to its place, where it was put away.
+pub(super) fn restore(step: &Step, out: &Path) -> Result<()> {
+    let folder = out.join(&step.folder);
+    if state_in(step, &folder)? == StepState::Done || !has_kept(step, out)? {
+        return Ok(());
+    }
+    discard(&folder, out)?;
+    if let Some(parent) = folder.parent() {
+        std::fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+    }
+    std::fs::rename(kept(step, out), &folder).map_err(io_error("replace", &folder))
 }
 
-fn write(step: &Step, folder: &Path, done: bool) -> Result<()> {
+/// Says that all of a step's result is there; what it replaces goes.
+pub(super) fn finish(step: &Step, out: &Path) -> Result<()> {
+    let folder = out.join(&step.folder);
+    write(step, &folder, Some(files(&folder)?))?;
+    discard(&kept(step, out), out)
+}
+
+/// The files of a folder, those in folders of it and hidden ones left out.
+fn files(folder: &Path) -> Result<BTreeMap<String, FileState>> {
+    let mut files = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).map_err(io_error("list", folder))? {
+        let path = entry.map_err(io_error("list", folder))?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        if path.is_file() && !name.starts_with('.') {
+            let found = describe(&path).map_err(io_error("read", &path))?;
+            files.insert(name.into_owned(), found);
+        }
+    }
+    Ok(files)
+}
+
+fn write(step: &Step, folder: &Path, files: Option<BTreeMap<String, FileState>>) -> Result<()> {
     let path = folder.join(MARKER);
     let marker = Marker {
         key: step.key.clone(),
-        done,
+        done: files.is_some(),
+        files: files.unwrap_or_default(),
     };
     let text = serde_json::to_string(&marker).map_err(|e| file_error(&path, e))?;
     write_atomically(&path, text.as_bytes())
 }
 
+/// Keeps the result of other settings until `step` is done.
+fn put_away(step: &Step, out: &Path) -> Result<()> {
+    let (folder, kept) = (out.join(&step.folder), kept(step, out));
+    discard(&kept, out)?;
+    if let Some(parent) = kept.parent() {
+        std::fs::create_dir_all(parent).map_err(io_error("create", parent))?;
+    }
+    std::fs::rename(&folder, &kept).map_err(io_error("replace", &folder))
+}
+
 /// Out of the way in one move, so that a kill leaves no half of an old result, then gone.
-fn put_away(folder: &Path, out: &Path) -> Result<()> {
+fn discard(folder: &Path, out: &Path) -> Result<()> {
+    if !folder.exists() {
+        return Ok(());
+    }
     let trash = out.join(".study/removed");
     remove_dir(&trash)?;
     std::fs::rename(folder, &trash).map_err(io_error("replace", folder))?;

@@ -178,11 +178,12 @@ fn one(
         return Ok(record(StepStatus::Skipped, Some(problem)));
     }
     if is_done {
+        marker::restore(step, workshop.out)?;
         return Ok(record(StepStatus::Done, None));
     }
     let made = marker::begin(step, workshop.out).and_then(|folder| {
         workshop.run(step.work, &folder, on)?;
-        marker::finish(step, &folder)
+        marker::finish(step, workshop.out)
     });
     match made {
         Ok(()) => Ok(record(StepStatus::Done, None)),
@@ -231,8 +232,10 @@ fn check_out(study: &Study, out: &Path) -> Result<()> {
         return Ok(());
     }
     let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
-    let owner: serde_json::Value =
-        serde_json::from_str(&text).map_err(|e| file_error(&path, format!("is damaged: {e}")))?;
+    let owner: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
+        let remedy = format!("is damaged ({e}): remove this file if the folder holds results of this study, or give another --out");
+        file_error(&path, remedy)
+    })?;
     let version = env!("CARGO_PKG_VERSION");
     if owner["braintune"] != version {
         return Err(file_error(
@@ -258,10 +261,15 @@ fn check_out(study: &Study, out: &Path) -> Result<()> {
 
 /// A `study.json` that another version wrote is not replaced.
 fn check_schema(path: &Path) -> Result<()> {
-    let Ok(text) = std::fs::read_to_string(path) else {
+    let text = match std::fs::read(path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        text => text.map_err(io_error("read", path))?,
+    };
+    // What is damaged can be made again from the steps beside it.
+    let Ok(found) = serde_json::from_slice::<serde_json::Value>(&text) else {
+        tracing::warn!("{} is damaged and will be written again", path.display());
         return Ok(());
     };
-    let found: serde_json::Value = serde_json::from_str(&text).unwrap_or_default();
     if found["schema_version"] == SCHEMA_VERSION {
         return Ok(());
     }

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use braintune_tuning::BLOCK_TRS;
+
 use super::comparisons::{FEWEST_UNITS, Unit};
 use super::file::Study;
 use super::inputs::Inputs;
@@ -139,6 +141,7 @@ pub(super) fn warnings(found: &Found<'_>, results: &StudyResults) -> Vec<String>
         warnings.extend(of_ceilings(found, place, who));
     }
     warnings.extend(of_units(found, results));
+    warnings.extend(of_short_stories(found));
     for sharing in &results.sharing {
         if sharing.shared > 0.0 {
             warnings.push(format!(
@@ -195,6 +198,28 @@ fn of_ceilings(found: &Found<'_>, place: usize, who: &Participant) -> Vec<String
         )
     }));
     warnings
+}
+
+/// Fewer whole blocks than these cannot all move a block away from their places.
+const FEWEST_BLOCKS: usize = 3;
+
+/// Stories whose blocks the control cannot move far.
+fn of_short_stories(found: &Found<'_>) -> Option<String> {
+    let mut conditions = found.inputs.conditions.iter();
+    conditions.find(|condition| condition.name == "block-permuted")?;
+    let mut short = BTreeSet::new();
+    for who in &found.inputs.participants {
+        let n_trs = |story: &&String| who.n_trs.get(*story).copied().unwrap_or(0);
+        let tuned_on = who.roles.train.iter();
+        short.extend(tuned_on.filter(|story| n_trs(story) < FEWEST_BLOCKS * BLOCK_TRS));
+    }
+    let names: Vec<&str> = short.into_iter().map(String::as_str).collect();
+    (!names.is_empty()).then(|| {
+        format!(
+            "block-permuted: {} have fewer than {FEWEST_BLOCKS} blocks of {BLOCK_TRS} TRs, so that some of their responses stay near their places: the control is milder than it should be",
+            names.join(", ")
+        )
+    })
 }
 
 fn of_units(found: &Found<'_>, results: &StudyResults) -> Vec<String> {

@@ -76,7 +76,20 @@ impl Participant {
             )));
         }
         let rows = trim.rows(dataset.timing(story)?.n_trs());
-        let rows = rows.map_err(|e| BraintuneError::Input(format!("story {story}: {e} TRs")))?;
+        let place = format!("story {story} of {name}");
+        let rows = rows.map_err(|e| {
+            study.wrong(format!(
+                "{place}: {e} TRs: see trim and test_trim of [encoding]"
+            ))
+        })?;
+        let longest = study.file.encoding.delays()?;
+        let longest = longest.as_slice().iter().copied().max().unwrap_or(0);
+        if rows.len() <= longest {
+            return Err(study.wrong(format!(
+                "{place}: trim and test_trim of [encoding] leave {} TRs, and its longest delay is {longest}: nothing is left to fit",
+                rows.len()
+            )));
+        }
         let found = all.rows(rows.clone())?.bad_values();
         let is_stop = study.file.encoding.bad_voxels() == BadVoxels::Stop;
         if found.n_infinite > 0 || (is_stop && !found.is_empty()) {

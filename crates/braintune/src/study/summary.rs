@@ -221,7 +221,13 @@ impl Found<'_> {
             };
             let [model, condition, participant] = self.inputs.names(case);
             let residual = Encoded::read(&self.folder(step))?;
-            for (full, residual) in full.rows.iter().zip(&residual.rows) {
+            for full in &full.rows {
+                let mut others = residual.rows.iter();
+                let Some(residual) =
+                    others.find(|row| (row.layer, &row.roi) == (full.layer, &full.roi))
+                else {
+                    continue;
+                };
                 if layers
                     .as_ref()
                     .is_some_and(|layers| !layers.contains(&full.layer))
@@ -265,7 +271,7 @@ impl Found<'_> {
                 correlations(&self.folder(step))?,
                 correlations(&self.folder(reference))?,
             );
-            let last = r.nrows().saturating_sub(1);
+            let last = r.nrows().min(r_before.nrows()).saturating_sub(1);
             let mut layers = vec![self.best_layer(case.model).min(last), last];
             layers.dedup();
             let [model, condition, participant] = self.inputs.names(case).map(str::to_owned);
@@ -289,7 +295,9 @@ impl Found<'_> {
             if case.model == model && case.condition == 0 {
                 sums.resize(sums.len().max(encoded.n_layers()), 0.0);
                 for row in encoded.of_roi("all") {
-                    sums[row.layer] += row.mean_r;
+                    if let Some(sum) = sums.get_mut(row.layer) {
+                        *sum += row.mean_r;
+                    }
                 }
             }
         }
@@ -347,7 +355,14 @@ impl Found<'_> {
                 shared: read as f64 / total.max(1) as f64,
             }
         };
-        self.inputs.participants.iter().map(of).collect()
+        let is_tuned = |place: usize| {
+            let of =
+                |step: &&Step| matches!(step.work, Work::Tune(case) if case.participant == place);
+            self.done.iter().copied().any(|step| of(&step))
+        };
+        let participants = self.inputs.participants.iter().enumerate();
+        let tuned = participants.filter(|(place, _)| is_tuned(*place));
+        tuned.map(|(_, who)| of(who)).collect()
     }
 }
 

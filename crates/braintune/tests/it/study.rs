@@ -587,6 +587,22 @@ fn bad_studies_start_nothing() {
             vec!["3", "12 voxels"],
         ),
         ("window_s = 2.0", "window_s = -1.0", vec!["[encoding]"]),
+        (
+            "window_s = 2.0",
+            "window_s = 2.0\ndelays = [1, 500]",
+            vec!["trim", "500", "SIM01"],
+        ),
+        (
+            "epochs = 1",
+            "epochs = 1\nlayer = 9",
+            vec!["layer = 9", "0 to 2"],
+        ),
+        ("draws = 50", "draws = 1", vec!["[probes]", "draws"]),
+        (
+            "rois = \"dataset/rois.json\"",
+            "rois = 5",
+            vec!["line 5", "a table"],
+        ),
         ("word-rate", "words-rate", vec!["words-rate", "word-rate"]),
         ("\"word-rate\"", "\"emotion\"", vec!["emotion", "data"]),
         (
@@ -656,4 +672,39 @@ fn a_folder_of_something_else_is_left_alone() {
         }
         assert_same(&before, &files(&place.path(out)));
     }
+}
+
+#[test]
+fn a_result_that_was_changed_is_made_again_and_one_that_is_replaced_is_kept_until_then() {
+    let place = Place::new();
+    let n_steps = place.run(STUDY, "out").unwrap().n_run;
+    let before = files(&place.path("out"));
+    let encoded = place.path("out/encode/tiny/pretrained/SIM01");
+    let tuned = place.path("out/tune/tiny/brain-tuned/SIM01");
+    // Each of these once gave a study of fewer numbers, or one that could not be gone on with.
+    let cut = |path: &Path, n: usize| {
+        let bytes = std::fs::read(path).unwrap();
+        std::fs::write(path, &bytes[..n.min(bytes.len())]).unwrap();
+    };
+    cut(&encoded.join("alignment.csv"), 300);
+    let again = place.run(STUDY, "out").unwrap();
+    assert_eq!((again.n_run, again.n_failed), (1, 0));
+    assert_same(&before, &files(&place.path("out")));
+    cut(&encoded.join("voxels.npz"), 100);
+    cut(&tuned.join("training.csv"), 60);
+    cut(&tuned.join("provenance.json"), 10);
+    let again = place.run(STUDY, "out").unwrap();
+    assert_eq!((again.n_run, again.n_failed), (2, 0));
+    assert_same(&before, &files(&place.path("out")));
+
+    // A setting that cannot be does not cost the tuned model.
+    let wrong = STUDY.replace("epochs = 1", "epochs = 1\nlr_backbone = 1e30");
+    let failed = place.run(&wrong, "out").unwrap();
+    assert!(failed.n_failed > 0);
+    let back = place.run(STUDY, "out").unwrap();
+    assert_eq!((back.n_already, back.n_failed), (n_steps, 0));
+    assert_same(&before, &files(&place.path("out")));
+    std::fs::write(place.path("out/study.json"), "{").unwrap();
+    place.run(STUDY, "out").unwrap();
+    assert_same(&before, &files(&place.path("out")));
 }
