@@ -100,14 +100,29 @@ impl<'a> ControlDataset<'a> {
     }
 
     /// Rows of the source in the order in which they stand for the story's `n_trs`.
-    fn rows(&self, subject: &str, story: &str, n_trs: usize, n_source: usize) -> Vec<usize> {
-        match self.control {
-            Control::Stimulus { .. } => (0..n_trs).collect(),
-            Control::OtherStory { .. } => (0..n_trs).map(|row| row % n_source).collect(),
+    fn rows(
+        &self,
+        subject: &str,
+        story: &str,
+        n_trs: usize,
+        n_source: usize,
+    ) -> Result<Vec<usize>> {
+        let rows: Vec<usize> = match self.control {
+            Control::Stimulus { .. } => return Ok((0..n_trs).collect()),
+            Control::OtherStory { .. } => {
+                return Ok((0..n_trs).map(|row| row % n_source).collect());
+            }
             Control::BlockPermuted { block } => {
                 displaced(n_trs, block.max(1), &mut self.rng(subject, story))
             }
+        };
+        if rows.iter().copied().eq(0..n_trs) {
+            let reason = format!(
+                "{subject}, {story}: {n_trs} TRs are too few for blocks in another order, the control would be the real run; leave the story out"
+            );
+            return Err(FmriError::Other(reason.into()));
         }
+        Ok(rows)
     }
 }
 
@@ -177,7 +192,7 @@ impl StoryDataset for ControlDataset<'_> {
         let (n_trs, _) = self.inner.response_shape(subject, story)?;
         let source = self.source(subject, story)?;
         let bold = self.inner.responses_columns(subject, &source, voxels)?;
-        let rows = self.rows(subject, story, n_trs, bold.bold().nrows());
+        let rows = self.rows(subject, story, n_trs, bold.bold().nrows())?;
         let bold = bold.bold().select(Axis(0), &rows);
         Responses::from_bold(bold, &self.inner.timing(story)?)
     }
