@@ -204,8 +204,10 @@ fn describe(path: &Path) -> Result<Option<Described>> {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         file => file.map_err(io_error("read", path))?,
     };
-    let Some(Value::Object(header)) = header(&mut file) else {
-        return Ok(Some(Described::only(EntryKind::Damaged)));
+    let header = match header(&mut file) {
+        Header::Json(Value::Object(header)) => header,
+        Header::TooLong => return Ok(None),
+        _ => return Ok(Some(Described::only(EntryKind::Damaged))),
     };
     let weights = header
         .get("__metadata__")
@@ -220,21 +222,34 @@ fn describe(path: &Path) -> Result<Option<Described>> {
             shape: format!("{} x {width}", header.keys().filter(is_layer).count()),
         }));
     }
-    Ok(header.contains_key("output").then_some(Described {
+    let is_ours = header.contains_key("output") && weights.is_some();
+    Ok(is_ours.then_some(Described {
         weights,
         ..Described::only(EntryKind::Frozen)
     }))
 }
 
-/// The JSON that a safetensors file begins with.
-fn header(file: &mut File) -> Option<Value> {
+/// What a safetensors file begins with.
+enum Header {
+    Json(Value),
+    /// Longer than any of the cache's.
+    TooLong,
+    Broken,
+}
+
+fn header(file: &mut File) -> Header {
     let mut length = [0; 8];
-    file.read_exact(&mut length).ok()?;
+    if file.read_exact(&mut length).is_err() {
+        return Header::Broken;
+    }
     let length = u64::from_le_bytes(length);
-    if length > MAX_HEADER {
-        return None;
+    let size = file.metadata().map_or(0, |meta| meta.len());
+    if length > MAX_HEADER && length < size {
+        return Header::TooLong;
     }
     let mut json = Vec::new();
-    file.take(length).read_to_end(&mut json).ok()?;
-    serde_json::from_slice(&json).ok()
+    match file.take(length.min(MAX_HEADER)).read_to_end(&mut json) {
+        Ok(_) => serde_json::from_slice(&json).map_or(Header::Broken, Header::Json),
+        Err(_) => Header::Broken,
+    }
 }
