@@ -11,7 +11,7 @@ use ndarray::Array2;
 use safetensors::tensor::{Dtype, TensorView};
 
 use crate::checkpoint::WeightsFile;
-use crate::disk::{safetensors_header, write_atomically};
+use crate::disk::{content_key, safetensors_header, write_atomically};
 use crate::error::{BackboneError, Result, io_error};
 use crate::extractor::LayerFeatures;
 
@@ -89,9 +89,17 @@ impl FeatureFile {
         })
     }
 
+    /// Of a layer; an error if they are not what was written, where that is known.
     fn values(&self, layer: usize) -> Result<Vec<f32>> {
-        self.weights
-            .values(&name(layer), &[self.times.len(), self.d_model])
+        let shape = [self.times.len(), self.d_model];
+        let values = self.weights.values(&name(layer), &shape)?;
+        match self.weights.note(&digest_of(layer)) {
+            Some(digest) if *digest != content_key(&[], &values) => {
+                let problem = format!("`{}` is not what was written", name(layer));
+                Err(malformed(self.weights.path(), problem))
+            }
+            _ => Ok(values),
+        }
     }
 
     fn layer(&self, layer: usize) -> Result<Array2<f32>> {
@@ -104,7 +112,13 @@ fn name(layer: usize) -> String {
     format!("hidden_states.{layer}")
 }
 
-/// Joins the rows of feature files, in order, into one that says `notes` in its metadata; a layer of one of them is in memory at a time.
+/// The note that holds the digest of a layer.
+fn digest_of(layer: usize) -> String {
+    format!("sha256.{layer}")
+}
+
+/// Joins the rows of feature files, in order, into one that says `notes` and a digest of each layer in its metadata; one
+/// layer is in memory at a time.
 ///
 /// # Errors
 /// A part that cannot be read or does not fit the others; what the file system says.
@@ -121,21 +135,27 @@ pub(crate) fn join(
     let (n_layers, d_model) = parts
         .first()
         .map_or((0, 0), |part| (part.n_layers, part.d_model));
+    let layer_of_all = |layer: usize| -> Result<Vec<f32>> {
+        let rows = parts.iter().map(|part| part.values(layer));
+        Ok(rows.collect::<Result<Vec<_>>>()?.concat())
+    };
+    let digests = (0..n_layers).map(|layer| {
+        let digest = content_key(&[], &layer_of_all(layer)?);
+        Ok((digest_of(layer), digest))
+    });
+    let digests = digests.collect::<Result<Vec<_>>>()?;
+    let digests = digests.iter().map(|(name, digest)| (&**name, &**digest));
+    let notes: Vec<(&str, &str)> = notes.iter().copied().chain(digests).collect();
     let mut file = AtomicWriteFile::open(path).map_err(io_error("write", path))?;
     let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(io_error("write", path));
-    write(&header(times.len(), n_layers, d_model, notes))?;
+    write(&header(times.len(), n_layers, d_model, &notes))?;
     for time in times {
         write(&time.to_le_bytes())?;
     }
     for layer in 0..n_layers {
-        for part in &parts {
-            let bytes: Vec<u8> = part
-                .values(layer)?
-                .iter()
-                .flat_map(|x| x.to_le_bytes())
-                .collect();
-            write(&bytes)?;
-        }
+        let values = layer_of_all(layer)?;
+        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
+        write(&bytes)?;
     }
     file.commit().map_err(io_error("write", path))
 }

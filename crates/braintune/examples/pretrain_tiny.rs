@@ -5,10 +5,12 @@
 //! cargo run --release -p braintune --example pretrain_tiny OUT
 //! ```
 //!
-//! Stories of nonsense, each with words of its own, so that sounds can be learnt from them and words cannot → MFCC
-//! and their differences at the model's frames → k-means → masked prediction (Hsu et al. 2021), with the trainer that
-//! also makes the stimulus-tuned control → `OUT/model`, in f16. An interrupted run goes on where it was. Half an
-//! hour on two cores.
+//! Stories of nonsense, each with words of its own, so that sounds can be learnt from them and what words mean cannot →
+//! MFCC at the model's frames → k-means → masked prediction (Hsu et al. 2021), with the trainer that also makes the
+//! stimulus-tuned control → `OUT/model`, in f16. In two stages: the first four layers learn units as long as a word
+//! (five frames, 200 ms), then two more on top of them units of single frames. So layers in the middle know word
+//! forms and the last ones are busy with sound again, as in the models that people use (Pasad et al. 2021). An
+//! interrupted run goes on where it was. Half an hour on two cores.
 #![allow(clippy::print_stdout)]
 
 use std::ops::ControlFlow;
@@ -34,7 +36,9 @@ type AnyError = Box<dyn std::error::Error>;
 const SEED: u64 = 0x7175_6965_745f_7365;
 const N_STORIES: usize = 100;
 const STORY_S: f64 = 120.0;
-const N_UNITS: usize = 64;
+/// Layers of the first stage.
+const N_LOWER: usize = 4;
+const N_LAYERS: usize = 6;
 /// Coefficients 1 to 12: the first one is loudness.
 const COEFFICIENTS: std::ops::Range<usize> = 1..13;
 /// Frames of MFCC in a second.
@@ -50,66 +54,115 @@ const CONFIG: &str = r#"{
   "mask_time_prob": 0.5, "mask_time_length": 5, "mask_feature_prob": 0.0
 }"#;
 
+/// Of both stages, which differ in epochs and in what is frozen.
 const TRAINING: &str = r"
-epochs = 6
 batch_size = 32
 micro_batch = 8
 clip_s = 4.0
 lr_backbone = 1e-3
 lr_head = 1e-3
 max_grad_norm = 5.0
-freeze = []
 shuffle_stories = true
 keep_last = true
 checkpoint_every = 100
 seed = 1
 [stimulus]
-mask_time_prob = 0.5
-mask_time_length = 5
+mask_time_prob = 0.3
+mask_time_length = 3
+unmasked_weight = 1.0
 ";
+
+/// k-means units of stretches of frames.
+struct Units {
+    n_units: usize,
+    /// Frames of a stretch; it ends with the frame that has the unit.
+    n_frames: usize,
+}
+
+const WORD_LIKE: Units = Units {
+    n_units: 256,
+    n_frames: 5,
+};
+const SOUNDS: Units = Units {
+    n_units: 64,
+    n_frames: 1,
+};
 
 fn main() -> Result<(), AnyError> {
     let out = PathBuf::from(std::env::args().nth(1).ok_or("usage: pretrain_tiny OUT")?);
-    let data = out.join("speech");
-    let config = SimulationConfig::default()
-        .with_seed(SEED)
-        .with_own_words_per_story()
-        .with_n_train_stories(N_STORIES)
-        .with_story_s(STORY_S)
-        .with_test_story_s(STORY_S)
-        .with_n_repeats(1)
-        .with_n_voxels(5);
-    let simulated = simulate(&config, &data, &mut |_| ControlFlow::Continue(()))?;
+    let speech = Speech::simulate(out.join("speech"))?;
     println!("speech is there");
-    let model: Wav2Vec2Config = serde_json::from_str(CONFIG)?;
     let device = Device::flex();
-    let random = out.join("random");
-    Wav2Vec2Model::random(&model, 1, &device)?.save(&random)?;
-    let stories = [simulated.train_stories(), simulated.test_stories()].concat();
-    write_units(&data, &stories, &model, &out.join("units"))?;
-    println!("units are there");
+    let mut model: Wav2Vec2Config = serde_json::from_str(CONFIG)?;
 
-    let roles = StoryRoles {
-        train: simulated.train_stories().to_vec(),
-        validation: simulated.test_stories().to_vec(),
-        test: Vec::new(),
-    };
-    let mut settings = TuneSettings::new(vec![simulated.subject().to_owned()], roles);
-    settings.control = Some(Control::Stimulus {
-        units: Some(out.join("units")),
-    });
-    settings.config = TuningConfig::from_toml(TRAINING)?;
-    settings.resume = true;
-    let dataset = Ds003020::open(&data)?;
+    model.num_hidden_layers = N_LOWER;
+    Wav2Vec2Model::random(&model, 1, &device)?.save(&out.join("random"))?;
+    let units = out.join("units-word-like");
+    speech.write_units(&WORD_LIKE, &model, &units)?;
+    println!("word-like units are there");
+    let lower = out.join("lower");
+    speech.train((&out.join("random"), &lower), &units, (6, &[]))?;
+
+    model.num_hidden_layers = N_LAYERS;
+    let grown = out.join("grown");
+    Wav2Vec2Model::random(&model, 2, &device)?.save(&grown)?;
+    copy_tensors(&lower, &grown)?;
+    let units = out.join("units-sounds");
+    speech.write_units(&SOUNDS, &model, &units)?;
+    println!("units of sounds are there");
     let trained = out.join("trained");
-    tune::run(
-        &dataset,
-        &random,
-        &settings,
-        &device,
-        &trained,
-        vec![],
-        &mut |event| {
+    let frozen = ["feature-encoder", "feature-projection", "layers:0-3"];
+    speech.train((&grown, &trained), &units, (2, &frozen))?;
+    write_half(&trained, &out.join("model"))
+}
+
+/// Simulated stories, each in words of its own.
+struct Speech {
+    folder: PathBuf,
+    subject: String,
+    roles: StoryRoles,
+}
+
+impl Speech {
+    fn simulate(folder: PathBuf) -> Result<Self, AnyError> {
+        let config = SimulationConfig::default()
+            .with_seed(SEED)
+            .with_own_words_per_story()
+            .with_n_train_stories(N_STORIES)
+            .with_story_s(STORY_S)
+            .with_test_story_s(STORY_S)
+            .with_n_repeats(1)
+            .with_n_voxels(5);
+        let simulated = simulate(&config, &folder, &mut |_| ControlFlow::Continue(()))?;
+        let roles = StoryRoles {
+            train: simulated.train_stories().to_vec(),
+            validation: simulated.test_stories().to_vec(),
+            test: Vec::new(),
+        };
+        Ok(Self {
+            folder,
+            subject: simulated.subject().to_owned(),
+            roles,
+        })
+    }
+
+    /// Masked prediction of `units`, from one checkpoint to another.
+    fn train(
+        &self,
+        (from, to): (&Path, &Path),
+        units: &Path,
+        (epochs, frozen): (usize, &[&str]),
+    ) -> Result<(), AnyError> {
+        let mut settings = TuneSettings::new(vec![self.subject.clone()], self.roles.clone());
+        settings.control = Some(Control::Stimulus {
+            units: Some(units.to_owned()),
+        });
+        settings.config = TuningConfig::from_toml(TRAINING)?;
+        settings.config.epochs = epochs;
+        settings.config.freeze = frozen.iter().map(|&part| part.to_owned()).collect();
+        settings.resume = true;
+        let dataset = Ds003020::open(&self.folder)?;
+        let mut on = |event: &TuningEvent| {
             match event {
                 TuningEvent::Step(step) if step.step.is_multiple_of(20) => {
                     println!("step {} of {}: {:.4}", step.step, step.n_steps, step.loss);
@@ -120,70 +173,96 @@ fn main() -> Result<(), AnyError> {
                 _ => {}
             }
             ControlFlow::Continue(())
-        },
-    )?;
-    write_half(&trained, &out.join("model"))
-}
-
-/// `STORY.npy`: the cluster of each frame of the model.
-fn write_units(
-    data: &Path,
-    stories: &[String],
-    model: &Wav2Vec2Config,
-    out: &Path,
-) -> Result<(), AnyError> {
-    std::fs::create_dir_all(out)?;
-    let dataset = Ds003020::open(data)?;
-    let of_story = |story: &String| -> Result<Array2<f64>, AnyError> {
-        let sound = load_audio(dataset.story(story)?.require_audio()?)?;
-        let mfcc = Mfcc::speech()?.compute(sound.samples())?;
-        Ok(at_frames(&mfcc, model, sound.samples().len()))
-    };
-    let features = stories
-        .iter()
-        .map(of_story)
-        .collect::<Result<Vec<_>, _>>()?;
-    let views: Vec<_> = features.iter().map(Array2::view).collect();
-    let mut all = concatenate(Axis(0), &views)?;
-    let (mean, sd) = (
-        all.mean_axis(Axis(0)).ok_or("no frames")?,
-        all.std_axis(Axis(0), 0.0),
-    );
-    all = (all - &mean) / &sd;
-    // Every fifth frame is enough to find centres.
-    let some = all.slice(s![..;5, ..]).to_owned();
-    // Seeded with a constant.
-    let clusters = KMeans::params(N_UNITS)
-        .n_runs(1)
-        .max_n_iterations(50)
-        .fit(&DatasetBase::from(some))?;
-    for (story, features) in stories.iter().zip(features) {
-        let units: Array1<usize> = clusters.predict(&((features - &mean) / &sd));
-        let units = units.mapv(|unit| i64::try_from(unit).unwrap_or(0));
-        ndarray_npy::write_npy(out.join(format!("{story}.npy")), &units)?;
+        };
+        let device = Device::flex();
+        tune::run(&dataset, from, &settings, &device, to, vec![], &mut on)?;
+        Ok(())
     }
-    Ok(())
+
+    /// `STORY.npy`: the cluster of each frame of the model.
+    fn write_units(
+        &self,
+        units: &Units,
+        model: &Wav2Vec2Config,
+        out: &Path,
+    ) -> Result<(), AnyError> {
+        std::fs::create_dir_all(out)?;
+        let dataset = Ds003020::open(&self.folder)?;
+        let stories = [self.roles.train.as_slice(), &self.roles.validation].concat();
+        let of_story = |story: &String| -> Result<Array2<f64>, AnyError> {
+            let sound = load_audio(dataset.story(story)?.require_audio()?)?;
+            let mfcc = Mfcc::speech()?.compute(sound.samples())?;
+            let frames = at_frames(&mfcc, model, sound.samples().len());
+            Ok(stretches(&frames, units.n_frames))
+        };
+        let features = stories
+            .iter()
+            .map(of_story)
+            .collect::<Result<Vec<_>, _>>()?;
+        let views: Vec<_> = features.iter().map(Array2::view).collect();
+        let mut all = concatenate(Axis(0), &views)?;
+        let (mean, sd) = (
+            all.mean_axis(Axis(0)).ok_or("no frames")?,
+            all.std_axis(Axis(0), 0.0),
+        );
+        all = (all - &mean) / &sd;
+        // Some of the frames are enough to find centres.
+        let some = all.slice(s![..;20, ..]).to_owned();
+        // Seeded with a constant.
+        let clusters = KMeans::params(units.n_units)
+            .n_runs(1)
+            .max_n_iterations(50)
+            .fit(&DatasetBase::from(some))?;
+        for (story, features) in stories.iter().zip(features) {
+            let found: Array1<usize> = clusters.predict(&((features - &mean) / &sd));
+            let found = found.mapv(|unit| i64::try_from(unit).unwrap_or(0));
+            ndarray_npy::write_npy(out.join(format!("{story}.npy")), &found)?;
+        }
+        Ok(())
+    }
 }
 
-/// MFCC in the middle of each frame of the model, and how much they change over 40 ms on either side.
+/// Each frame beside the ones before it, `[n_frames, n * n_columns]`; before the first frame is the first one.
+fn stretches(frames: &Array2<f64>, n: usize) -> Array2<f64> {
+    let (n_frames, n_columns) = frames.dim();
+    Array2::from_shape_fn((n_frames, n * n_columns), |(frame, column)| {
+        let back = column / n_columns;
+        frames[(frame.saturating_sub(back), column % n_columns)]
+    })
+}
+
+/// MFCC in the middle of each frame of the model.
 fn at_frames(mfcc: &Array2<f32>, model: &Wav2Vec2Config, n_samples: usize) -> Array2<f64> {
     let rate = 16_000.0;
     let stride_s = model.stride() as f64 / rate;
     let field_s = 1290.0 / rate;
-    let n_frames = model.n_frames(n_samples);
     let last = mfcc.nrows() - 1;
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // clamped
     let row = |time_s: f64| ((time_s * MFCC_HZ).round().max(0.0) as usize).min(last);
-    let n = COEFFICIENTS.len();
-    Array2::from_shape_fn((n_frames, 2 * n), |(frame, column)| {
+    let shape = (model.n_frames(n_samples), COEFFICIENTS.len());
+    Array2::from_shape_fn(shape, |(frame, column)| {
         let middle_s = frame as f64 * stride_s + 0.5 * field_s;
-        let at = |time_s: f64| f64::from(mfcc[(row(time_s), COEFFICIENTS.start + column % n)]);
-        if column < n {
-            at(middle_s)
-        } else {
-            at(middle_s + 0.04) - at(middle_s - 0.04)
-        }
+        f64::from(mfcc[(row(middle_s), COEFFICIENTS.start + column)])
     })
+}
+
+/// Tensors of checkpoint `from` in place of those of the same name of checkpoint `to`.
+fn copy_tensors(from: &Path, to: &Path) -> Result<(), AnyError> {
+    let file = to.join("model.safetensors");
+    let (ours, theirs) = (
+        std::fs::read(&file)?,
+        std::fs::read(from.join("model.safetensors"))?,
+    );
+    let ours = SafeTensors::deserialize(&ours)?;
+    let theirs = SafeTensors::deserialize(&theirs)?;
+    let mut names = ours.names();
+    names.sort_unstable();
+    let tensors = names.into_iter().map(|name| {
+        let tensor = theirs.tensor(name).or_else(|_| ours.tensor(name))?;
+        Ok((name, tensor))
+    });
+    let tensors = tensors.collect::<Result<Vec<_>, AnyError>>()?;
+    Ok(safetensors::serialize_to_file(tensors, None, &file)?)
 }
 
 /// The checkpoint with its weights in f16.

@@ -21,7 +21,7 @@ pub enum SimulationError {
     },
     /// The folder holds something else than this very simulation.
     #[error(
-        "{path} holds another dataset, or a simulation of another configuration or version: choose \
+        "{path} holds something else, or a simulation of another configuration or version: choose \
          another folder, or delete it first"
     )]
     Occupied {

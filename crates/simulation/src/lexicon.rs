@@ -1,9 +1,9 @@
 //! The words of the synthetic language, and what they mean.
 //!
-//! Content words have two syllables, and their meaning follows from both together and from neither alone: of four
-//! first and four second syllables every pair is a word, and the classes of meaning are the diagonals of that square.
-//! So each syllable and each phone is as frequent in one class as in another, and counting sounds says nothing of
-//! meaning. Function words have one syllable and mean nothing.
+//! A word is a consonant and a vowel. What a content word means follows from both together and from neither alone: of
+//! four consonants and four vowels every pair is a word, and the classes of meaning are the diagonals of that square.
+//! So each phone is as frequent in one class as in another, and counting sounds says nothing of meaning; who knows the
+//! words can tell. Function words mean nothing.
 
 use rand::Rng;
 use rand::seq::{IndexedRandom, SliceRandom};
@@ -12,8 +12,8 @@ use crate::phones::{CONSONANTS, Phone, VOWELS};
 
 /// Classes of meaning.
 pub(crate) const MEANINGS: [&str; 4] = ["animal", "food", "place", "tool"];
-/// First syllables of content words, and as many second ones.
-const N_SYLLABLES: usize = MEANINGS.len();
+/// Consonants of content words, and as many vowels.
+const N_SIDE: usize = MEANINGS.len();
 const N_FUNCTION_WORDS: usize = 6;
 
 /// A word.
@@ -33,31 +33,25 @@ pub(crate) struct Lexicon {
 }
 
 impl Lexicon {
-    /// Draws a language, no two words spelled alike. Each consonant and each vowel is in one syllable of content
-    /// words only.
+    /// Draws a language, no two words spelled alike.
     pub(crate) fn draw(rng: &mut impl Rng) -> Self {
-        let syllables = draw_syllables(rng);
-        let (first, second) = syllables.split_at(N_SYLLABLES);
-        let mut words: Vec<Word> = Vec::new();
-        for (i, a) in first.iter().enumerate() {
-            for (j, b) in second.iter().enumerate() {
-                words.push(word([*a, *b].concat(), Some((i + j) % N_SYLLABLES)));
+        let mut onsets: Vec<&'static Phone> = CONSONANTS.iter().collect();
+        let mut vowels: Vec<&'static Phone> = VOWELS.iter().collect();
+        onsets.shuffle(rng);
+        vowels.shuffle(rng);
+        let mut words = Vec::new();
+        let mut others = Vec::new();
+        for (i, onset) in onsets.iter().enumerate() {
+            for (j, vowel) in vowels.iter().enumerate() {
+                if i < N_SIDE && j < N_SIDE {
+                    words.push(word(onset, vowel, Some((i + j) % N_SIDE)));
+                } else {
+                    others.push(word(onset, vowel, None));
+                }
             }
         }
-        while words.len() < N_SYLLABLES * N_SYLLABLES + N_FUNCTION_WORDS {
-            let (Some(onset), Some(vowel)) = (CONSONANTS.choose(rng), VOWELS.choose(rng)) else {
-                break;
-            };
-            let drawn = word(vec![onset, vowel], None);
-            let is_new = words.iter().all(|other| other.spelling != drawn.spelling);
-            // A syllable of content words would be half a word.
-            let is_part = syllables
-                .iter()
-                .any(|s| std::ptr::eq(s[0], onset) && std::ptr::eq(s[1], vowel));
-            if is_new && !is_part {
-                words.push(drawn);
-            }
-        }
+        others.shuffle(rng);
+        words.extend(others.into_iter().take(N_FUNCTION_WORDS));
         Self { words }
     }
 
@@ -85,22 +79,10 @@ impl Lexicon {
     }
 }
 
-fn draw_syllables(rng: &mut impl Rng) -> Vec<[&'static Phone; 2]> {
-    let mut onsets: Vec<&'static Phone> = CONSONANTS.iter().collect();
-    let mut vowels: Vec<&'static Phone> = VOWELS.iter().collect();
-    onsets.shuffle(rng);
-    vowels.shuffle(rng);
-    onsets
-        .into_iter()
-        .zip(vowels)
-        .map(|(onset, vowel)| [onset, vowel])
-        .collect()
-}
-
-fn word(phones: Vec<&'static Phone>, meaning: Option<usize>) -> Word {
+fn word(onset: &'static Phone, vowel: &'static Phone, meaning: Option<usize>) -> Word {
     Word {
-        spelling: phones.iter().map(|phone| phone.letters).collect(),
-        phones,
+        spelling: [onset.letters, vowel.letters].concat(),
+        phones: vec![onset, vowel],
         meaning,
     }
 }
@@ -128,8 +110,8 @@ mod tests {
                     counts.entry((phone.label, place)).or_default()[meaning] += 1;
                 }
             }
-            // Each of the 16 phones is in one place of four words, one of each class.
-            assert_eq!(counts.len(), 16);
+            // Each of 4 consonants and 4 vowels is in four content words, one of each class.
+            assert_eq!(counts.len(), 8);
             assert!(
                 counts.values().all(|counts| *counts == [1; 4]),
                 "{counts:?}"

@@ -14,7 +14,7 @@
 //! | `noise` | nothing |
 //!
 //! through a double-gamma haemodynamic response whose delay differs from voxel to voxel, plus AR(1)
-//! noise. What a word means follows from both of its syllables and from neither alone, every phone being equally
+//! noise. What a word means follows from its consonant and its vowel together and from neither alone, every phone being equally
 //! frequent in every class, so that no weighting of sounds predicts the region `semantic`: a model has to know words.
 //! Beside the dataset stand `rois.json` (the columns of each region), `word_classes.csv`, `noise_ceiling-SIM01.npy`
 //! (per voxel, the correlation of the noiseless signal with the test stories' responses) and `ground_truth.json` (all

@@ -187,9 +187,9 @@ fn check_unoccupied(dataset: &SimulatedDataset, truth: &[u8]) -> Result<()> {
     let path = dataset.ground_truth_path();
     let is_ours = match fs::read(&path) {
         Ok(found) => found == truth,
+        // The truth is written first: whatever is there without it is somebody else's.
         Err(error) if error.kind() == ErrorKind::NotFound => {
-            let entries = ["derivative", "stimuli", "rois.json", "word_classes.csv"];
-            !entries.iter().any(|entry| dir.join(entry).exists())
+            fs::read_dir(dir).map_or(true, |mut entries| entries.next().is_none())
         }
         Err(source) => {
             return Err(SimulationError::Io {

@@ -88,10 +88,10 @@ pub(crate) fn tell_story(
 fn draw_voice(rng: &mut impl Rng) -> Voice {
     Voice {
         f0_hz: rng.random_range(85.0..230.0),
-        formant_scale: rng.random_range(0.85..1.25),
+        formant_scale: rng.random_range(0.92..1.12),
         softness: rng.random_range(0.55..0.93),
         level: 0.09 * 10_f64.powf(-rng.random_range(0.0..16.0) / 20.0),
-        rate: rng.random_range(0.75..1.35),
+        rate: rng.random_range(0.8..1.25),
     }
 }
 
@@ -108,7 +108,7 @@ fn next_voice(voice: &Voice, rng: &mut impl Rng) -> Voice {
     }
 }
 
-/// Three to ten words, most of them about the topic, and how long each of their phones takes; fewer
+/// Six to twenty words, most of them about the topic, and how long each of their phones takes; fewer
 /// where no more than `left` samples are left.
 fn draw_sentence<'l>(
     lexicon: &'l Lexicon,
@@ -117,7 +117,7 @@ fn draw_sentence<'l>(
     left: usize,
     rng: &mut impl Rng,
 ) -> Vec<(&'l Word, Vec<TimedPhone>)> {
-    let n_words = rng.random_range(3..=10);
+    let n_words = rng.random_range(6..=20);
     let mut words = Vec::with_capacity(n_words);
     let mut n_samples = 0;
     for _ in 0..n_words {

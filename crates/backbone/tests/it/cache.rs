@@ -110,7 +110,11 @@ fn damaged_entries_are_made_again() {
     let first = extractor.extract(&clip()).unwrap();
     let path = extractor.path(&clip());
     let bytes = std::fs::read(&path).unwrap();
-    for damaged in [&bytes[..bytes.len() / 2], &bytes[..4], b"".as_slice()] {
+    let mut flipped = bytes.clone();
+    let last = flipped.len() - 3;
+    flipped[last] ^= 0x55;
+    let cut = &bytes[..bytes.len() / 2];
+    for damaged in [cut, &bytes[..4], b"".as_slice(), &flipped] {
         std::fs::write(&path, damaged).unwrap();
         assert_eq!(extractor.extract(&clip()).unwrap(), first);
         assert_eq!(std::fs::read(&path).unwrap(), bytes);

@@ -1,9 +1,9 @@
 //! `HuBERT`'s objective: which unit a masked frame has (Hsu et al. 2021, equation 3).
 //!
 //! States `[n_masked, hidden_size]` → cosines of their projection with an embedding for each unit, divided by
-//! a temperature → cross-entropy with the unit of the frame. The loss on frames that are not masked, of weight
-//! 0 in the paper's models, and the penalty on the outputs of the feature encoder, which stays frozen here,
-//! are left out. Held by `own/tests.rs`.
+//! a temperature → cross-entropy with the unit of the frame, masked frames with weight 1, others with
+//! [`unmasked_weight`](super::Stimulus::unmasked_weight). The penalty on the outputs of the feature encoder is left out.
+//! Held by `own/tests.rs`.
 
 use burn::module::{Module, Param};
 use burn::nn::Linear;
@@ -52,7 +52,7 @@ impl SelfSupervised for UnitHead {
         for (frame, unit) in masked.units.iter().enumerate() {
             // Frames without a unit have no loss.
             if let Some(unit) = unit {
-                chosen[frame * n_units + *unit as usize] = -1.0;
+                chosen[frame * n_units + *unit as usize] = -masked.weights[frame];
             }
         }
         let chosen = TensorData::new(chosen, [n, n_units]);

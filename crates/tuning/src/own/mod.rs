@@ -40,7 +40,7 @@ pub enum OwnHead {
     Units(UnitHead),
 }
 
-/// Masked frames of clips, and what is known of them.
+/// Masked frames of clips, and those that are not where they count, and what is known of them.
 pub(crate) struct MaskedFrames {
     /// Last hidden state, `[n_masked, hidden_size]`.
     pub(crate) predicted: Tensor<2>,
@@ -52,6 +52,8 @@ pub(crate) struct MaskedFrames {
     pub(crate) first_clip: usize,
     /// The unit of each frame, where there are units.
     pub(crate) units: Vec<Option<u32>>,
+    /// How much the loss of each frame counts: 1 for those that are masked.
+    pub(crate) weights: Vec<f32>,
 }
 
 /// An objective that needs no responses.
@@ -206,13 +208,15 @@ impl OwnObjective {
         place: Place,
         device: &Device,
     ) -> Result<Tensor<1>> {
-        let masked = masked_frames(model.backbone(), (batch, rows), masks, device)?;
+        let weight = self.settings.unmasked_weight;
+        let masked = masked_frames(model.backbone(), (batch, rows), (masks, weight), device)?;
         let head = model.head.own()?;
         Ok(head.inner().loss(&masked, place, &self.settings))
     }
 
-    /// Masked frames of a batch that have a loss.
+    /// How many frames of a batch have a loss, each with its weight.
     fn n_counted(
+        &self,
         model: &TuningModel<Wav2Vec2Model>,
         batch: &TuningBatch,
         masks: &[Vec<usize>],
@@ -237,30 +241,47 @@ impl OwnObjective {
                 ),
             });
         }
-        let frames = masks.iter().enumerate();
-        let frames = frames.flat_map(|(clip, mask)| mask.iter().map(move |&frame| (clip, frame)));
-        let has_unit = |&(clip, frame): &(usize, usize)| unit_of(batch, clip, frame).is_some();
-        Ok(frames.filter(has_unit).count() as f64)
+        let weights = masks.iter().enumerate().flat_map(|(clip, mask)| {
+            weights(mask, n_frames, self.settings.unmasked_weight)
+                .into_iter()
+                .filter(move |&(frame, _)| unit_of(batch, clip, frame).is_some())
+        });
+        Ok(weights.map(|(_, weight)| f64::from(weight)).sum())
     }
 }
 
-/// The masked clips `rows` of a batch through the backbone.
+/// The frames of a clip that count, and how much: those in `mask` 1, the others `unmasked`.
+fn weights(mask: &[usize], n_frames: usize, unmasked: f64) -> Vec<(usize, f32)> {
+    #[expect(clippy::cast_possible_truncation, reason = "weights of losses are f32")]
+    let mut weights = vec![unmasked as f32; n_frames];
+    for &frame in mask {
+        weights[frame] = 1.0;
+    }
+    let weights = weights.into_iter().enumerate();
+    weights.filter(|(_, weight)| *weight > 0.0).collect()
+}
+
+/// The masked clips `rows` of a batch through the backbone; frames that are not masked count `unmasked`.
 fn masked_frames(
     backbone: &Wav2Vec2Model,
     (batch, rows): (&TuningBatch, &Range<usize>),
-    masks: &[Vec<usize>],
+    (masks, unmasked): (&[Vec<usize>], f64),
     device: &Device,
 ) -> Result<MaskedFrames> {
     let samples = rows_of(&batch.samples, rows);
     let n_frames = backbone.n_audio_frames(samples.ncols());
     let mut hidden = Array2::from_elem((rows.len(), n_frames), false);
     let (mut places, mut units, mut clips) = (Vec::new(), Vec::new(), Vec::new());
+    let mut of_frames = Vec::new();
     for (row, clip) in rows.clone().enumerate() {
         let first = places.len();
         for &frame in &masks[clip] {
             hidden[[row, frame]] = true;
+        }
+        for (frame, weight) in weights(&masks[clip], n_frames, unmasked) {
             places.push(i64::try_from(row * n_frames + frame).unwrap_or(i64::MAX));
             units.push(unit_of(batch, clip, frame));
+            of_frames.push(weight);
         }
         clips.push(first..places.len());
     }
@@ -278,6 +299,7 @@ fn masked_frames(
         clips,
         first_clip: rows.start,
         units,
+        weights: of_frames,
     })
 }
 
@@ -305,7 +327,14 @@ impl Learning<Wav2Vec2Model> for OwnObjective {
             true,
             "false where the model's own objective is learnt",
         )?;
-        model.head.own().map(|_| ())
+        let counts_all = self.settings.unmasked_weight > 0.0;
+        let is_contrastive = matches!(model.head.own()?, OwnHead::Contrastive(_));
+        setting(
+            !(counts_all && is_contrastive),
+            "stimulus.unmasked_weight",
+            self.settings.unmasked_weight,
+            "0 for wav2vec 2.0, whose objective is about masked frames",
+        )
     }
 
     fn loss_of(
@@ -315,7 +344,7 @@ impl Learning<Wav2Vec2Model> for OwnObjective {
     ) -> Result<Tensor<1>> {
         let place = self.place(Some(part.step), 0);
         let masks = self.masks(model.backbone(), part.batch, place)?;
-        let n = Self::n_counted(model, part.batch, &masks)?.max(1.0);
+        let n = self.n_counted(model, part.batch, &masks)?.max(1.0);
         let clips = (part.batch, &part.rows);
         Ok(self.sum(model, clips, &masks, place, part.device)? / n)
     }
@@ -334,7 +363,7 @@ impl Learning<Wav2Vec2Model> for OwnObjective {
             let batch = data.batch(0, index).map_err(TuningError::Batch)?;
             let place = self.place(None, index);
             let masks = self.masks(model.backbone(), &batch, place)?;
-            n_counted += Self::n_counted(model, &batch, &masks)?;
+            n_counted += self.n_counted(model, &batch, &masks)?;
             let n = batch.samples.nrows();
             for start in (0..n).step_by(micro_batch) {
                 if (index, start) != (0, 0) && on(index).is_break() {

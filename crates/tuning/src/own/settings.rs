@@ -18,6 +18,9 @@ pub struct Stimulus {
     pub mask_time_prob: Option<f64>,
     /// Frames of a mask; the checkpoint's if none is given.
     pub mask_time_length: Option<usize>,
+    /// Weight of the loss of a frame that is not masked, next to 1 for one that is (`HuBERT`; 0 in its authors' models,
+    /// `pred_nomask_weight` of fairseq).
+    pub unmasked_weight: f64,
     /// Distractors of each masked frame, from the other masked frames of the clip (wav2vec 2.0).
     pub n_negatives: usize,
     /// What cosines are divided by.
@@ -37,6 +40,7 @@ impl Default for Stimulus {
         Self {
             mask_time_prob: None,
             mask_time_length: None,
+            unmasked_weight: 0.0,
             n_negatives: 100,
             logit_temperature: 0.1,
             diversity_weight: 0.1,
@@ -69,6 +73,12 @@ impl Stimulus {
                 "stimulus.logit_temperature",
                 self.logit_temperature,
                 "a number above 0",
+            ),
+            (
+                self.unmasked_weight >= 0.0 && self.unmasked_weight.is_finite(),
+                "stimulus.unmasked_weight",
+                self.unmasked_weight,
+                "a number, at least 0",
             ),
             (
                 self.diversity_weight >= 0.0 && self.diversity_weight.is_finite(),

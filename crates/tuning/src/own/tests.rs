@@ -94,7 +94,12 @@ fn check_contrastive(name: &str, mode: &str) {
     let expected = Expected::read_file(name, "objective.safetensors");
     let (backbone, head) = (backbone(name), head(name));
     let masks = masks(&expected);
-    let masked = masked_frames(&backbone, (&batch(&expected), &(0..3)), &masks, &device());
+    let masked = masked_frames(
+        &backbone,
+        (&batch(&expected), &(0..3)),
+        (&masks, 0.0),
+        &device(),
+    );
     let masked = masked.expect("masks that fit");
     let negatives = expected.matrix("negatives").mapv(|row| row as usize);
     let rows: Vec<Vec<usize>> = negatives.outer_iter().map(|row| row.to_vec()).collect();
@@ -152,7 +157,12 @@ fn the_loss_of_masked_units_is_pytorchs() {
     let embeddings = value("label_embs_concat");
     head.label_embs_concat = head.label_embs_concat.map(|_| embeddings.require_grad());
     let masks = masks(&expected);
-    let masked = masked_frames(&backbone, (&batch(&expected), &(0..3)), &masks, &device());
+    let masked = masked_frames(
+        &backbone,
+        (&batch(&expected), &(0..3)),
+        (&masks, 0.0),
+        &device(),
+    );
     let place = OwnObjective::new(&TuningConfig::default()).place(Some(0), 0);
     let loss = head.loss(
         &masked.expect("masks that fit"),
