@@ -128,7 +128,7 @@ fn is_whole(step: &Step, marker: &Marker, folder: &Path) -> bool {
         );
     }
     let has = |file: &&str| marker.files.contains_key(*file);
-    changed.is_none() && step.outputs().iter().all(|file| has(&file))
+    changed.is_none() && step.outputs().iter().all(has)
 }
 
 fn describe(path: &Path) -> std::io::Result<FileState> {
