@@ -32,8 +32,7 @@ impl Alphas {
     pub fn from_values(alphas: Vec<f64>) -> Result<Self> {
         check_count(alphas.len())?;
         for (index, &value) in alphas.iter().enumerate() {
-            let penalty = value * value;
-            if !penalty.is_finite() || value <= 0.0 || penalty <= 0.0 {
+            if !value.is_finite() || value <= 0.0 {
                 return Err(EncodingError::Alpha { index, value });
             }
             if index > 0 && value <= alphas[index - 1] {

@@ -67,8 +67,8 @@ pub enum EncodingError {
     },
     /// An alpha that is no usable one.
     #[error(
-        "alpha {index} of the grid is {value}: alphas and their squares, the penalties, must be \
-         finite and above zero"
+        "alpha {index} of the grid is {value}: alphas must be finite and above zero \
+         (the penalty is alpha squared)"
     )]
     Alpha {
         /// Place in the grid, from 0.

@@ -25,7 +25,7 @@ const NONE: f64 = 1e-6;
 pub(crate) fn table(out: &Path) -> Result<(), AnyError> {
     let model = out.join("model");
     write_tiny_hubert(&model)?;
-    let (mut n_runs, mut n_any, mut n_rows, mut n_low) = (0, 0, 0, 0);
+    let (mut n_runs, mut n_any, mut n_rows, mut n_low) = (0_usize, 0, 0, 0);
     for seed in SEEDS {
         for q_values in of_seed(seed, &model, &out.join(seed.to_string()))? {
             n_runs += 1;

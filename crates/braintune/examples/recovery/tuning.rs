@@ -82,6 +82,9 @@ pub(crate) fn table(out: &Path) -> Result<(), AnyError> {
     Ok(())
 }
 
+/// A number under each condition.
+type Measure = fn(&Found) -> [f64; 3];
+
 /// Exact sign tests over seeds.
 fn signs(found: &[Found]) {
     header(&[
@@ -91,7 +94,7 @@ fn signs(found: &[Found]) {
         "with less",
         "p (one-sided sign test)",
     ]);
-    let measures: [(&str, fn(&Found) -> [f64; 3]); 4] = [
+    let measures: [(&str, Measure); 4] = [
         ("semantic, last layer", |seed| seed.last[2]),
         ("layer best aligned with semantic", |seed| seed.best),
         ("probe of meaning, last layer", |seed| seed.probe),

@@ -14,7 +14,7 @@ fn alphas(text: &str) -> String {
 
 #[test]
 fn alphas_are_named() {
-    let rule = "alphas and their squares, the penalties, must be finite and above zero";
+    let rule = "alphas must be finite and above zero (the penalty is alpha squared)";
     assert_eq!(alphas("1,0"), format!("alpha 1 of the grid is 0: {rule}"));
     assert_eq!(alphas("-3"), format!("alpha 0 of the grid is -3: {rule}"));
     assert_eq!(alphas("nan"), format!("alpha 0 of the grid is NaN: {rule}"));
