@@ -1,4 +1,4 @@
-//! A small `HuBERT` that has learnt the sounds of the synthetic language and none of its words.
+//! A small `HuBERT` that has learnt sounds and word forms of the synthetic languages, and nothing of what words mean.
 //!
 //! 0.6 million parameters in f16: four convolutions (25 frames a second), six layers of width 96. Trained to predict
 //! masked units of simulated stories each of which has words of its own, by the example `pretrain_tiny` of the crate

@@ -11,7 +11,7 @@ use crate::progress::Progress;
 /// A whole study on two simulated participants and a small backbone, ending in a report; needs no data.
 ///
 /// The participants' responses follow known features of synthetic speech, some of them the meaning of words, which its
-/// sound does not give; the backbone has learnt the sounds and not the words. It is tuned to each participant, and to
+/// sound does not give; the backbone has learnt sounds and word forms, not meaning. It is tuned to each participant, and to
 /// permuted responses as a control; alignment and probes per layer say what that did. Interrupt it with Ctrl-C as you
 /// like: the same command goes on from what is done.
 #[derive(Debug, clap::Args)]
