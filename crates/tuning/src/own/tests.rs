@@ -182,6 +182,35 @@ fn the_loss_of_masked_units_is_pytorchs() {
     check_gradients(&expected, "grad.", &found);
 }
 
+/// The summed loss of units, masked frames counting 1 and others `unmasked`, and how many frames have one.
+fn units_loss(masks: &[Vec<usize>], unmasked: f64) -> (f64, usize) {
+    let expected = Expected::read_file("units", "objective.safetensors");
+    let backbone = backbone("units");
+    let n_units = expected.shapes["label_embs_concat"][0];
+    let head = UnitHead::seeded(backbone.config().hidden_size, n_units, 3, &device());
+    let batch = batch(&expected);
+    let masked = masked_frames(&backbone, (&batch, &(0..3)), (masks, unmasked), &device());
+    let masked = masked.expect("masks that fit");
+    let place = OwnObjective::new(&TuningConfig::default()).place(Some(0), 0);
+    let loss = head.loss(&masked, place, &Stimulus::default());
+    (scalar(&loss), masked.units.len())
+}
+
+#[test]
+fn frames_that_are_not_masked_count_by_their_weight() {
+    let masks = masks(&Expected::read_file("units", "objective.safetensors"));
+    let [(none, n_none), (half, n_all), (whole, _)] =
+        [0.0, 0.5, 1.0].map(|weight| units_loss(&masks, weight));
+    assert!(n_none < n_all, "{n_none} of {n_all}");
+    // The loss is linear in the weight: what half of it adds is half of what all of it adds.
+    let (added, added_half) = (whole - none, half - none);
+    assert!(added > 0.1 * none, "{added} beside {none}");
+    assert!(
+        (2.0 * added_half / added - 1.0).abs() < 1e-3,
+        "{added_half} {added}"
+    );
+}
+
 fn whole_loss(objective: &OwnObjective, step: u64, micro_batch: usize) -> f64 {
     let expected = Expected::read_file("contrastive", "objective.safetensors");
     let own = OwnHead::Contrastive(head("contrastive"));
