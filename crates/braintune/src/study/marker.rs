@@ -9,11 +9,11 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 
 use super::steps::{Step, Work};
 use crate::arrays::write_atomically;
 use crate::error::{Result, file_error, io_error};
+use crate::provenance::sha256_hex;
 
 const MARKER: &str = ".step.json";
 /// Of the study's folder: results that are being replaced.
@@ -145,7 +145,7 @@ fn describe(path: &Path) -> std::io::Result<FileState> {
     if name == "training.csv" {
         return Ok(FileState::Lines(bytes.split(|&b| b == b'\n').count()));
     }
-    Ok(FileState::Sha256(hex::encode(Sha256::digest(bytes))))
+    Ok(FileState::Sha256(sha256_hex(&bytes)))
 }
 
 /// Makes the folder of a step ready for it: what an earlier run of the same key left stays where the step can go on

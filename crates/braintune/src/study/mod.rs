@@ -2,7 +2,8 @@
 //!
 //! A study file names a dataset, models and settings. Its steps (random weights, tuning, encoding, probes) form a
 //! dependency graph; each leaves a key beside its result, so that a run goes on from what is done and a changed setting
-//! redoes only what depends on it. What they found is gathered into [`StudyResults`]. Held by `tests/it/study.rs`.
+//! redoes only what depends on it. What they found is gathered into [`StudyResults`]. Held by `tests/it/study.rs`,
+//! `study_damage.rs`.
 
 mod comparisons;
 mod encoding_part;
