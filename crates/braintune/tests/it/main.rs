@@ -29,6 +29,7 @@ mod report_study;
 mod residual;
 mod simulated;
 mod study;
+mod study_damage;
 mod study_surfaces;
 mod surface;
 mod targets;
