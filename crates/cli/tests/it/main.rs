@@ -7,6 +7,7 @@
 )]
 
 mod bad_input;
+mod book;
 mod cache;
 mod data;
 mod encode;
