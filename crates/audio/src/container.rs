@@ -20,6 +20,7 @@ use symphonia::core::io::{
 use symphonia::core::meta::MetadataOptions;
 use symphonia::default::formats::{MpaReader, WavReader};
 
+use crate::error::read_failed;
 use crate::mp3::{Mp3Frames, skip_id3v2};
 use crate::wav::WavHeader;
 use crate::{AudioError, Result, SampleRate, pointer_kind, sphere};
@@ -52,11 +53,7 @@ impl AudioFile {
     /// Opens `path` and reads its header.
     pub(crate) fn open(path: &Path) -> Result<Self> {
         let (mut file, len) = open_file(path)?;
-        let read = |source| AudioError::Io {
-            path: path.into(),
-            action: "read",
-            source,
-        };
+        let read = read_failed(path);
         let mut head = Vec::new();
         file.by_ref()
             .take(12)
@@ -97,13 +94,7 @@ impl AudioFile {
         header: &WavHeader,
         container: Container,
     ) -> Result<Self> {
-        let stream = header
-            .canonical_stream(file)
-            .map_err(|source| AudioError::Io {
-                path: path.into(),
-                action: "read",
-                source,
-            })?;
+        let stream = header.canonical_stream(file).map_err(read_failed(path))?;
         let reader = WavReader::try_new(stream_once(stream), FormatOptions::default())
             .map_err(|e| damaged(path, 0.0, None, e))?;
         let mut opened = Self::from_reader(path, container, Box::new(reader))?;
@@ -114,11 +105,7 @@ impl AudioFile {
 
     fn open_mp3(path: &Path, mut file: File, frames: Mp3Frames) -> Result<Self> {
         file.seek(SeekFrom::Start(frames.start))
-            .map_err(|source| AudioError::Io {
-                path: path.into(),
-                action: "read",
-                source,
-            })?;
+            .map_err(read_failed(path))?;
         // A stream that cannot seek keeps symphonia from estimating a length and trimming to it.
         let stream = stream_once(file.take(frames.end - frames.start));
         let reader = MpaReader::try_new(stream, FormatOptions::default())
@@ -230,11 +217,7 @@ fn open_file(path: &Path) -> Result<(File, u64)> {
     }
     let failed = |source: io::Error| match source.kind() {
         io::ErrorKind::NotFound => AudioError::NotFound { path: path.into() },
-        _ => AudioError::Io {
-            path: path.into(),
-            action: "read",
-            source,
-        },
+        _ => read_failed(path)(source),
     };
     // Looked at before it is opened: opening a pipe waits for its other end.
     let metadata = std::fs::metadata(path).map_err(failed)?;
@@ -271,6 +254,7 @@ fn damaged(
     expected_s: Option<f64>,
     error: SymphoniaError,
 ) -> AudioError {
+    let failed = read_failed(path);
     let path = path.to_path_buf();
     match error {
         SymphoniaError::IoError(e) if e.kind() == io::ErrorKind::UnexpectedEof => {
@@ -280,11 +264,7 @@ fn damaged(
                 expected_s,
             }
         }
-        SymphoniaError::IoError(source) => AudioError::Io {
-            path,
-            action: "read",
-            source,
-        },
+        SymphoniaError::IoError(source) => failed(source),
         SymphoniaError::Unsupported(what) => AudioError::Unsupported {
             path,
             what: what.to_owned(),

@@ -1,8 +1,9 @@
 //! What can go wrong between a file on disk and a spectrogram.
 
-use std::path::PathBuf;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
-use crate::PointerKind;
+use crate::{PointerKind, SampleRate};
 
 /// A boxed error of a library whose own type is not part of this crate's API.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -103,12 +104,12 @@ pub enum AudioError {
         at_s: f64,
     },
     /// Reading or writing failed.
-    #[error("{path}: cannot be {}", action)]
+    #[error("{path}: cannot {doing} the file")]
     Io {
         /// The file.
         path: PathBuf,
-        /// `read` or `written`.
-        action: &'static str,
+        /// Verb: read or write.
+        doing: &'static str,
         /// What the system said.
         #[source]
         source: std::io::Error,
@@ -123,9 +124,12 @@ pub enum AudioError {
         /// Samples that fit.
         max: usize,
     },
-    /// A sample rate outside [`SampleRate::MIN_HZ`](crate::SampleRate::MIN_HZ) to
-    /// [`SampleRate::MAX_HZ`](crate::SampleRate::MAX_HZ).
-    #[error("a sample rate of {hz} Hz is outside 1000 to 768000 Hz")]
+    /// A sample rate outside [`SampleRate::MIN_HZ`] to [`SampleRate::MAX_HZ`].
+    #[error(
+        "a sample rate of {hz} Hz is outside {} to {} Hz",
+        SampleRate::MIN_HZ,
+        SampleRate::MAX_HZ
+    )]
     InvalidSampleRate {
         /// The rate given.
         hz: u32,
@@ -162,6 +166,22 @@ pub enum AudioError {
         n_samples: usize,
         /// Samples that fit.
         max: usize,
+    },
+    /// A spectrogram of too few frames.
+    #[error("spectrograms of {n_frames} frames, at least {min} are needed")]
+    TooFewFrames {
+        /// Frames asked for.
+        n_frames: usize,
+        /// Frames needed.
+        min: usize,
+    },
+    /// A window that is no part of the recording.
+    #[error("a window of samples {window:?} in a recording of {n_samples}")]
+    WindowOutOfRange {
+        /// The window, in samples.
+        window: Range<usize>,
+        /// Samples of the recording.
+        n_samples: usize,
     },
     /// Fewer samples than the reflection at the ends of a centred transform needs.
     #[error("{n_samples} samples given, a centred transform of {n_fft} needs at least {min}")]
@@ -237,6 +257,15 @@ pub enum AudioError {
         /// What was expected and what was given.
         reason: String,
     },
+}
+
+/// Turns a failure to read `path` into an error of this crate.
+pub(crate) fn read_failed(path: &Path) -> impl Fn(std::io::Error) -> AudioError + Copy {
+    move |source| AudioError::Io {
+        path: path.into(),
+        doing: "read",
+        source,
+    }
 }
 
 fn expected(expected_s: Option<f64>) -> String {

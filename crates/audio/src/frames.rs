@@ -14,6 +14,7 @@ use crate::{AudioError, Result, SampleRate};
 
 /// Where frames lie at the ends of a recording.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Framing {
     /// Frame `t` begins at sample `t * hop`, and all frames lie inside the recording.
     Inside,

@@ -74,3 +74,11 @@ pub use wav_writer::write_wav;
 pub use waveform::{SampleRate, Waveform};
 pub use whisper::WhisperLogMel;
 pub use yin::Yin;
+
+/// The version of ndarray whose arrays this crate takes and gives.
+pub use ndarray;
+
+// The examples of the README are compiled with those of the docs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

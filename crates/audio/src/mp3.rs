@@ -8,7 +8,8 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::Path;
 
-use crate::{AudioError, Result};
+use crate::Result;
+use crate::error::read_failed;
 
 /// How far after the tags the first frame is searched.
 const SEARCH_BYTES: usize = 64 * 1024;
@@ -118,13 +119,8 @@ impl Mp3Frames {
         if left_over < 4 {
             return Ok(false);
         }
-        let head = self
-            .head_of_last(path, left_over)
-            .map_err(|source| AudioError::Io {
-                path: path.into(),
-                action: "read",
-                source,
-            })?;
+        let head = self.head_of_last(path, left_over);
+        let head = head.map_err(read_failed(path))?;
         Ok(FrameHeader::parse(&head)
             .is_some_and(|h| h.kind == self.first.kind && h.len as u64 > left_over))
     }

@@ -14,6 +14,7 @@ use std::io::{Read, Seek};
 use std::ops::RangeInclusive;
 use std::path::Path;
 
+use crate::error::read_failed;
 use crate::wav::{Format, Layout, TAG_ALAW, TAG_MULAW, TAG_PCM, WavHeader};
 use crate::{AudioError, Result};
 
@@ -157,11 +158,7 @@ fn read_start(path: &Path, file: &mut File, n_bytes: u64) -> Result<String> {
     let mut bytes = Vec::new();
     file.rewind()
         .and_then(|()| file.take(n_bytes).read_to_end(&mut bytes))
-        .map_err(|source| AudioError::Io {
-            path: path.into(),
-            action: "read",
-            source,
-        })?;
+        .map_err(read_failed(path))?;
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
 

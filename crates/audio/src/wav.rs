@@ -11,6 +11,7 @@ use std::io::{self, Cursor, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
+use crate::error::read_failed;
 use crate::{AudioError, Result, SampleRate};
 
 pub(crate) const TAG_PCM: u16 = 1;
@@ -61,11 +62,7 @@ impl WavHeader {
     /// [`AudioError::NoSamples`], [`AudioError::Unsupported`], [`AudioError::Io`].
     pub(crate) fn read(path: &Path, file: &mut File, file_len: u64) -> Result<Self> {
         let mut riff = [0; 12];
-        let read = |source| AudioError::Io {
-            path: path.into(),
-            action: "read",
-            source,
-        };
+        let read = read_failed(path);
         file.seek(SeekFrom::Start(0))
             .and_then(|_| file.read_exact(&mut riff))
             .map_err(read)?;
@@ -84,6 +81,9 @@ impl WavHeader {
                     file.take(u64::from(len).min(64))
                         .read_to_end(&mut body)
                         .map_err(read)?;
+                    if start + u64::from(len) > file_len {
+                        break; // cut within
+                    }
                     format = Some(parse_format(path, &body)?);
                 }
                 (b"data", Some(format)) => {

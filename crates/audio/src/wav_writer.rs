@@ -41,7 +41,7 @@ pub fn write_wav(path: &Path, wave: &Waveform) -> Result<()> {
         .map(drop)
         .map_err(|source| AudioError::Io {
             path: path.into(),
-            action: "written",
+            doing: "write",
             source,
         })
 }

@@ -89,6 +89,20 @@ impl Waveform {
         &self.samples
     }
 
+    /// The samples in order of time, without a copy.
+    ///
+    /// ```
+    /// use braintune_audio::{SampleRate, Waveform};
+    ///
+    /// let wave = Waveform::from_samples(vec![0.5, -0.5], SampleRate::SPEECH)?;
+    /// assert_eq!(wave.into_samples(), [0.5, -0.5]);
+    /// # Ok::<(), braintune_audio::AudioError>(())
+    /// ```
+    #[must_use]
+    pub fn into_samples(self) -> Vec<f32> {
+        self.samples
+    }
+
     /// Samples per second.
     #[must_use]
     pub fn sample_rate(&self) -> SampleRate {

@@ -60,12 +60,14 @@ impl WhisperLogMel {
     /// Spectrograms of `n_frames` frames, 10 ms each, in place of 3000: `chunk_length` of
     /// `WhisperFeatureExtractor`, for models of fewer positions.
     ///
-    /// # Panics
-    /// If `n_frames` is below 2: half a frame is reflected at the end.
-    #[must_use]
-    pub fn with_n_frames(self, n_frames: usize) -> Self {
-        assert!(n_frames > 1, "a spectrogram has frames");
-        Self { n_frames, ..self }
+    /// # Errors
+    /// [`AudioError::TooFewFrames`] below 2: half a frame is reflected at the end.
+    pub fn with_n_frames(self, n_frames: usize) -> Result<Self> {
+        let min = 2;
+        if n_frames < min {
+            return Err(AudioError::TooFewFrames { n_frames, min });
+        }
+        Ok(Self { n_frames, ..self })
     }
 
     /// Most samples that [`compute`](Self::compute) takes.
@@ -96,10 +98,8 @@ impl WhisperLogMel {
     /// multiple of 160 samples apart.
     ///
     /// # Errors
-    /// As [`compute`](Self::compute) of each window's samples.
-    ///
-    /// # Panics
-    /// If a window reaches beyond the recording.
+    /// [`AudioError::WindowOutOfRange`] for a window that is no part of the recording, else as
+    /// [`compute`](Self::compute) of each window's samples.
     pub fn compute_windows(
         &self,
         recording: &[f32],
@@ -135,7 +135,11 @@ impl<'a> FrameLog<'a> {
     }
 
     fn window(&mut self, recording: &[f32], window: &Range<usize>) -> Result<Array2<f32>> {
-        let samples = &recording[window.clone()];
+        let samples = recording.get(window.clone());
+        let samples = samples.ok_or_else(|| AudioError::WindowOutOfRange {
+            window: window.clone(),
+            n_samples: recording.len(),
+        })?;
         check_samples(samples)?;
         let max = self.log_mel.n_samples();
         if samples.len() > max {

@@ -20,15 +20,44 @@ pub(crate) fn same_rows(
     right: &'static str,
     b: ArrayView2<'_, f32>,
 ) -> Result<()> {
-    if a.nrows() == b.nrows() {
+    rows(
+        [left, right],
+        [[a.nrows(), a.ncols()], [b.nrows(), b.ncols()]],
+    )
+}
+
+/// As [`same_rows`], of arrays that are not at hand.
+pub(crate) fn rows(names: [&'static str; 2], shapes: [[usize; 2]; 2]) -> Result<()> {
+    let ([left, right], [left_shape, right_shape]) = (names, shapes);
+    if left_shape[0] == right_shape[0] {
         return Ok(());
     }
     Err(EncodingError::Rows {
         left,
-        left_shape: [a.nrows(), a.ncols()],
+        left_shape,
         right,
-        right_shape: [b.nrows(), b.ncols()],
+        right_shape,
     })
+}
+
+/// Both are `[n_samples, n_voxels]`, finite and of one shape.
+pub(crate) fn pair(
+    names: [&'static str; 2],
+    a: ArrayView2<'_, f32>,
+    b: ArrayView2<'_, f32>,
+) -> Result<()> {
+    not_empty(names[0], a)?;
+    same_rows(names[0], a, names[1], b)?;
+    columns(names[1], b, a.ncols())?;
+    finite(names[0], a)?;
+    finite(names[1], b)
+}
+
+/// Features that a fitted model predicts from: some rows, finite, and the columns of the fit.
+pub(crate) fn features(x: ArrayView2<'_, f32>, n_features: usize) -> Result<()> {
+    not_empty("x", x)?;
+    columns("x", x, n_features)?;
+    finite("x", x)
 }
 
 pub(crate) fn columns(what: &'static str, x: ArrayView2<'_, f32>, expected: usize) -> Result<()> {

@@ -56,24 +56,26 @@ impl DesignMatrix {
 
     /// The design of some of the feature spaces, in that order.
     ///
-    /// # Panics
-    /// If there is no such space.
-    #[must_use]
-    pub fn select(&self, spaces: &[usize]) -> Self {
+    /// # Errors
+    /// [`EncodingError::SpaceOutOfRange`] if there is no such space.
+    pub fn select(&self, spaces: &[usize]) -> Result<Self> {
         let mut columns = Vec::new();
         let mut selected = Vec::with_capacity(spaces.len());
         for &space in spaces {
-            let FeatureSpace { name, columns: of } = &self.spaces[space];
+            let n_spaces = self.spaces.len();
+            let found = self.spaces.get(space);
+            let FeatureSpace { name, columns: of } =
+                found.ok_or(EncodingError::SpaceOutOfRange { space, n_spaces })?;
             selected.push(FeatureSpace {
                 name: name.clone(),
                 columns: columns.len()..columns.len() + of.len(),
             });
             columns.extend(of.clone());
         }
-        Self {
+        Ok(Self {
             x: self.x.select(Axis(1), &columns),
             spaces: selected,
-        }
+        })
     }
 
     /// Number of rows.
@@ -244,7 +246,9 @@ impl FirDesign {
         self.x.view()
     }
 
-    /// The delayed matrix itself.
+    /// The delayed matrix itself, as one feature space: those of the columns before the delays do not
+    /// hold in it. A banded ridge fits this design as it is
+    /// ([`BandedRidgeValidParams::fit_fir_source`](crate::BandedRidgeValidParams::fit_fir_source)).
     #[must_use]
     pub fn to_design(&self) -> DesignMatrix {
         let mut delayed = Array2::zeros((self.n_samples(), self.n_features()));

@@ -203,6 +203,14 @@ pub enum EncodingError {
         /// Number of columns of the design.
         n_features: usize,
     },
+    /// A feature space that does not exist.
+    #[error("feature space {space} of {n_spaces}: feature spaces are numbered from 0")]
+    SpaceOutOfRange {
+        /// The number given.
+        space: usize,
+        /// How many there are.
+        n_spaces: usize,
+    },
     /// Fewer groups than leaving one out needs.
     #[error("{n_groups} group(s) of rows, leaving one group out needs at least two")]
     TooFewGroups {
@@ -259,6 +267,14 @@ pub enum EncodingError {
         n_repeats: usize,
         /// TRs of each.
         n_trs: usize,
+    },
+    /// Another number of repeats than the noise ceiling was made from.
+    #[error("{got} repeats, the noise ceiling was made from {expected}")]
+    RepeatCount {
+        /// Repeats given.
+        got: usize,
+        /// Repeats of the ceiling.
+        expected: usize,
     },
     /// Repeats that are not all of one length.
     #[error(
@@ -318,9 +334,14 @@ pub enum EncodingError {
         /// The level.
         level: f64,
     },
-    /// No permutations, draws or splits.
-    #[error("0 random draws, at least one is needed")]
-    NoSplits,
+    /// Too few permutations, draws or splits.
+    #[error("{got} random draw(s), at least {least} needed")]
+    TooFewDraws {
+        /// How many there are.
+        got: usize,
+        /// How many are needed.
+        least: usize,
+    },
     /// A permutation that is no order of the rows.
     #[error(
         "permutation {permutation} is no order of the rows: row {row} is out of range, missing or there twice"

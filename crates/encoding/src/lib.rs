@@ -85,3 +85,14 @@ pub use self::{
 };
 #[cfg(feature = "testing")]
 pub use contract::check_encoding_model;
+
+/// The version of linfa whose traits models of this crate follow; `ParamGuard` checks parameters.
+pub use linfa;
+
+/// The version of ndarray whose arrays this crate takes and gives.
+pub use ndarray;
+
+// The examples of the README are compiled with those of the docs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -323,11 +323,7 @@ fn per_column(
     b: ArrayView2<'_, f32>,
     score: impl Fn(ArrayView1<'_, f32>, ArrayView1<'_, f32>) -> f64,
 ) -> Result<Array1<f32>> {
-    check::not_empty(names[0], a)?;
-    check::same_rows(names[0], a, names[1], b)?;
-    check::columns(names[1], b, a.ncols())?;
-    check::finite(names[0], a)?;
-    check::finite(names[1], b)?;
+    check::pair(names, a, b)?;
     #[allow(clippy::cast_possible_truncation)] // the result is f32 by contract
     let scores = a
         .columns()

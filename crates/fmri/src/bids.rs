@@ -37,6 +37,7 @@ use self::run::{Run, RunTiming, find_runs};
 use self::stories::{Heard, stories_of_task};
 use crate::dataset::RowCheck;
 use crate::files::{read_text, require_dir};
+use crate::selection::check_selection;
 use crate::{
     DatasetFiles, FmriError, NiftiFile, ResponseFile, Responses, Result, StoredAs, Story,
     StoryDataset, StoryTiming, Trim, VoxelMask,
@@ -117,7 +118,7 @@ impl BidsDataset {
                 .keys()
                 .any(|other| other == task || other.starts_with(&part))
             {
-                return Err(no_image(&derivatives, &options, "sub-*", task));
+                return Err(no_image(&derivatives, &options, task));
             }
         }
         let mut dataset = Self {
@@ -167,7 +168,7 @@ impl BidsDataset {
             }
         }
         if self.stories.is_empty() {
-            let missing = || no_image(&self.derivatives, &self.options, "sub-*", "*");
+            let missing = || no_image(&self.derivatives, &self.options, "*");
             return Err(failure.unwrap_or_else(missing));
         }
         self.subjects = subjects.into_iter().collect();
@@ -305,11 +306,11 @@ impl BidsDataset {
         let n_trs = self.heard[story].timing.n_trs();
         let mask = self.subject_mask(&first.subject)?;
         let n_voxels = mask.mask.n_voxels();
-        let counted_only = voxels.is_empty() && voxels.end <= n_voxels;
+        check_selection(&first.bold, "bold", "voxels", voxels, n_voxels)?;
         // All are checked before the first is prepared, which takes a while.
         let timings = runs.iter().map(|run| self.check_run(run, story, n_voxels));
         for (run, timing) in runs.iter().zip(timings.collect::<Result<Vec<_>>>()?) {
-            if counted_only {
+            if voxels.is_empty() {
                 on_hearing(Array2::zeros((n_trs, 0)))?;
                 continue;
             }
@@ -463,10 +464,10 @@ fn image_path(derivatives: &Path, options: &BidsOptions, subject: &str, task: &s
     derivatives.join(subject).join("func").join(file)
 }
 
-fn no_image(derivatives: &Path, options: &BidsOptions, subject: &str, task: &str) -> FmriError {
+fn no_image(derivatives: &Path, options: &BidsOptions, task: &str) -> FmriError {
     FmriError::Missing {
         what: "image of a task".into(),
-        path: image_path(derivatives, options, subject, task),
+        path: image_path(derivatives, options, "sub-*", task),
     }
 }
 

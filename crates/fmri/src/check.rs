@@ -7,7 +7,7 @@ mod files;
 mod fix;
 
 use std::ops::ControlFlow;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -70,7 +70,8 @@ pub struct CheckEntry {
     pub story: Option<String>,
     /// The subject it belongs to.
     pub subject: Option<String>,
-    /// Where it is, or should be.
+    /// Where it is, or should be; a name that is no Unicode is written with replacement characters.
+    #[serde(serialize_with = "lossy")]
     pub path: PathBuf,
     /// What it is.
     pub kind: FileKind,
@@ -80,6 +81,10 @@ pub struct CheckEntry {
     pub message: String,
     /// What the file says of itself.
     pub details: CheckDetails,
+}
+
+pub(super) fn lossy<S: serde::Serializer>(path: &Path, to: S) -> Result<S::Ok, S::Error> {
+    to.serialize_str(&path.to_string_lossy())
 }
 
 /// The kinds of files of a dataset.

@@ -1,6 +1,6 @@
 //! What every [`StoryDataset`] must keep to, as a function that implementers' tests call.
 
-use crate::{FmriError, StoryDataset};
+use crate::{FmriError, Responses, StoryDataset};
 
 /// Checks that a dataset with at least one response keeps the promises of [`StoryDataset`].
 ///
@@ -85,6 +85,13 @@ fn check_responses(dataset: &dyn StoryDataset, subject: &str, story: &str) {
             .and_then(|times| times.get(timing.stored())),
         "times are those of the stored rows"
     );
+    check_columns(dataset, subject, story, &all);
+    check_repeats(dataset, subject, story, n_trs, n_voxels);
+}
+
+/// Single columns are those of `all` responses.
+fn check_columns(dataset: &dyn StoryDataset, subject: &str, story: &str, all: &Responses) {
+    let (n_trs, n_voxels) = all.bold().dim();
     for voxels in [0..1, n_voxels / 2..n_voxels, n_voxels..n_voxels] {
         let columns = expect(dataset.responses_columns(subject, story, voxels.clone()));
         assert_eq!(
@@ -107,7 +114,6 @@ fn check_responses(dataset: &dyn StoryDataset, subject: &str, story: &str) {
         matches!(past, Err(FmriError::Selection { .. })),
         "no voxel past the last"
     );
-    check_repeats(dataset, subject, story, n_trs, n_voxels);
 }
 
 fn check_repeats(

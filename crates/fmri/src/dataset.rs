@@ -13,9 +13,37 @@ pub(crate) const AUDIO_EXTENSIONS: [&str; 4] = ["wav", "flac", "mp3", "ogg"];
 
 /// Subjects who heard stories in the scanner.
 ///
-/// Implementers: [`Ds003020`](crate::Ds003020), [`FolderDataset`](crate::FolderDataset),
-/// [`InMemoryDataset`](crate::InMemoryDataset). Errors
-/// of other implementers travel in [`FmriError::Other`].
+/// Implementers: [`Ds003020`](crate::Ds003020), [`BidsDataset`](crate::BidsDataset),
+/// [`FolderDataset`](crate::FolderDataset), [`InMemoryDataset`](crate::InMemoryDataset). Errors of
+/// other implementers travel in [`FmriError::Other`].
+///
+/// ```
+/// use braintune_fmri::{InMemoryDataset, Result, Story, StoryDataset, StoryTiming, Trim};
+/// use ndarray::Array2;
+///
+/// /// Rows and voxels that an analysis of a subject has.
+/// fn size(dataset: &dyn StoryDataset, subject: &str) -> Result<(usize, usize)> {
+///     let (mut n_rows, mut n_voxels) = (0, 0);
+///     for story in dataset.stories() {
+///         if dataset.has_responses(subject, story.name()) {
+///             let kept = dataset.timing(story.name())?.kept(dataset.default_trims().0)?;
+///             let bold = dataset.responses(subject, story.name())?.rows(kept)?;
+///             n_rows += bold.bold().nrows();
+///             n_voxels = bold.bold().ncols();
+///         }
+///     }
+///     Ok((n_rows, n_voxels))
+/// }
+///
+/// let mut dataset =
+///     InMemoryDataset::new("example").with_default_trims(Trim::new(10, 5), Trim::new(20, 5));
+/// for name in ["tale", "other"] {
+///     dataset.add_story(Story::new(name), StoryTiming::new(40, 2.0, -9.0, 10..35)?)?;
+/// }
+/// dataset.add_responses("S1", "tale", Array2::zeros((25, 3)))?;
+/// assert_eq!(size(&dataset, "S1")?, (25, 3));
+/// # Ok::<(), braintune_fmri::FmriError>(())
+/// ```
 pub trait StoryDataset: Send + Sync {
     /// Name for messages and provenance.
     fn name(&self) -> &str;

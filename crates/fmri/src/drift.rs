@@ -24,6 +24,7 @@ const ROUNDING: f64 = 1e-11;
 
 /// A kind of slow change in time.
 #[derive(Clone, Copy, Debug, PartialEq)]
+#[non_exhaustive]
 pub enum Drift {
     /// Powers of time up to `degree`: 0 is the mean alone, 1 the mean and a line.
     Polynomial {

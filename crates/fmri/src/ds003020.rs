@@ -36,14 +36,8 @@ use crate::{
 pub use defects::{KNOWN_DEFECTS, KnownDefect, known_defect};
 pub use presets::{StoryPreset, TestConvention, story_sessions};
 
-const TR_S: f64 = 2.0;
-const FIRST_TR_S: f64 = -9.0;
 /// More TRs than any story has (55 hours): a damaged file must not ask for memory.
 const LONGEST_STORY_TRS: usize = 100_000;
-/// TRs of `respdict.json` that lie past the grid.
-const N_PAST_GRID: usize = 5;
-/// Rows of the grid that are not stored, and the trim of training stories.
-const STORED: Trim = Trim::new(10, 5);
 /// `respdict.json` is larger only where it is something else.
 const MAX_RESPDICT_BYTES: u64 = 1 << 20;
 
@@ -73,6 +67,15 @@ pub struct Ds003020 {
 }
 
 impl Ds003020 {
+    /// Duration of a TR in seconds.
+    pub const TR_S: f64 = 2.0;
+    /// Midpoint of the first TR of the grid, in seconds from sound onset.
+    pub const FIRST_TR_S: f64 = -9.0;
+    /// TRs of `respdict.json` that lie past the grid.
+    pub const N_PAST_GRID: usize = 5;
+    /// Leaves the rows of the grid that files hold; the trim of training stories.
+    pub const STORED: Trim = Trim::new(10, 5);
+
     /// Opens the folder `dir`: reads `respdict.json` and lists the other files.
     ///
     /// Subjects are the folders of `derivative/preprocessed_data`, sorted; stories are those of
@@ -171,10 +174,10 @@ impl StoryDataset for Ds003020 {
 
     fn timing(&self, story: &str) -> Result<StoryTiming> {
         self.story(story)?;
-        let n_trs = self.n_acquired[story] - N_PAST_GRID;
-        let stored = STORED.rows(n_trs)?;
+        let n_trs = self.n_acquired[story] - Self::N_PAST_GRID;
+        let stored = Self::STORED.rows(n_trs)?;
         let Some(path) = self.reports.get(story) else {
-            return StoryTiming::new(n_trs, TR_S, FIRST_TR_S, stored);
+            return StoryTiming::new(n_trs, Self::TR_S, Self::FIRST_TR_S, stored);
         };
         let report = TrReport::read(path, MissingTriggers::Fill)?;
         let n_triggers = report.trigger_times().len();
@@ -195,7 +198,8 @@ impl StoryDataset for Ds003020 {
     /// Whether the file is there, or a pointer to it: a file that was not fetched is an error where
     /// it is read, not a story the subject did not hear.
     fn has_responses(&self, subject: &str, story: &str) -> bool {
-        self.n_acquired.contains_key(story)
+        self.check_subject(subject).is_ok()
+            && self.n_acquired.contains_key(story)
             && self
                 .response_path(subject, story)
                 .symlink_metadata()
@@ -257,7 +261,7 @@ impl StoryDataset for Ds003020 {
     }
 
     fn default_trims(&self) -> (Trim, Trim) {
-        (STORED, self.test_convention.trim())
+        (Self::STORED, self.test_convention.trim())
     }
 }
 
@@ -348,7 +352,8 @@ fn read_respdict(path: &Path) -> Result<Vec<(String, usize)>> {
     if lengths.is_empty() {
         return Err(malformed("it lists no story".to_owned()));
     }
-    let shortest = STORED.start() + STORED.end() + N_PAST_GRID + 1;
+    let (stored, past) = (Ds003020::STORED, Ds003020::N_PAST_GRID);
+    let shortest = stored.start() + stored.end() + past + 1;
     for (k, (name, n_acquired)) in lengths.iter().enumerate() {
         if !(shortest..=LONGEST_STORY_TRS).contains(n_acquired) {
             return Err(malformed(format!(

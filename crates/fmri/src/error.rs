@@ -220,7 +220,7 @@ pub enum FmriError {
         /// What is wrong.
         reason: String,
     },
-    /// `dataset.toml` is not what it should be.
+    /// `dataset.toml` or `bids.toml` is not what it should be.
     #[error("{path}: {reason}")]
     DatasetToml {
         /// The file.
@@ -252,6 +252,14 @@ pub enum FmriError {
         path: PathBuf,
         /// What is wrong.
         reason: String,
+    },
+    /// A story was added to a dataset that has one of that name.
+    #[error("story {story} is in {dataset} already")]
+    DuplicateStory {
+        /// The dataset.
+        dataset: String,
+        /// The story.
+        story: String,
     },
     /// The dataset has no such story.
     #[error("no story {story} in {dataset}, it has {}", list(known))]

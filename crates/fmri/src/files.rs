@@ -13,6 +13,9 @@ use braintune_audio::pointer_kind;
 
 use crate::{FmriError, Result};
 
+/// Deflate makes nothing smaller than by a factor of 1032, nor does another filter that is read here:
+/// data that would have to are damaged, or were never written.
+pub(crate) const MAX_COMPRESSION: u64 = 1100;
 /// Extension of files that are being written.
 pub(crate) const PARTIAL_EXTENSION: &str = "partial";
 

@@ -21,6 +21,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
+pub use self::array::npy_shape;
 use self::array::{AxisOrder, StoredArray};
 use self::config::{Config, StoryTable};
 use self::pattern::Pattern;

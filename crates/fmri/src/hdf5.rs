@@ -135,7 +135,7 @@ pub struct ArrayInfo {
     pub is_numeric: bool,
     pub(crate) element_size: usize,
     pub(crate) is_contiguous: bool,
-    /// Shape of a chunk; the array's row shape where there are none.
+    /// Shape of a chunk; `None` where the array is not chunked.
     pub(crate) chunk: Option<Vec<usize>>,
 }
 

@@ -4,10 +4,12 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::Path;
 
 use ndarray::{Array2, Axis, Slice};
 
 use crate::dataset::RowCheck;
+use crate::selection::check_selection;
 use crate::{FmriError, Responses, Result, Story, StoryDataset, StoryTiming, Trim};
 
 /// A [`StoryDataset`] whose responses are arrays in memory.
@@ -63,11 +65,12 @@ impl InMemoryDataset {
     ///
     /// # Errors
     ///
-    /// [`FmriError::Timing`] if there is one of that name already.
+    /// [`FmriError::DuplicateStory`] if there is one of that name already.
     pub fn add_story(&mut self, story: Story, timing: StoryTiming) -> Result<()> {
         if self.timings.contains_key(story.name()) {
-            return Err(FmriError::Timing {
-                reason: format!("story {} is there already", story.name()),
+            return Err(FmriError::DuplicateStory {
+                dataset: self.name.clone(),
+                story: story.name().into(),
             });
         }
         self.timings.insert(story.name().into(), timing);
@@ -80,10 +83,15 @@ impl InMemoryDataset {
     ///
     /// # Errors
     ///
-    /// [`FmriError::UnknownStory`], or [`FmriError::RowCount`] if the timing says another number of
-    /// rows is stored.
+    /// [`FmriError::UnknownStory`], [`FmriError::RowCount`] if the timing says another number of rows
+    /// is stored, [`FmriError::Shape`] if single repeats have another number of voxels.
     pub fn add_responses(&mut self, subject: &str, story: &str, bold: Array2<f32>) -> Result<()> {
         self.check_rows(subject, story, &bold)?;
+        let repeats = self.repeats.get(&key(subject, story));
+        if let Some(repeat) = repeats.and_then(|repeats| repeats.first()) {
+            let expected = "as many voxels as the repeats";
+            self.check_voxels((subject, story), &bold, expected, repeat)?;
+        }
         self.add_subject(subject);
         self.responses.insert(key(subject, story), bold);
         Ok(())
@@ -94,15 +102,23 @@ impl InMemoryDataset {
     ///
     /// # Errors
     ///
-    /// As [`add_responses`](Self::add_responses).
+    /// As [`add_responses`](Self::add_responses); [`FmriError::Shape`] if the responses or another
+    /// repeat have another number of voxels.
     pub fn add_repeats(
         &mut self,
         subject: &str,
         story: &str,
         repeats: Vec<Array2<f32>>,
     ) -> Result<()> {
+        let (expected, other) = match self.responses.get(&key(subject, story)) {
+            Some(responses) => ("as many voxels as the responses", Some(responses)),
+            None => ("as many voxels as the first repeat", repeats.first()),
+        };
         for bold in &repeats {
             self.check_rows(subject, story, bold)?;
+            if let Some(other) = other {
+                self.check_voxels((subject, story), bold, expected, other)?;
+            }
         }
         self.add_subject(subject);
         self.repeats.insert(key(subject, story), repeats);
@@ -125,6 +141,24 @@ impl InMemoryDataset {
         check.check(&self.timing(story)?, bold.dim())
     }
 
+    fn check_voxels(
+        &self,
+        (subject, story): (&str, &str),
+        bold: &Array2<f32>,
+        expected: &'static str,
+        other: &Array2<f32>,
+    ) -> Result<()> {
+        if bold.ncols() == other.ncols() {
+            return Ok(());
+        }
+        Err(FmriError::Shape {
+            path: self.name.clone().into(),
+            key: format!("{subject}/{story}"),
+            expected,
+            got: bold.shape().to_vec(),
+        })
+    }
+
     fn bold(&self, subject: &str, story: &str) -> Result<&Array2<f32>> {
         self.check_subject(subject)?;
         self.story(story)?;
@@ -142,15 +176,8 @@ impl InMemoryDataset {
         (subject, story): (&str, &str),
         voxels: Range<usize>,
     ) -> Result<Array2<f32>> {
-        if voxels.start > voxels.end || voxels.end > bold.ncols() {
-            return Err(FmriError::Selection {
-                path: self.name.clone().into(),
-                key: format!("{subject}/{story}"),
-                what: "voxels",
-                asked: voxels,
-                available: bold.ncols(),
-            });
-        }
+        let key = format!("{subject}/{story}");
+        check_selection(Path::new(&self.name), &key, "voxels", &voxels, bold.ncols())?;
         Ok(bold.slice_axis(Axis(1), Slice::from(voxels)).to_owned())
     }
 }

@@ -10,7 +10,6 @@
 //!
 //! Where responses are still images, a [`NiftiFile`] is read a volume at a time and a [`VoxelMask`]
 //! makes time series of it; [`GaussianSmoother`], [`DriftFilter`] and [`zscore_run`] clean them.
-//! analysis keeps, and [`check_dataset`] tells beforehand what is wrong with the files.
 //! [`LowLevelExtractor`] makes the features that models of speech are compared with, from spectra to
 //! triphones.
 //!
@@ -58,14 +57,17 @@ mod lanczos;
 mod large;
 mod lowlevel;
 mod modality;
+mod names;
 mod nifti;
 mod open;
 mod regions;
 mod response_file;
 mod responses;
+mod selection;
 mod smoothing;
 mod textgrid;
 mod time;
+mod toml;
 mod tr_report;
 mod voxel_mask;
 mod zscore;
@@ -84,7 +86,7 @@ pub use ds003020::{
     Ds003020, KNOWN_DEFECTS, KnownDefect, StoryPreset, TestConvention, known_defect, story_sessions,
 };
 pub use error::{FmriError, Result};
-pub use folder::FolderDataset;
+pub use folder::{FolderDataset, npy_shape};
 pub use hdf5::ArrayInfo;
 pub use in_memory::InMemoryDataset;
 pub use lanczos::{Lanczos, LanczosMatrix};
@@ -111,3 +113,11 @@ pub use time::{StoryTiming, Tr, Trim};
 pub use tr_report::{MissingTriggers, TrReport};
 pub use voxel_mask::{VoxelMask, VoxelOrder};
 pub use zscore::zscore_run;
+
+/// The version of ndarray whose arrays this crate takes and gives.
+pub use ndarray;
+
+// The examples of the README are compiled with those of the docs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

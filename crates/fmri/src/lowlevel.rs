@@ -35,6 +35,7 @@ use ndarray::Array2;
 use self::acoustic::Acoustic;
 use self::events::Event;
 use self::phonemes::{Vocabulary, phoneme_index};
+use crate::names::by_name;
 use crate::{FmriError, Interval, Result, Story, StoryTiming, TextGrid, read_textgrid};
 
 pub use self::phonemes::{ARTICULATION, PHONEMES, articulation};
@@ -65,7 +66,7 @@ pub enum LowLevelFeature {
 
 impl LowLevelFeature {
     /// Every feature.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: &'static [Self] = &[
         Self::PowerSpectrum,
         Self::Mfcc,
         Self::Energy,
@@ -116,17 +117,13 @@ impl FromStr for LowLevelFeature {
     type Err = FmriError;
 
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|feature| feature.name() == text);
-        found.ok_or_else(|| FmriError::UnknownName {
-            what: "low-level feature",
-            text: text.into(),
-            known: Self::ALL.map(|feature| feature.name().to_owned()).to_vec(),
-        })
+        by_name("low-level feature", Self::ALL, Self::name, text)
     }
 }
 
 /// What a feature of a story is made of.
 #[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
 pub enum Stimulus<'a> {
     /// Its sound, at any sample rate.
     Sound(&'a Waveform),
@@ -142,9 +139,8 @@ pub enum Stimulus<'a> {
 /// };
 ///
 /// // Two words a second for a minute.
-/// let word = |k| Interval { start_s: 0.5 * f64::from(k), end_s: 0.5 * f64::from(k + 1), text: "so".into() };
-/// let tier = Tier { name: "word".into(), intervals: (0..120).map(word).collect() };
-/// let labels = TextGrid { tiers: vec![tier] };
+/// let word = |k| Interval::new(0.5 * f64::from(k), 0.5 * f64::from(k + 1), "so");
+/// let labels = TextGrid::new(vec![Tier::new("word", (0..120).map(word).collect())]);
 ///
 /// let extractor = LowLevelExtractor::fit(LowLevelFeature::WordRate, &[])?;
 /// let timing = StoryTiming::new(35, 2.0, -9.0, 10..30)?;

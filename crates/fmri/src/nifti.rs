@@ -23,8 +23,9 @@ use ndarray::{Array3, ArrayView3, ShapeBuilder};
 
 pub use self::header::NiftiHeader;
 use self::header::{HEADER_BYTES, HeaderError};
-use self::stream::{Bytes, MAX_COMPRESSION, Values};
-use crate::files::{read_error, refuse_pointer};
+use self::stream::{Bytes, Values};
+use crate::files::{MAX_COMPRESSION, read_error, refuse_pointer};
+use crate::selection::check_selection;
 use crate::{FmriError, Result};
 
 /// Integers below this are exact in f64.
@@ -107,15 +108,8 @@ impl NiftiFile {
     /// [`FmriError::Io`].
     pub fn read_volume(&self, t: usize) -> Result<Array3<f32>> {
         let n_volumes = self.header.n_volumes();
-        if t >= n_volumes {
-            return Err(FmriError::Selection {
-                path: self.path.clone(),
-                key: "volumes".into(),
-                what: "volumes",
-                asked: t..t.saturating_add(1),
-                available: n_volumes,
-            });
-        }
+        let asked = t..t.saturating_add(1);
+        check_selection(&self.path, "volumes", "volumes", &asked, n_volumes)?;
         let mut values = Values::open(&self.data_path, &self.header)?;
         values.skip(self.n_values() as u64 * t as u64)?;
         let mut volume = Vec::new();

@@ -12,7 +12,7 @@ use crate::{BidsDataset, BidsOptions, DatasetFiles, Ds003020, FmriError, FolderD
 /// | what the folder has | what it is |
 /// |---|---|
 /// | `dataset.toml` | [`FolderDataset`] |
-/// | `derivative/respdict.json` | [`Ds003020`] |
+/// | `derivative/respdict.json` or `derivative/preprocessed_data` | [`Ds003020`] |
 /// | `dataset_description.json` or folders `sub-*` | [`BidsDataset`], with the options of [`bids.toml`](BidsOptions::read) where that is there |
 ///
 /// # Errors

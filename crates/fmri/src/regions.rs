@@ -20,7 +20,6 @@ use std::fs;
 use std::path::Path;
 
 use serde::Serialize;
-use serde_json::Value;
 
 use crate::files::{read_bytes, write_atomically};
 use crate::json::every_entry;
@@ -102,11 +101,13 @@ impl Regions {
     /// [`FmriError::Io`] if the file cannot be written; nothing is left behind then.
     pub fn write(&self, path: &Path) -> Result<()> {
         write_atomically(path, |partial| {
-            fs::write(partial, self.to_json().to_string()).map_err(|source| FmriError::Io {
+            let io_error = |source| FmriError::Io {
                 doing: "write",
                 path: path.into(),
                 source,
-            })
+            };
+            let json = serde_json::to_string(self).map_err(|error| io_error(error.into()))?;
+            fs::write(partial, json).map_err(io_error)
         })
     }
 
@@ -153,11 +154,5 @@ impl Regions {
         let all = std::iter::once(("all", (0..n_voxels).collect()));
         all.chain(self.iter().map(|(name, voxels)| (name, voxels.to_vec())))
             .collect()
-    }
-
-    /// `{"name": [voxel, …], …}`.
-    #[must_use]
-    pub fn to_json(&self) -> Value {
-        serde_json::to_value(&self.0).unwrap_or_default()
     }
 }

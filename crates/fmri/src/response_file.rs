@@ -16,8 +16,9 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, ArrayView2};
 use rust_hdf5::format::superblock::{SuperblockV0V1, SuperblockV2V3, detect_superblock_version};
 
-use crate::files::{read_error, refuse_pointer, write_atomically};
+use crate::files::{MAX_COMPRESSION, read_error, refuse_pointer, write_atomically};
 use crate::hdf5::{self, ArrayFile, Numbers};
+use crate::selection::check_selection;
 use crate::{ArrayInfo, FmriError, Result, large};
 
 /// Key of the responses, `[n_trs, n_voxels]`.
@@ -27,9 +28,6 @@ pub(crate) const REPEATS: &str = "individual_repeats";
 
 /// Elements of a block that is read at once.
 const BLOCK_ELEMENTS: usize = 1 << 20;
-/// No filter read here makes data smaller than by this factor (deflate: 1032), so an array that
-/// would need more is damage, or was never written.
-const MAX_COMPRESSION: u64 = 1100;
 /// Bytes that hold a superblock of any version.
 const SUPERBLOCK_BYTES: u64 = 128;
 const SIGNATURE: [u8; 8] = *b"\x89HDF\r\n\x1a\n";
@@ -41,14 +39,21 @@ type ReadBlock<'a> =
 
 /// An HDF5 file of responses. Holds no handle: each read opens the file and closes it again.
 ///
-/// ```no_run
-/// use std::path::Path;
-/// use braintune_fmri::ResponseFile;
+/// ```
+/// use braintune_fmri::{ResponseFile, write_responses};
+/// use ndarray::Array2;
 ///
-/// let file = ResponseFile::open(Path::new("UTS03/wheretheressmoke.hf5"))?;
+/// # let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("wheretheressmoke.hf5");
+/// let bold = Array2::from_shape_fn((20, 3000), |(tr, voxel)| (tr * 3 + voxel) as f32);
+/// write_responses(&path, bold.view())?;
+///
+/// let file = ResponseFile::open(&path)?;
 /// let [n_trs, n_voxels] = file.shape()?;
-/// let first_voxels = file.read(0..n_trs, 0..n_voxels.min(1000))?;
-/// # Ok::<(), braintune_fmri::FmriError>(())
+/// assert_eq!([n_trs, n_voxels], [20, 3000]);
+/// let first_voxels = file.read(0..n_trs, 0..1000)?;
+/// assert_eq!(first_voxels[[2, 999]], 1005.0);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResponseFile {
@@ -148,12 +153,8 @@ impl ResponseFile {
         voxels: Range<usize>,
     ) -> Result<Array2<f32>> {
         let [n_repeats, ..] = self.repeats_shape()?;
-        self.check_range(
-            REPEATS,
-            "repeat",
-            &(repeat..repeat.saturating_add(1)),
-            n_repeats,
-        )?;
+        let asked = repeat..repeat.saturating_add(1);
+        check_selection(&self.path, REPEATS, "repeat", &asked, n_repeats)?;
         self.read_box(REPEATS, &[repeat], rows, voxels)
     }
 
@@ -196,8 +197,8 @@ impl ResponseFile {
     ) -> Result<ArrayInfo> {
         let info = self.info(key)?;
         if let [n_rows, n_voxels] = info.shape[lead.len()..] {
-            self.check_range(key, "rows", rows, n_rows)?;
-            self.check_range(key, "voxels", voxels, n_voxels)?;
+            check_selection(&self.path, key, "rows", rows, n_rows)?;
+            check_selection(&self.path, key, "voxels", voxels, n_voxels)?;
         }
         Ok(info)
     }
@@ -310,25 +311,6 @@ impl ResponseFile {
             metadata.len()
         );
         Err(self.damaged(reason.into()))
-    }
-
-    fn check_range(
-        &self,
-        key: &str,
-        what: &'static str,
-        asked: &Range<usize>,
-        available: usize,
-    ) -> Result<()> {
-        if asked.start <= asked.end && asked.end <= available {
-            return Ok(());
-        }
-        Err(FmriError::Selection {
-            path: self.path.clone(),
-            key: key.into(),
-            what,
-            asked: asked.clone(),
-            available,
-        })
     }
 
     fn with_file<T>(

@@ -133,12 +133,17 @@ pub struct BadValues {
     pub infinite_voxels: Vec<usize>,
     /// Voxels whose values are all finite and all the same.
     pub constant_voxels: Vec<usize>,
+    /// Voxels with a finite value beyond [`PLAUSIBLE`](Self::PLAUSIBLE): fits take them, but no recording has them.
+    pub implausible_voxels: Vec<usize>,
     /// Row and column of the first value that is NaN or infinite.
     pub first: Option<(usize, usize)>,
 }
 
 impl BadValues {
-    /// Whether nothing was found.
+    /// What no response exceeds: raw signals of scanners go to some 10⁶, scaled ones to some 10.
+    pub const PLAUSIBLE: f32 = 1e8;
+
+    /// Whether nothing was found that a model cannot use.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.first.is_none() && self.constant_voxels.is_empty()
@@ -152,6 +157,8 @@ impl BadValues {
         self.nan_voxels.extend(shift(next.nan_voxels));
         self.infinite_voxels.extend(shift(next.infinite_voxels));
         self.constant_voxels.extend(shift(next.constant_voxels));
+        self.implausible_voxels
+            .extend(shift(next.implausible_voxels));
         let first = next.first.map(|(row, voxel)| (row, n_before + voxel));
         self.first = self.first.into_iter().chain(first).min();
     }
@@ -165,11 +172,16 @@ pub(crate) struct BadValueScan {
 }
 
 #[derive(Clone, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a finding of its own"
+)]
 struct VoxelState {
     first_value: f32,
     varies: bool,
     nan: bool,
     infinite: bool,
+    implausible: bool,
 }
 
 impl BadValueScan {
@@ -192,6 +204,7 @@ impl BadValueScan {
                     #[expect(clippy::float_cmp, reason = "constant means bit for bit")]
                     let differs = value != state.first_value;
                     state.varies |= differs;
+                    state.implausible |= value.abs() > BadValues::PLAUSIBLE;
                 } else {
                     self.found.first.get_or_insert((self.n_rows, column));
                     state.nan |= value.is_nan();
@@ -215,6 +228,7 @@ impl BadValueScan {
         BadValues {
             nan_voxels: columns(|state| state.nan),
             infinite_voxels: columns(|state| state.infinite),
+            implausible_voxels: columns(|state| state.implausible),
             constant_voxels: if self.n_rows == 0 {
                 Vec::new()
             } else {

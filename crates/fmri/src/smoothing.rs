@@ -81,6 +81,9 @@ impl GaussianSmoother {
         for (axis, kernel) in self.kernels.iter().enumerate() {
             let radius = kernel.len() - 1;
             let n = smooth.len_of(Axis(axis));
+            if n == 0 {
+                continue;
+            }
             for mut lane in smooth.lanes_mut(Axis(axis)) {
                 padded.clear();
                 padded.extend(mirrored(n, radius).map(|at| f64::from(lane[at])));

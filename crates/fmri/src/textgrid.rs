@@ -4,6 +4,7 @@
 //! and Latin-1, any line ending; not Praat's binary format. Points of a point tier become intervals
 //! of no length. An alignment of gentle (`align.json`) is read as well. Held by `tests/it/textgrid.rs`.
 
+mod canonical;
 mod gentle;
 
 use std::fs;
@@ -29,12 +30,10 @@ const NO_SPEECH: [&str; 7] = [
 const NO_PHONE: [&str; 3] = ["sil", "spn", "cg"];
 /// Stories have about 1 MB.
 const MAX_BYTES: u64 = 64 << 20;
-/// A count or a time in seconds may be this large in a file of any length. The parser allocates for
-/// counts before it reads what they count, so that a larger number than the file has bytes is damage.
-const MIN_LIMIT: usize = 100_000;
 
 /// The tiers of a `TextGrid`.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct TextGrid {
     /// The tiers in the order of the file.
     pub tiers: Vec<Tier>,
@@ -42,6 +41,7 @@ pub struct TextGrid {
 
 /// One tier, such as the words or the phonemes.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Tier {
     /// Its name.
     pub name: String,
@@ -51,6 +51,7 @@ pub struct Tier {
 
 /// One label and when it was said.
 #[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
 pub struct Interval {
     /// Start in seconds.
     pub start_s: f64,
@@ -60,7 +61,36 @@ pub struct Interval {
     pub text: String,
 }
 
+impl Interval {
+    /// A label said from `start_s` to `end_s`, in seconds.
+    #[must_use]
+    pub fn new(start_s: f64, end_s: f64, text: impl Into<String>) -> Self {
+        Self {
+            start_s,
+            end_s,
+            text: text.into(),
+        }
+    }
+}
+
+impl Tier {
+    /// A tier of these intervals, in the order of time.
+    #[must_use]
+    pub fn new(name: impl Into<String>, intervals: Vec<Interval>) -> Self {
+        Self {
+            name: name.into(),
+            intervals,
+        }
+    }
+}
+
 impl TextGrid {
+    /// These tiers.
+    #[must_use]
+    pub fn new(tiers: Vec<Tier>) -> Self {
+        Self { tiers }
+    }
+
     /// End of the last interval in seconds; 0 without intervals.
     #[must_use]
     pub fn duration_s(&self) -> f64 {
@@ -81,9 +111,9 @@ impl TextGrid {
     /// ```
     /// use braintune_fmri::{Interval, TextGrid, Tier};
     ///
-    /// let interval = |start_s, text: &str| Interval { start_s, end_s: start_s + 1.0, text: text.into() };
+    /// let interval = |start_s, text: &str| Interval::new(start_s, start_s + 1.0, text);
     /// let intervals = vec![interval(0.0, "sp"), interval(1.0, "SO"), interval(2.0, "{BR}")];
-    /// let grid = TextGrid { tiers: vec![Tier { name: "word".into(), intervals }] };
+    /// let grid = TextGrid::new(vec![Tier::new("word", intervals)]);
     /// assert_eq!(grid.words()?[0].text, "SO");
     /// assert_eq!(grid.words()?.len(), 1);
     /// # Ok::<(), braintune_fmri::FmriError>(())
@@ -113,9 +143,9 @@ impl TextGrid {
     /// ```
     /// use braintune_fmri::{Interval, TextGrid, Tier};
     ///
-    /// let interval = |start_s, text: &str| Interval { start_s, end_s: start_s + 0.1, text: text.into() };
+    /// let interval = |start_s, text: &str| Interval::new(start_s, start_s + 0.1, text);
     /// let intervals = vec![interval(0.0, "sil"), interval(0.1, "S"), interval(0.2, "ow1")];
-    /// let grid = TextGrid { tiers: vec![Tier { name: "phone".into(), intervals }] };
+    /// let grid = TextGrid::new(vec![Tier::new("phone", intervals)]);
     /// let phones = grid.phones()?;
     /// assert_eq!((phones.len(), phones[1].text.as_str()), (2, "OW"));
     /// # Ok::<(), braintune_fmri::FmriError>(())
@@ -175,6 +205,18 @@ fn is_said(label: &str) -> bool {
 /// [`FmriError::Missing`], [`FmriError::Io`] or [`FmriError::TooLarge`] if the file cannot be read,
 /// [`FmriError::Pointer`] if it stands in for data that was not fetched, [`FmriError::TextGrid`] if it
 /// is no `TextGrid`, has no tier, or an interval ends before it begins.
+///
+/// ```
+/// use braintune_fmri::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};
+///
+/// # let dir = tempfile::tempdir()?;
+/// let path = dir.path().join("tale.TextGrid");
+/// let words = vec![Interval::new(0.0, 0.4, "once"), Interval::new(0.4, 0.7, "upon")];
+/// let grid = TextGrid::new(vec![Tier::new("word", words)]);
+/// write_textgrid(&path, &grid)?;
+/// assert_eq!(read_textgrid(&path)?, grid);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub fn read_textgrid(path: &Path) -> Result<TextGrid> {
     let bytes = read_bytes(path, "TextGrid", MAX_BYTES)?;
     parse(&bytes).map_err(|reason| FmriError::TextGrid {
@@ -225,23 +267,17 @@ fn parse(bytes: &[u8]) -> Result<TextGrid, String> {
     if gentle::is_alignment(&text) {
         return gentle::parse(&text);
     }
-    let text = plain_numbers(&text)?;
+    let text = canonical::tokens(&text)?;
     let file = format::TextGrid::parse_text_format_utf8(&text).map_err(|e| e.to_string())?;
     let tiers = file.tiers.into_iter().map(|tier| match tier {
         format::TextGridTier::IntervalTier(tier) => {
-            let intervals = tier.intervals.into_iter().map(|interval| Interval {
-                start_s: interval.xmin,
-                end_s: interval.xmax,
-                text: interval.text,
-            });
+            let intervals = tier.intervals.into_iter();
+            let intervals = intervals.map(|said| Interval::new(said.xmin, said.xmax, said.text));
             checked_tier(tier.name, intervals.collect())
         }
         format::TextGridTier::TextTier(tier) => {
-            let points = tier.points.into_iter().map(|point| Interval {
-                start_s: point.number,
-                end_s: point.number,
-                text: point.mark,
-            });
+            let points = tier.points.into_iter();
+            let points = points.map(|said| Interval::new(said.number, said.number, said.mark));
             checked_tier(tier.name, points.collect())
         }
     });
@@ -249,7 +285,7 @@ fn parse(bytes: &[u8]) -> Result<TextGrid, String> {
     if tiers.is_empty() {
         return Err("it has no tier".into());
     }
-    Ok(TextGrid { tiers })
+    Ok(TextGrid::new(tiers))
 }
 
 fn checked_tier(name: String, intervals: Vec<Interval>) -> Result<Tier, String> {
@@ -261,7 +297,7 @@ fn checked_tier(name: String, intervals: Vec<Interval>) -> Result<Tier, String> 
             k + 1
         ));
     }
-    Ok(Tier { name, intervals })
+    Ok(Tier::new(name, intervals))
 }
 
 /// UTF-16 by its byte order mark, else UTF-8, else Latin-1.
@@ -280,37 +316,4 @@ fn decode(bytes: &[u8]) -> String {
             Err(_) => bytes.iter().map(|&byte| char::from(byte)).collect(),
         },
     }
-}
-
-/// Rewrites numbers with an exponent, which the parser would cut at the `e`, and refuses counts so
-/// large that the parser would fail to allocate for them. Labels in quotes stay as they are.
-fn plain_numbers(text: &str) -> Result<String, String> {
-    let limit = text.len().max(MIN_LIMIT) as f64;
-    let mut plain = String::with_capacity(text.len());
-    // A doubled quote inside a label closes and opens it again, which comes to the same.
-    for (k, part) in text.split('"').enumerate() {
-        if k > 0 {
-            plain.push('"');
-        }
-        if k % 2 == 1 {
-            plain.push_str(part);
-            continue;
-        }
-        for piece in part.split_inclusive(char::is_whitespace) {
-            let token = piece.trim_end();
-            let starts_as_number =
-                token.starts_with(|c: char| c.is_ascii_digit() || "+-".contains(c));
-            match token.parse::<f64>() {
-                Ok(number) if starts_as_number && number.abs() > limit => {
-                    return Err(format!("implausible number {token}"));
-                }
-                Ok(number) if starts_as_number && token.contains(['e', 'E']) => {
-                    plain.push_str(&number.to_string());
-                    plain.push_str(&piece[token.len()..]);
-                }
-                _ => plain.push_str(piece),
-            }
-        }
-    }
-    Ok(plain)
 }

@@ -58,7 +58,7 @@ impl fmt::Display for Tr {
 /// assert_eq!(timing.stored().len(), 15);
 /// # Ok::<(), braintune_fmri::FmriError>(())
 /// ```
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct StoryTiming {
     n_trs: usize,
     tr_s: f64,
@@ -221,8 +221,13 @@ impl StoryTiming {
     ///
     /// [`FmriError::TrimTooLong`] if none remains.
     pub fn kept(&self, trim: Trim) -> Result<Range<usize>> {
-        let rows = trim.rows(self.n_trs)?;
-        Ok(rows.start.max(self.stored.start)..rows.end.min(self.stored.end))
+        let n_trs = self.n_trs;
+        let rows = trim.rows(n_trs)?;
+        let kept = rows.start.max(self.stored.start)..rows.end.min(self.stored.end);
+        if kept.is_empty() {
+            return Err(FmriError::TrimTooLong { trim, n_trs });
+        }
+        Ok(kept)
     }
 }
 

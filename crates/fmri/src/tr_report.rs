@@ -33,6 +33,7 @@ const MAX_JITTER_TRS: f64 = 0.05;
 
 /// What to do about triggers that a report does not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum MissingTriggers {
     /// A report with a hole is an error.
     Refuse,
@@ -51,6 +52,7 @@ pub enum MissingTriggers {
 /// let report = TrReport::read(&path, MissingTriggers::Fill)?;
 /// assert_eq!(report.trigger_times(), [0.5, 2.5, 4.5, 6.5]);
 /// assert_eq!(report.n_filled(), 1);
+/// assert_eq!(report.mean_tr_s(), 2.0);
 /// assert_eq!(report.timing(0..4)?.tr_times()[0], -9.0);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```

@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use ndarray::{Array2, ArrayView3};
 use serde::Deserialize;
 
+use crate::selection::check_selection;
 use crate::{FmriError, NiftiFile, Result};
 
 /// In which order the voxels inside a mask are numbered.
@@ -166,15 +167,7 @@ impl VoxelMask {
     #[tracing::instrument(skip_all, fields(n_voxels = voxels.len()))]
     pub fn read_series(&self, image: &NiftiFile, voxels: Range<usize>) -> Result<Array2<f32>> {
         self.check_grid(image)?;
-        if voxels.start > voxels.end || voxels.end > self.n_voxels() {
-            return Err(FmriError::Selection {
-                path: self.source.clone(),
-                key: "mask".into(),
-                what: "voxels",
-                asked: voxels,
-                available: self.n_voxels(),
-            });
-        }
+        check_selection(&self.source, "mask", "voxels", &voxels, self.n_voxels())?;
         let n_trs = image.header().n_volumes();
         let mut series = Vec::new();
         // Taken at once where there is room, for values that the file may turn out not to have.

@@ -63,3 +63,8 @@ pub use dataset::{SimulatedDataset, SimulatedParticipant};
 pub use error::{Result, SimulationError};
 pub use simulate::{SimulationEvent, simulate};
 pub use tiny::write_tiny_hubert;
+
+// The examples of the README are compiled with those of the docs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -5,7 +5,7 @@
 //! `[n_trs, n_voxels]` f32. The time base is that of ds003020, where a file of a story of S seconds
 //! holds the TRs from 10 s after its onset to its end.
 
-use braintune_fmri::StoryTiming;
+use braintune_fmri::{Ds003020, StoryTiming};
 use ndarray::{Array1, Array2, Array3, ArrayView1, ArrayView2, ArrayViewMut1, Axis};
 use rand::Rng;
 use rand_distr::StandardNormal;
@@ -18,21 +18,14 @@ use crate::voxels::Voxel;
 /// Correlation of the noise of one TR with that of the next.
 pub(crate) const AR1: f64 = 0.4;
 
-const TR_S: f64 = 2.0;
-const FIRST_TR_S: f64 = -9.0;
-/// Rows of the grid that files leave out at its start.
-const N_DROPPED_START: usize = 10;
-/// Rows of the grid that files leave out at its end.
-const N_DROPPED_END: usize = 5;
-/// TRs that `respdict.json` counts and the grid does not have.
-const N_PAST_GRID: usize = 5;
+const TR_S: f64 = Ds003020::TR_S;
 /// Steps of the features from one TR to the next: `TR_S / STEP_S`.
 const STEPS_PER_TR: usize = 20;
 /// The last step before the midpoint of the first stored TR: 10.94 s, the midpoint is 11 s.
 const FIRST_STORED_STEP: usize = 109;
 /// From that step to the midpoint, in seconds.
-const STEP_TO_MIDPOINT_S: f64 =
-    FIRST_TR_S + N_DROPPED_START as f64 * TR_S - (FIRST_STEP_S + FIRST_STORED_STEP as f64 * STEP_S);
+const STEP_TO_MIDPOINT_S: f64 = Ds003020::FIRST_TR_S + Ds003020::STORED.start() as f64 * TR_S
+    - (FIRST_STEP_S + FIRST_STORED_STEP as f64 * STEP_S);
 
 /// The time base of a story of `story_s` seconds: its grid ends 10 to 12 s after its sound.
 pub(crate) fn timing(story_s: f64) -> Result<StoryTiming> {
@@ -43,13 +36,13 @@ pub(crate) fn timing(story_s: f64) -> Result<StoryTiming> {
     )]
     let n_heard = (story_s / TR_S).ceil() as usize;
     let n_trs = n_heard + 10;
-    let stored = N_DROPPED_START..n_trs - N_DROPPED_END;
-    Ok(StoryTiming::new(n_trs, TR_S, FIRST_TR_S, stored)?)
+    let stored = Ds003020::STORED.rows(n_trs)?;
+    Ok(StoryTiming::new(n_trs, TR_S, Ds003020::FIRST_TR_S, stored)?)
 }
 
 /// The number of TRs that `respdict.json` gives.
 pub(crate) fn n_acquired(timing: &StoryTiming) -> usize {
-    timing.n_trs() + N_PAST_GRID
+    timing.n_trs() + Ds003020::N_PAST_GRID
 }
 
 /// What each voxel would show without noise, `[n_trs, n_voxels]` for the stored rows, z-scored; 0

@@ -2,7 +2,8 @@
 //!
 //! Each story draws from streams of its own, so that it does not depend on the stories before it.
 //! `ground_truth.json` comes first and marks the folder as ours, `respdict.json`, without which no
-//! reader opens the dataset, comes last. Held by `tests/it/main.rs`.
+//! reader opens the dataset, comes last. Held by `tests/it/dataset.rs` and
+//! `tests/it/reproducible.rs`.
 
 use std::fs;
 use std::io::ErrorKind;

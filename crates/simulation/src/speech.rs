@@ -202,20 +202,11 @@ impl Labels {
     }
 
     fn into_textgrid(self) -> TextGrid {
-        let tier = |name: &str, intervals| Tier {
-            name: name.into(),
-            intervals,
-        };
-        TextGrid {
-            tiers: vec![tier("phone", self.phones), tier("word", self.words)],
-        }
+        let phones = Tier::new("phone", self.phones);
+        TextGrid::new(vec![phones, Tier::new("word", self.words)])
     }
 }
 
 fn interval(start: usize, end: usize, text: &str) -> Interval {
-    Interval {
-        start_s: start as f64 / RATE_HZ,
-        end_s: end as f64 / RATE_HZ,
-        text: text.into(),
-    }
+    Interval::new(start as f64 / RATE_HZ, end as f64 / RATE_HZ, text)
 }

@@ -6,7 +6,7 @@
 
 use std::path::Path;
 
-use crate::{Result, write};
+use crate::{Result, SimulationError, write};
 
 const FILES: [(&str, &[u8]); 3] = [
     (
@@ -23,15 +23,22 @@ const FILES: [(&str, &[u8]); 3] = [
     ),
 ];
 
-/// Writes the small backbone as a checkpoint folder, which is created; files of these names are replaced.
+/// Writes the small backbone as a checkpoint folder, which is created.
 ///
 /// It has 7 hidden states of width 96, 25 frames a second, and takes any length of audio. It knows the sounds of
 /// [`simulate`](crate::simulate)'s stories, and of what words mean only what guessing gives: tuning it to the
 /// responses of a simulated participant changes that.
 ///
 /// # Errors
-/// [`SimulationError::Io`](crate::SimulationError::Io) if the folder cannot be written.
+/// [`SimulationError::Occupied`] if one of its files is there with other content, [`SimulationError::Io`] if the folder
+/// cannot be written.
 pub fn write_tiny_hubert(dir: &Path) -> Result<()> {
+    for (name, bytes) in FILES {
+        let path = dir.join(name);
+        if std::fs::read(&path).is_ok_and(|found| found != bytes) {
+            return Err(SimulationError::Occupied { path });
+        }
+    }
     write::create_dir(dir)?;
     for (name, bytes) in FILES {
         write::write_bytes(&dir.join(name), bytes)?;

@@ -76,6 +76,32 @@ fn windows_share_frames_without_a_changed_bit() {
     }
     let empty = log_mel.compute_windows(&samples, &[0..400, 7..7]);
     assert!(matches!(empty, Err(AudioError::EmptyWaveform)));
+    let (inverted, past) = (std::ops::Range { start: 9, end: 7 }, 0..n + 1);
+    for window in [inverted, past, n + 1..n + 2] {
+        let refused = log_mel.compute_windows(&samples, std::slice::from_ref(&window));
+        let Err(AudioError::WindowOutOfRange {
+            window: found,
+            n_samples,
+        }) = refused
+        else {
+            panic!("{window:?} is not in the recording");
+        };
+        assert_eq!((found, n_samples), (window, n));
+    }
+}
+
+#[test]
+fn a_spectrogram_has_two_frames_or_more() {
+    let with = |n_frames| WhisperLogMel::new(80).unwrap().with_n_frames(n_frames);
+    for n_frames in [0, 1] {
+        let refused = with(n_frames);
+        assert!(matches!(
+            refused,
+            Err(AudioError::TooFewFrames { min: 2, .. })
+        ));
+    }
+    let spectrogram = with(2).unwrap().compute(&[0.5; 320]).unwrap();
+    assert_eq!(spectrogram.dim(), (80, 2));
 }
 
 #[test]

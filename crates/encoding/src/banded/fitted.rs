@@ -94,7 +94,7 @@ impl FittedBandedRidge {
     /// # Errors
     /// As [`FittedEncodingModel::predict`].
     pub fn predict_split(&self, x: ArrayView2<'_, f32>) -> Result<Array3<f32>> {
-        self.check(x)?;
+        check::features(x, self.coef.nrows())?;
         let (n_spaces, n_voxels) = self.space_weights.dim();
         let mut split = Array3::zeros((n_spaces, x.nrows(), n_voxels));
         for (space, mut part) in split.outer_iter_mut().enumerate() {
@@ -112,12 +112,6 @@ impl FittedBandedRidge {
         }
         Ok(split)
     }
-
-    fn check(&self, x: ArrayView2<'_, f32>) -> Result<()> {
-        check::not_empty("x", x)?;
-        check::columns("x", x, self.coef.nrows())?;
-        check::finite("x", x)
-    }
 }
 
 impl FittedEncodingModel for FittedBandedRidge {
@@ -130,7 +124,7 @@ impl FittedEncodingModel for FittedBandedRidge {
     }
 
     fn predict(&self, x: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        self.check(x)?;
+        check::features(x, self.coef.nrows())?;
         let mut predicted = product_of(x, self.coef.view());
         if let Some(intercept) = &self.intercept {
             predicted += intercept;

@@ -39,32 +39,24 @@ impl VariancePartition {
         &self.names
     }
 
-    /// What the set explains that no other does, `[n_voxels]`.
-    ///
-    /// # Panics
-    /// If there is no such set.
+    /// What the set explains that no other does, `[n_voxels]`; none if there is no such set.
     #[must_use]
-    pub fn unique(&self, set: usize) -> &Array1<f64> {
+    pub fn unique(&self, set: usize) -> Option<&Array1<f64>> {
         self.shared(&[set])
     }
 
-    /// What exactly these sets have in common, `[n_voxels]`; of one set: its unique part.
-    ///
-    /// # Panics
-    /// If there is no such set.
+    /// What exactly these sets have in common, `[n_voxels]`; of one set: its unique part. None if
+    /// there is no such set.
     #[must_use]
-    pub fn shared(&self, sets: &[usize]) -> &Array1<f64> {
-        &self.parts[self.bits(sets)]
+    pub fn shared(&self, sets: &[usize]) -> Option<&Array1<f64>> {
+        self.parts.get(self.bits(sets)?)
     }
 
     /// R² of the model of these sets together, `[n_voxels]`; their parts and those that they share with
-    /// each other and with the rest add up to it.
-    ///
-    /// # Panics
-    /// If there is no such set.
+    /// each other and with the rest add up to it. None if there is no such set.
     #[must_use]
-    pub fn r2(&self, sets: &[usize]) -> &Array1<f64> {
-        &self.unions[self.bits(sets)]
+    pub fn r2(&self, sets: &[usize]) -> Option<&Array1<f64>> {
+        self.unions.get(self.bits(sets)?)
     }
 
     /// Every part with the numbers of its sets, single ones first.
@@ -76,10 +68,9 @@ impl VariancePartition {
             .map(|bits| (members(bits).collect(), &self.parts[bits]))
     }
 
-    fn bits(&self, sets: &[usize]) -> usize {
-        sets.iter().fold(0, |bits, &set| {
-            assert!(set < self.names.len(), "set {set} of {}", self.names.len());
-            bits | 1 << set
+    fn bits(&self, sets: &[usize]) -> Option<usize> {
+        sets.iter().try_fold(0, |bits, &set| {
+            (set < self.names.len()).then(|| bits | 1 << set)
         })
     }
 }
@@ -104,8 +95,8 @@ fn members(bits: usize) -> impl Iterator<Item = usize> {
 ///         _ => array![0.5],
 ///     })
 /// })?;
-/// assert!((parts.unique(0)[0] - 0.1).abs() < 1e-12);
-/// assert!((parts.shared(&[0, 1])[0] - 0.2).abs() < 1e-12);
+/// assert!(parts.unique(0).is_some_and(|sound| (sound[0] - 0.1).abs() < 1e-12));
+/// assert!(parts.shared(&[0, 1]).is_some_and(|common| (common[0] - 0.2).abs() < 1e-12));
 /// # Ok::<(), EncodingError>(())
 /// ```
 ///
@@ -172,8 +163,8 @@ pub fn partition_variance<M: EncodingModel>(
     }
     let x_test = DesignMatrix::new(x_test.to_owned(), x.feature_spaces().to_vec())?;
     variance_partition(sets, |spaces| {
-        let fitted = model.fit(&x.select(spaces), y)?;
-        let predicted = fitted.predict(x_test.select(spaces).view())?;
+        let fitted = model.fit(&x.select(spaces)?, y)?;
+        let predicted = fitted.predict(x_test.select(spaces)?.view())?;
         Ok(r2_score(y_test, predicted.view())?.mapv(f64::from))
     })
 }

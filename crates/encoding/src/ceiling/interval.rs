@@ -18,6 +18,7 @@ use crate::{BlockBootstrap, Intervals, Result, score::centred, stats::Draws};
 /// Intervals of [`NoiseCeiling`](crate::NoiseCeiling), `[n_voxels]` each, cut at no signal: `CCmax` to 0
 /// to 1, the explainable variance to `-1 / (N - 1)` to 1, where no estimate is below.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct CeilingIntervals {
     /// Of `CCmax`.
     pub cc_max: Intervals,
@@ -27,6 +28,7 @@ pub struct CeilingIntervals {
 
 /// Intervals of what a prediction reaches, `[n_voxels]` each; NaN for voxels without signal power.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct AlignmentIntervals {
     /// Of `CCnorm`. Not cut to 1: estimates may be above it.
     pub cc_norm: Intervals,
@@ -42,7 +44,7 @@ pub struct AlignmentIntervals {
 /// As [`NoiseCeiling::from_repeats`](crate::NoiseCeiling::from_repeats);
 /// [`EncodingError::Blocks`](crate::EncodingError::Blocks),
 /// [`EncodingError::Level`](crate::EncodingError::Level),
-/// [`EncodingError::NoSplits`](crate::EncodingError::NoSplits).
+/// [`EncodingError::TooFewDraws`](crate::EncodingError::TooFewDraws).
 pub fn ceiling_intervals(
     repeats: ArrayView3<'_, f32>,
     bootstrap: &BlockBootstrap,

@@ -185,7 +185,8 @@ impl NoiseCeiling {
     /// 0.
     ///
     /// # Errors
-    /// Arrays that do not match, or fewer repeats than the ceiling was made from.
+    /// Arrays that do not match, [`EncodingError::RepeatCount`] for other repeats than the ceiling was
+    /// made from.
     pub fn signal_power_explained(
         &self,
         prediction: ArrayView2<'_, f32>,
@@ -193,6 +194,10 @@ impl NoiseCeiling {
     ) -> Result<Array1<f64>> {
         check_prediction(prediction, repeats)?;
         check_voxels("prediction", prediction.ncols(), self.powers.len())?;
+        let (got, expected) = (repeats.len_of(Axis(0)), self.n_repeats);
+        if got != expected {
+            return Err(EncodingError::RepeatCount { got, expected });
+        }
         let of_voxel = |(voxel, powers): (usize, &Powers)| {
             let mean = mean_of_repeats(repeats.index_axis(Axis(2), voxel));
             let prediction = prediction.column(voxel);

@@ -18,6 +18,7 @@ pub enum LowCeiling {
 
 /// Mean alignment over some voxels and how many had a ceiling.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct NormalizedMean {
     /// The mean; none if no voxel took part.
     pub mean: Option<f64>,

@@ -16,7 +16,7 @@ use crate::{BlockBootstrap, EncodingError, Intervals, Result};
 /// split. 0 where a half is constant; a correlation of -1, which cannot be stepped up, counts as -1.
 ///
 /// # Errors
-/// [`EncodingError::Repeats`] for less than two repeats, [`EncodingError::NoSplits`],
+/// [`EncodingError::Repeats`] for less than two repeats, [`EncodingError::TooFewDraws`],
 /// [`EncodingError::NonFinite`].
 pub fn split_half(repeats: ArrayView3<'_, f32>, n_splits: usize, seed: u64) -> Result<Array1<f64>> {
     let splits = Splits::new(repeats, n_splits, seed)?;
@@ -68,7 +68,8 @@ impl Splits {
     fn new(repeats: ArrayView3<'_, f32>, n_splits: usize, seed: u64) -> Result<Self> {
         check_repeats(repeats)?;
         if n_splits == 0 {
-            return Err(EncodingError::NoSplits);
+            let (got, least) = (n_splits, 1);
+            return Err(EncodingError::TooFewDraws { got, least });
         }
         let n_repeats = repeats.len_of(Axis(0));
         let half = n_repeats / 2;

@@ -14,6 +14,7 @@ const SAMPLE: usize = 3;
 
 /// Distance of fitted predictions from those of the exact f64 solution.
 #[derive(Debug, Clone, Copy, PartialEq, Default)]
+#[non_exhaustive]
 pub struct NumericalError {
     /// Voxels that were checked.
     pub n_voxels: usize,

@@ -12,8 +12,9 @@ use super::{
     features::Transposed,
     filter::{Approximation, FilterBank, LEAST_ALPHAS},
     panels::Panels,
-    prepared::{Basis, Fold, Part, Settings, Whole, part_rows},
+    prepared::{Basis, Fold, Part, Whole, part_rows},
     real::Real,
+    settings::Settings,
 };
 use crate::Folds;
 

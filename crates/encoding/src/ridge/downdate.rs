@@ -20,8 +20,9 @@ use super::{
     features::Features,
     holdout::held_out,
     panels::Panels,
-    prepared::{Basis, Decomposed, Fold, Settings, Unfit, Whole, tell},
+    prepared::{Basis, Decomposed, Fold, Unfit, Whole, tell},
     real::Real,
+    settings::Settings,
 };
 use crate::{Folds, OnProgress, Result};
 
@@ -135,7 +136,8 @@ mod tests {
         CvScore, Folds, Solver,
         ridge::{
             features::Source,
-            prepared::{Prepared, Settings, Unfit, Work},
+            prepared::{Prepared, Unfit},
+            settings::{Settings, Work},
             tile::{self, Task, Tile, Workspace},
         },
     };

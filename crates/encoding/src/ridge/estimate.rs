@@ -19,6 +19,7 @@ const PRODUCTS: f64 = 0.5;
 
 /// Work and memory of a fit, from [`RidgeValidParams::estimate`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct FitEstimate {
     /// Operations for the decompositions.
     pub decompose_flops: f64,

@@ -1,6 +1,9 @@
 //! A fitted ridge: best alphas, scores, and weights made when they are asked for.
 
-use std::sync::{Arc, OnceLock};
+use std::{
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use faer::{Mat, MatMut};
 use ndarray::{Array1, Array2, ArrayBase, ArrayView2, Data, Ix2, ShapeBuilder};
@@ -156,9 +159,7 @@ impl FittedRidge {
         x: ArrayView2<'_, f32>,
         y: ArrayView2<'_, f32>,
     ) -> Result<(Array1<f32>, Array1<f32>)> {
-        check::not_empty("x", x)?;
-        check::columns("x", x, self.n_features())?;
-        check::finite("x", x)?;
+        check::features(x, self.n_features())?;
         check::columns("y", y, self.n_voxels())?;
         check::finite("y", y)?;
         let (predicted, means) = either!(&self.inner, weights => weights.about_means(x));
@@ -176,10 +177,17 @@ impl FittedRidge {
     /// # Errors
     /// Another number of columns, no rows, values that are not finite.
     pub fn predict(&self, x: ArrayView2<'_, f32>) -> Result<Array2<f32>> {
-        check::not_empty("x", x)?;
-        check::columns("x", x, self.n_features())?;
-        check::finite("x", x)?;
+        check::features(x, self.n_features())?;
         Ok(either!(&self.inner, weights => weights.predict(x)))
+    }
+}
+
+impl fmt::Debug for FittedRidge {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FittedRidge")
+            .field("n_features", &self.n_features())
+            .field("n_voxels", &self.n_voxels())
+            .finish_non_exhaustive()
     }
 }
 

@@ -21,6 +21,7 @@ mod matrix;
 mod panels;
 mod prepared;
 mod real;
+mod settings;
 mod sharing;
 mod shifted;
 mod solver;
@@ -46,8 +47,8 @@ use crate::{
     Result,
 };
 pub(crate) use features::Source;
-use prepared::Settings;
-pub(crate) use {matrix::product_of, prepared::Work};
+use settings::Settings;
+pub(crate) use {matrix::product_of, settings::Work};
 
 /// Which normal equations to solve.
 #[non_exhaustive]

@@ -21,12 +21,9 @@ use super::{
     matrix::{eigh, gather_rows, largest_eigenvalue, par_columns, product},
     panels::{self, Panels},
     real::{Precision, Real, column_means},
+    settings::{Settings, Work},
 };
-use crate::{EncodingError, FitProgress, Folds, OnProgress, Result, Solver};
-
-/// Single precision is safe while the rounding of the largest eigenvalue stays below this part of
-/// the smallest penalty.
-const SAFE_ROUNDING: f64 = 1e-2;
+use crate::{EncodingError, FitProgress, Folds, OnProgress, Result};
 
 /// Validation rows whose predictions are made together; whole kernels, few enough to stay in cache.
 pub(crate) const ROWS: usize = 2 * panels::ROWS;
@@ -138,32 +135,8 @@ impl<T: Real> Prepared<T> {
         let primal = settings.is_primal(x.n_rows(), x.n_columns());
         let gram = if primal { x.gram() } else { x.kernel() };
         let largest = largest_eigenvalue(gram.as_ref());
-        let rounding = f64::from(f32::EPSILON) * largest;
-        // Written so that a largest eigenvalue that overflowed is unsafe too.
-        let safe = rounding <= SAFE_ROUNDING * settings.penalties[0];
-        if T::PRECISION == Precision::Single && !safe {
-            if settings.precision != Some(Precision::Single) {
-                return Err(Unfit::Imprecise);
-            }
-            tracing::warn!(
-                largest_eigenvalue = largest,
-                smallest_penalty = settings.penalties[0],
-                "single precision was asked for and rounds away more than the smallest penalty bears: weights may be wrong"
-            );
-        }
-        let mut whole = Whole {
-            primal,
-            x,
-            x_means,
-            basis: Basis {
-                vectors: Mat::zeros(0, 0),
-                values: Vec::new(),
-                noise: 0.0,
-            },
-            to_basis: Panels::new(MatRef::from_column_major_slice(&[], 0, 0)),
-            shared: false,
-            loadings: OnceLock::new(),
-        };
+        settings.check_precision::<T>(largest)?;
+        let mut whole = Whole::undecomposed(primal, x, x_means);
         let (combination, basis) = settings.combination(&whole, gram.as_ref(), largest);
         whole.shared = primal && combination.is_some();
         let (folds, basis) = match &combination {
@@ -185,49 +158,24 @@ impl<T: Real> Prepared<T> {
     }
 }
 
-/// What to decompose.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Work {
-    /// Folds, to score, and all rows, to fit.
-    All,
-    /// Folds only: scores are all that is wanted.
-    Folds,
-}
-
-/// What a preparation needs to know besides the features.
-pub(crate) struct Settings<'a> {
-    /// alpha², smallest first.
-    pub(crate) penalties: &'a [f64],
-    pub(crate) work: Work,
-    pub(crate) folds: Option<&'a Folds>,
-    pub(crate) solver: Solver,
-    pub(crate) precision: Option<Precision>,
-    pub(crate) intercept: bool,
-}
-
-impl Settings<'_> {
-    fn n_folds(&self) -> usize {
-        self.folds.map_or(0, Folds::n_folds)
-    }
-
-    /// The form with the smaller matrices to decompose, over folds and all rows.
-    pub(crate) fn is_primal(&self, n_samples: usize, n_features: usize) -> bool {
-        let cube = |n: usize| (n as f64).powi(3);
-        match self.solver {
-            Solver::Primal => true,
-            Solver::Dual => false,
-            Solver::Auto => {
-                let dual: f64 = (0..self.n_folds())
-                    .filter_map(|fold| self.folds.map(|folds| folds.validation(fold).len()))
-                    .map(|n_validation| cube(n_samples - n_validation))
-                    .sum();
-                cube(n_features) * (self.n_folds() + 1) as f64 <= dual + cube(n_samples)
-            }
+impl<T: Real> Whole<T> {
+    /// Without its basis.
+    fn undecomposed(primal: bool, x: Features<T>, x_means: Option<Vec<f64>>) -> Self {
+        Self {
+            primal,
+            x,
+            x_means,
+            basis: Basis {
+                vectors: Mat::zeros(0, 0),
+                values: Vec::new(),
+                noise: 0.0,
+            },
+            to_basis: Panels::new(MatRef::from_column_major_slice(&[], 0, 0)),
+            shared: false,
+            loadings: OnceLock::new(),
         }
     }
-}
 
-impl<T: Real> Whole<T> {
     /// Largest rank that `n_rows` of its rows can have.
     pub(crate) fn rank(&self, n_rows: usize) -> usize {
         let free = n_rows - usize::from(self.x_means.is_some());

@@ -1,6 +1,7 @@
 //! A design decomposed once, to fit any number of voxels with.
 
 use std::{
+    fmt,
     ops::{ControlFlow, Range},
     sync::Arc,
 };
@@ -14,8 +15,9 @@ use super::{
     edges::GridEdges,
     features::Source,
     fitted::{FittedRidge, Inner},
-    prepared::{Prepared, ROWS, Unfit, Work},
+    prepared::{Prepared, ROWS, Unfit},
     real::{Precision, Real},
+    settings::Work,
     sharing::SharedScores,
     tile::{self, TILE, Task, Tile, Workspace},
 };
@@ -118,13 +120,13 @@ impl RidgeSolver {
     }
 
     /// Fits responses `y`, `[n_samples, n_voxels]`, all at once. It needs some multiple of the
-    /// memory of `y`; bound it by [`RidgeSolver::voxels_per_tile`].
+    /// memory of `y`; bound it by [`RidgeSolver::voxels_per_part`].
     ///
     /// # Errors
     /// [`EncodingError::Rows`], [`EncodingError::Empty`], [`EncodingError::NonFinite`] or
     /// [`EncodingError::Overflow`].
     #[instrument(skip_all, fields(n_samples = y.nrows(), n_features = self.n_features, n_voxels = y.ncols()))]
-    pub fn fit_tile(&self, y: ArrayView2<'_, f32>) -> Result<FittedRidge> {
+    pub fn fit_voxels(&self, y: ArrayView2<'_, f32>) -> Result<FittedRidge> {
         self.fit_observed(y, &mut |_| ControlFlow::Continue(()))
     }
 
@@ -148,13 +150,60 @@ impl RidgeSolver {
     }
 
     /// Fits all voxels of a source, as many at a time as `memory_budget` bytes allow
-    /// ([`RidgeSolver::voxels_per_tile`]), hands each part to `each` and warns if many voxels sit
+    /// ([`RidgeSolver::voxels_per_part`]), hands each part to `each` and warns if many voxels sit
     /// at an end of the grid. Where voxels share an alpha, the source is read twice.
     ///
     /// # Errors
-    /// As [`RidgeSolver::fit_tile`]; [`EncodingError::Read`] for a source that fails;
-    /// [`EncodingError::AlphaGroups`] for groups of other voxels; [`EncodingError::Cancelled`] if
-    /// `on` or `each` breaks.
+    /// As [`RidgeSolver::fit_voxels`]; [`EncodingError::Read`] for a source that fails;
+    /// [`EncodingError::AlphaGroups`] and [`EncodingError::AlphaGroup`] for groups of other voxels;
+    /// [`EncodingError::Cancelled`] if `on` or `each` breaks.
+    ///
+    /// ```
+    /// use std::ops::{ControlFlow, Range};
+    ///
+    /// use braintune_encoding::{DesignMatrix, Folds, ResponseSource, Ridge};
+    /// use linfa::ParamGuard;
+    /// use ndarray::Array2;
+    ///
+    /// /// Reads voxels from a file, or makes them.
+    /// struct Recording;
+    ///
+    /// impl ResponseSource for Recording {
+    ///     fn n_samples(&self) -> usize {
+    ///         60
+    ///     }
+    ///
+    ///     fn n_voxels(&self) -> usize {
+    ///         600
+    ///     }
+    ///
+    ///     fn read(
+    ///         &self,
+    ///         voxels: Range<usize>,
+    ///     ) -> Result<Array2<f32>, Box<dyn std::error::Error + Send + Sync>> {
+    ///         Ok(Array2::from_shape_fn((60, voxels.len()), |(row, k)| {
+    ///             ((row * (voxels.start + k + 1)) as f32).sin()
+    ///         }))
+    ///     }
+    /// }
+    ///
+    /// let x = Array2::from_shape_fn((60, 3), |(i, j)| ((i * (j + 2)) as f32).cos());
+    /// let solver = Ridge::params("1,10,100".parse()?)
+    ///     .folds(Folds::contiguous_blocks(60, 4)?)
+    ///     .check()?
+    ///     .prepare(&DesignMatrix::from(x))?;
+    ///
+    /// // Hardly any memory: a part is as small as can be.
+    /// let (mut parts, mut alphas) = (Vec::new(), Vec::new());
+    /// solver.fit_source(&Recording, 0, &mut |_| ControlFlow::Continue(()), |voxels, fitted| {
+    ///     parts.push(voxels);
+    ///     alphas.extend_from_slice(fitted.best_alphas());
+    ///     ControlFlow::Continue(())
+    /// })?;
+    /// assert_eq!(parts, [0..256, 256..512, 512..600]);
+    /// assert_eq!(alphas.len(), 600);
+    /// # Ok::<(), braintune_encoding::EncodingError>(())
+    /// ```
     #[instrument(skip_all, fields(n_samples = source.n_samples(), n_features = self.n_features, n_voxels = source.n_voxels()))]
     pub fn fit_source(
         &self,
@@ -216,7 +265,7 @@ impl RidgeSolver {
 
     /// Runs of voxels that fit the budget; one, empty, for a source without voxels.
     pub(crate) fn parts(&self, n_voxels: usize, memory_budget: usize) -> Vec<Range<usize>> {
-        let step = self.voxels_per_tile(memory_budget);
+        let step = self.voxels_per_part(memory_budget);
         let starts = (0..n_voxels.max(1)).step_by(step);
         starts
             .map(|start| start..n_voxels.min(start.saturating_add(step)))
@@ -243,7 +292,7 @@ impl RidgeSolver {
     /// Voxels that can be fitted at once with about `memory_budget` bytes beside the decompositions:
     /// a multiple of [`RidgeSolver::TILE`], and never less than that.
     #[must_use]
-    pub fn voxels_per_tile(&self, memory_budget: usize) -> usize {
+    pub fn voxels_per_part(&self, memory_budget: usize) -> usize {
         let size = match self.precision() {
             Precision::Single => size_of::<f32>(),
             Precision::Double => size_of::<f64>(),
@@ -269,14 +318,8 @@ impl RidgeSolver {
 
     pub(crate) fn check_responses(&self, y: ArrayView2<'_, f32>) -> Result<()> {
         check::not_empty("y", y)?;
-        if y.nrows() != self.n_samples {
-            return Err(EncodingError::Rows {
-                left: "x",
-                left_shape: [self.n_samples, self.n_features],
-                right: "y",
-                right_shape: [y.nrows(), y.ncols()],
-            });
-        }
+        let x_shape = [self.n_samples, self.n_features];
+        check::rows(["x", "y"], [x_shape, [y.nrows(), y.ncols()]])?;
         check::finite("y", y)
     }
 
@@ -315,6 +358,17 @@ impl RidgeSolver {
                 ))
             }
         }
+    }
+}
+
+impl fmt::Debug for RidgeSolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RidgeSolver")
+            .field("n_samples", &self.n_samples)
+            .field("n_features", &self.n_features)
+            .field("precision", &self.precision())
+            .field("is_primal", &self.is_primal())
+            .finish_non_exhaustive()
     }
 }
 

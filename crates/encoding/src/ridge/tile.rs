@@ -67,9 +67,6 @@ pub(crate) fn fit<T: Real>(
     task: Task,
     work: &mut Workspace<T>,
 ) -> Result<Tile<T>> {
-    let Task {
-        score, n_alphas, ..
-    } = task;
     let whole = &prepared.whole;
     let y_means = whole
         .x_means
@@ -87,16 +84,37 @@ pub(crate) fn fit<T: Real>(
             column: first + column,
         });
     }
-    let n_voxels = y.ncols();
-    let folds = if task.validates {
-        prepared.folds.as_slice()
+    let held_out = targets.into_iter().zip(held_out).collect();
+    let scores = if task.validates && !prepared.folds.is_empty() {
+        mean_scores(&prepared.folds, (&y, &moment), held_out, first, task, work)?
     } else {
-        &[]
+        Vec::new()
     };
-    let n_scores = if folds.is_empty() { 0 } else { n_alphas };
-    let mut scores = vec![0.0; n_scores * n_voxels];
-    for ((fold, mut target), held_out) in folds.iter().zip(targets).zip(held_out) {
-        let z = project(fold, &y, &moment, held_out, &mut target);
+    Ok(Tile {
+        best: argmax(&scores, y.ncols()),
+        moment: if whole.primal { moment } else { y },
+        y_means,
+        scores,
+    })
+}
+
+/// Scores, mean over folds, `[n_alphas, n_voxels]`, of the responses `y` and their moment; `held_out`
+/// are those of each fold's validation rows.
+fn mean_scores<T: Real>(
+    folds: &[Fold<T>],
+    (y, moment): (&Mat<T>, &Mat<T>),
+    held_out: Vec<(Mat<T>, Option<Mat<T>>)>,
+    first: usize,
+    task: Task,
+    work: &mut Workspace<T>,
+) -> Result<Vec<f64>> {
+    let Task {
+        score, n_alphas, ..
+    } = task;
+    let n_voxels = y.ncols();
+    let mut scores = vec![0.0; n_alphas * n_voxels];
+    for (fold, (mut target, held_out)) in folds.iter().zip(held_out) {
+        let z = project(fold, y, moment, held_out, &mut target);
         let about: Vec<Target> = (0..n_voxels)
             .map(|voxel| Target::new(target.col_as_slice(voxel)))
             .collect();
@@ -115,12 +133,7 @@ pub(crate) fn fit<T: Real>(
     for score in &mut scores {
         *score /= n_folds;
     }
-    Ok(Tile {
-        best: argmax(&scores, n_voxels),
-        moment: if whole.primal { moment } else { y },
-        y_means,
-        scores,
-    })
+    Ok(scores)
 }
 
 /// Primal: `X'Y` of all rows and of each fold's validation rows, in the basis where folds share it.

@@ -2,8 +2,8 @@
 
 use ndarray::ArrayView2;
 
-use super::{check_pair, standardised};
-use crate::Result;
+use super::standardised;
+use crate::{Result, check};
 
 /// Length of blocks, TRs, for products of `prediction` and `y`, `[n_trs, n_voxels]`.
 ///
@@ -18,7 +18,7 @@ pub fn suggest_block_length(
     y: ArrayView2<'_, f32>,
     prediction: ArrayView2<'_, f32>,
 ) -> Result<usize> {
-    check_pair(["y", "prediction"], y, prediction)?;
+    check::pair(["y", "prediction"], y, prediction)?;
     let columns = y.columns().into_iter().zip(prediction.columns());
     let mut rhos: Vec<f64> = columns
         .map(|(y, p)| lag_one(&standardised(y)) * lag_one(&standardised(p)))

@@ -13,18 +13,17 @@ use rayon::prelude::*;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::{
-    check_pair,
     region::{Region, RegionStatistics},
     standardised,
 };
-use crate::{EncodingError, Result, score::ratio};
+use crate::{EncodingError, Result, ceiling::variance, check, score::ratio};
 
 /// Blocks to draw and intervals to make of them.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct BlockBootstrap {
     /// TRs of a block ([`suggest_block_length`](crate::suggest_block_length)).
     pub block_len: usize,
-    /// Draws; 1,000 give a standard error to 2 %.
+    /// Draws, at least two; 1,000 give a standard error to 2 %.
     pub n_boots: usize,
     /// Confidence level, such as 0.95.
     pub level: f64,
@@ -34,6 +33,7 @@ pub struct BlockBootstrap {
 
 /// Two-sided intervals, `[n_voxels]` each.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Intervals {
     /// Lower ends.
     pub low: Array1<f64>,
@@ -57,13 +57,13 @@ impl Intervals {
 ///
 /// # Errors
 /// Arrays that do not match, values that are not finite, [`EncodingError::Blocks`],
-/// [`EncodingError::Level`], [`EncodingError::NoSplits`].
+/// [`EncodingError::Level`], [`EncodingError::TooFewDraws`].
 pub fn correlation_interval(
     y: ArrayView2<'_, f32>,
     prediction: ArrayView2<'_, f32>,
     bootstrap: &BlockBootstrap,
 ) -> Result<Intervals> {
-    check_pair(["y", "prediction"], y, prediction)?;
+    check::pair(["y", "prediction"], y, prediction)?;
     let draws = bootstrap.draws(y.nrows())?;
     let ends: Vec<(f64, f64)> = (0..y.ncols())
         .into_par_iter()
@@ -76,7 +76,7 @@ pub fn correlation_interval(
             let z = atanh(series.r);
             let of_draw = |starts: &Vec<usize>| atanh(series.drawn(starts));
             let spread: Vec<f64> = draws.starts.iter().map(of_draw).collect();
-            let half = draws.margin * standard_deviation(&spread);
+            let half = draws.margin * variance(&spread).sqrt();
             ((z - half).tanh(), (z + half).tanh())
         })
         .collect();
@@ -112,14 +112,15 @@ impl BlockBootstrap {
             level,
             seed,
         } = *self;
-        if block_len == 0 || 2 * block_len > n_trs {
+        if block_len == 0 || block_len > n_trs / 2 {
             return Err(EncodingError::Blocks { block_len, n_trs });
         }
         if !(level > 0.0 && level < 1.0) {
             return Err(EncodingError::Level { level });
         }
         if n_boots < 2 {
-            return Err(EncodingError::NoSplits);
+            let (got, least) = (n_boots, 2);
+            return Err(EncodingError::TooFewDraws { got, least });
         }
         let n_blocks = n_trs / block_len;
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
@@ -161,7 +162,7 @@ impl Draws {
         let means: Vec<f64> = self.starts.iter().map(of_draw).collect();
         // The blocks at hand vary about their own mean, by less than about the true one.
         let blocks = (n / self.block_len) as f64;
-        self.margin * standard_deviation(&means) * (blocks / (blocks - 1.0)).sqrt()
+        self.margin * variance(&means).sqrt() * (blocks / (blocks - 1.0)).sqrt()
     }
 }
 
@@ -218,10 +219,4 @@ fn add(sum: &mut [f64; 5], term: &[f64; 5]) {
 fn atanh(r: f64) -> f64 {
     const MOST: f64 = 1.0 - 1e-12;
     r.clamp(-MOST, MOST).atanh()
-}
-
-fn standard_deviation(values: &[f64]) -> f64 {
-    let n = values.len() as f64;
-    let mean = values.iter().sum::<f64>() / n;
-    (values.iter().map(|x| (x - mean).powi(2)).sum::<f64>() / (n - 1.0)).sqrt()
 }

@@ -30,9 +30,7 @@ pub use self::{
     region::{Region, RegionStatistic, RegionStatistics},
     wilcoxon::{Wilcoxon, wilcoxon_signed_rank},
 };
-use ndarray::{ArrayView1, ArrayView2};
-
-use crate::{Result, check};
+use ndarray::ArrayView1;
 
 /// A column standardised to mean 0 and population variance 1; zeros for a constant one.
 fn standardised(column: ArrayView1<'_, f32>) -> Vec<f64> {
@@ -49,19 +47,6 @@ fn standardised(column: ArrayView1<'_, f32>) -> Vec<f64> {
         .iter()
         .map(|&x| (f64::from(x) - mean) * scale)
         .collect()
-}
-
-/// Both are `[n_trs, n_voxels]`, finite and of one shape.
-fn check_pair(
-    names: [&'static str; 2],
-    a: ArrayView2<'_, f32>,
-    b: ArrayView2<'_, f32>,
-) -> Result<()> {
-    check::not_empty(names[0], a)?;
-    check::same_rows(names[0], a, names[1], b)?;
-    check::columns(names[1], b, a.ncols())?;
-    check::finite(names[0], a)?;
-    check::finite(names[1], b)
 }
 
 /// `(1 + count) / (1 + n)`: the data themselves are one of the permutations (Phipson & Smyth 2010).

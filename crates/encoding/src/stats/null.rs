@@ -12,7 +12,6 @@ use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
 use super::{
-    check_pair,
     lanes::{Correlated, LANES, Lanes},
     p_value,
     region::{Region, RegionSums},
@@ -67,6 +66,7 @@ pub struct CorrelationNull {
 
 /// Correlations of voxels and their p values, `[n_voxels]` each.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct CorrelationTest {
     /// Pearson correlation; 0 for a constant column.
     pub r: Array1<f64>,
@@ -78,6 +78,7 @@ pub struct CorrelationTest {
 
 /// A mean correlation over voxels and its p values.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct MeanCorrelationTest {
     /// The mean.
     pub mean_r: f64,
@@ -92,7 +93,7 @@ impl CorrelationNull {
     ///
     /// # Errors
     /// [`EncodingError::Blocks`] where no story holds two blocks (or a shift both ways),
-    /// [`EncodingError::NoSplits`] for no permutations.
+    /// [`EncodingError::TooFewDraws`] for no permutations.
     pub fn new(
         story_lengths: &[usize],
         scheme: NullScheme,
@@ -102,7 +103,7 @@ impl CorrelationNull {
         let (NullScheme::BlockPermutation { block_len: least }
         | NullScheme::CircularShift { min_shift: least }) = scheme;
         let longest = story_lengths.iter().copied().max().unwrap_or(0);
-        if least == 0 || longest < 2 * least || u32::try_from(longest).is_err() {
+        if least == 0 || least > longest / 2 || u32::try_from(longest).is_err() {
             return Err(EncodingError::Blocks {
                 block_len: least,
                 n_trs: longest,
@@ -128,9 +129,11 @@ impl CorrelationNull {
     /// the responses meets.
     ///
     /// # Errors
-    /// [`EncodingError::NoSplits`] for none, [`EncodingError::Order`] for one that is no order of rows.
+    /// [`EncodingError::TooFewDraws`] for none, [`EncodingError::Order`] for one that is no order of rows.
     pub fn from_orders(orders: Vec<Vec<usize>>) -> Result<Self> {
-        let n_rows = orders.first().ok_or(EncodingError::NoSplits)?.len();
+        let (got, least) = (0, 1);
+        let none = EncodingError::TooFewDraws { got, least };
+        let n_rows = orders.first().ok_or(none)?.len();
         let checked = orders.into_iter().enumerate().map(|(permutation, order)| {
             let mut seen = vec![false; n_rows];
             for &row in &order {
@@ -283,11 +286,9 @@ impl CorrelationNull {
     }
 
     fn check(&self, y: ArrayView2<'_, f32>, prediction: ArrayView2<'_, f32>) -> Result<()> {
-        check_pair(["y", "prediction"], y, prediction)?;
-        let stories = ArrayView2::from_shape((self.n_rows, 0), &[]);
-        stories.map_or(Ok(()), |stories| {
-            check::same_rows("y", y, "stories", stories)
-        })
+        check::pair(["y", "prediction"], y, prediction)?;
+        let shapes = [[y.nrows(), y.ncols()], [self.n_rows, 0]];
+        check::rows(["y", "stories"], shapes)
     }
 }
 
@@ -328,7 +329,7 @@ fn blocks(n: usize, block_len: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
 
 /// Shifted by at least `min_shift` both ways, or as it is where the story is too short for that.
 fn shifted(n: usize, min_shift: usize, rng: &mut ChaCha8Rng) -> Vec<usize> {
-    let shift = if n >= 2 * min_shift {
+    let shift = if min_shift <= n / 2 {
         rng.random_range(min_shift..=n - min_shift)
     } else {
         0

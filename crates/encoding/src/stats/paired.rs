@@ -12,8 +12,8 @@ use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 use rayon::prelude::*;
 
-use super::{check_pair, p_value, standardised};
-use crate::{EncodingError, Result};
+use super::{p_value, standardised};
+use crate::{EncodingError, Result, check};
 
 /// Blocks and signs of a paired test.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,7 @@ pub struct BlockSignFlips {
 /// Differences of correlations, first model less second, and their p values, one per voxel (or a
 /// single one for a mean).
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct PairedTest {
     /// `r_first - r_second`.
     pub difference: Array1<f64>,
@@ -55,7 +56,7 @@ pub struct PairedTest {
 ///
 /// # Errors
 /// Arrays that do not match, values that are not finite, [`EncodingError::Blocks`] for less than
-/// two blocks, [`EncodingError::NoSplits`].
+/// two blocks, [`EncodingError::TooFewDraws`].
 pub fn paired_test(
     y: ArrayView2<'_, f32>,
     first: ArrayView2<'_, f32>,
@@ -101,21 +102,16 @@ pub fn paired_test_of_mean(
 ///
 /// # Errors
 /// [`EncodingError::Rows`] for arrays of unequal length, [`EncodingError::NonFinite`],
-/// [`EncodingError::Blocks`], [`EncodingError::NoSplits`].
+/// [`EncodingError::Blocks`], [`EncodingError::TooFewDraws`].
 pub fn paired_test_of_contributions(
     first: ArrayView1<'_, f64>,
     second: ArrayView1<'_, f64>,
     flips: &BlockSignFlips,
 ) -> Result<PairedTest> {
-    if first.len() != second.len() {
-        let shape = |x: ArrayView1<'_, f64>| [x.len(), 1];
-        return Err(EncodingError::Rows {
-            left: "the first contributions",
-            left_shape: shape(first),
-            right: "the second contributions",
-            right_shape: shape(second),
-        });
-    }
+    check::rows(
+        ["the first contributions", "the second contributions"],
+        [[first.len(), 1], [second.len(), 1]],
+    )?;
     let n = first.len() as f64;
     let signs = flips.draws(first.len())?;
     let mut shares = vec![0.0; first.len() / flips.block_len];
@@ -145,18 +141,19 @@ impl BlockSignFlips {
         first: ArrayView2<'_, f32>,
         second: ArrayView2<'_, f32>,
     ) -> Result<Vec<Vec<bool>>> {
-        check_pair(["y", "the first prediction"], y, first)?;
-        check_pair(["y", "the second prediction"], y, second)?;
+        check::pair(["y", "the first prediction"], y, first)?;
+        check::pair(["y", "the second prediction"], y, second)?;
         self.draws(y.nrows())
     }
 
     fn draws(&self, n_trs: usize) -> Result<Vec<Vec<bool>>> {
         let block_len = self.block_len;
-        if block_len == 0 || 2 * block_len > n_trs {
+        if block_len == 0 || block_len > n_trs / 2 {
             return Err(EncodingError::Blocks { block_len, n_trs });
         }
         if self.n_flips == 0 {
-            return Err(EncodingError::NoSplits);
+            let (got, least) = (0, 1);
+            return Err(EncodingError::TooFewDraws { got, least });
         }
         let mut rng = ChaCha8Rng::seed_from_u64(self.seed);
         let mut draw = |_| (0..n_trs / block_len).map(|_| rng.random()).collect();

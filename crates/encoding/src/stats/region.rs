@@ -86,6 +86,7 @@ impl Region {
 
 /// What is known of one region.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct RegionStatistic {
     /// Voxels that took part.
     pub n_voxels: usize,
@@ -162,10 +163,8 @@ impl RegionStatistics {
         if self.given > 0 {
             return Err(self.out_of_turn(0..0));
         }
-        let rows = |n| ArrayView2::from_shape((n, 0), &[]);
-        if let (Ok(ours), Ok(theirs)) = (rows(self.null.n_rows()), rows(null.n_rows())) {
-            check::same_rows("the responses", ours, "stories", theirs)?;
-        }
+        let shapes = [[self.null.n_rows(), 0], [null.n_rows(), 0]];
+        check::rows(["the responses", "stories"], shapes)?;
         for (region, sums) in &mut self.regions {
             *sums = RegionSums::new(region, &null);
         }
@@ -176,7 +175,7 @@ impl RegionStatistics {
     /// With intervals.
     ///
     /// # Errors
-    /// [`EncodingError::Blocks`], [`EncodingError::Level`], [`EncodingError::NoSplits`].
+    /// [`EncodingError::Blocks`], [`EncodingError::Level`], [`EncodingError::TooFewDraws`].
     pub fn with_bootstrap(mut self, bootstrap: BlockBootstrap) -> Result<Self> {
         bootstrap.draws(self.null.n_rows())?;
         self.bootstrap = Some(bootstrap);

@@ -13,6 +13,7 @@ const EXACT: usize = 50;
 
 /// Result of [`wilcoxon_signed_rank`].
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Wilcoxon {
     /// Differences that are not zero.
     pub n: usize,
@@ -34,6 +35,7 @@ pub struct Wilcoxon {
 /// // Eight participants, all better: the smallest two-sided p there is.
 /// let test = wilcoxon_signed_rank(&[0.1, 0.02, 0.3, 0.04, 0.5, 0.06, 0.7, 0.08])?;
 /// assert_eq!(test.p_two_sided, 2.0 / 256.0);
+/// assert_eq!((test.n, test.rank_sum), (8, 36.0)); // 1 + 2 + … + 8
 /// # Ok::<(), braintune_encoding::EncodingError>(())
 /// ```
 ///

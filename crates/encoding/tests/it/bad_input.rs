@@ -86,7 +86,7 @@ fn a_story_shorter_than_the_delays_is_padding() {
     let params = params.folds(Folds::contiguous_blocks(12, 3).unwrap());
     let params = params.check().unwrap();
     let shifted = params.prepare_fir(&fir, &mut |_| std::ops::ControlFlow::Continue(()));
-    let shifted = shifted.unwrap().fit_tile(y.view()).unwrap();
+    let shifted = shifted.unwrap().fit_voxels(y.view()).unwrap();
     let delayed = params.fit(&design, y.view()).unwrap();
     let difference = &shifted.cv_scores() - &delayed.cv_scores();
     assert!(difference.iter().all(|d| d.abs() < 1e-4), "{difference}");

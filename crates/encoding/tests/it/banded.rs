@@ -395,11 +395,11 @@ fn parts_of_variance_add_up() {
             (part[0] - regions[bits]).abs() < 1e-12,
             "{members:?} {part}"
         );
-        assert!((parts.shared(&members)[0] - part[0]).abs() < 1e-15);
+        assert!((parts.shared(&members).unwrap()[0] - part[0]).abs() < 1e-15);
         n += 1;
     }
     assert_eq!(n, 7);
-    assert!((parts.r2(&[0, 1, 2])[0] - regions.iter().sum::<f64>()).abs() < 1e-12);
+    assert!((parts.r2(&[0, 1, 2]).unwrap()[0] - regions.iter().sum::<f64>()).abs() < 1e-12);
     assert_eq!(parts.names(), ["a", "b", "c"]);
 
     let twice = variance_partition(&[set("a", &[0]), set("b", &[0])], |_| {
@@ -427,7 +427,7 @@ fn a_set_that_is_needed_has_the_variance() {
     .unwrap();
     // Voxels 0, 3, 6, 9 are driven by space 0, the others by the two of set 1.
     for voxel in 0..10 {
-        let (zero, one) = (parts.unique(0)[voxel], parts.unique(1)[voxel]);
+        let [zero, one] = [0, 1].map(|set| parts.unique(set).unwrap()[voxel]);
         assert_eq!(zero > one, voxel % 3 == 0, "{voxel}: {zero} {one}");
     }
     let unknown = [FeatureSet {
@@ -438,4 +438,29 @@ fn a_set_that_is_needed_has_the_variance() {
     let plain = ridge(case.folds).check().unwrap();
     let error = partition_variance(&plain, &unknown, (&case.x, case.y.view()), data).unwrap_err();
     assert!(error.to_string().contains("no space 7"), "{error}");
+}
+
+#[test]
+fn what_there_is_not_is_no_part() {
+    let set = |name: &str, space| FeatureSet {
+        name: name.to_owned(),
+        spaces: vec![space],
+    };
+    let sets = [set("sound", 0), set("meaning", 1)];
+    let parts = variance_partition(&sets, |_| Ok::<_, EncodingError>(array![0.5])).unwrap();
+    assert!(parts.unique(1).is_some() && parts.unique(2).is_none());
+    assert!(parts.shared(&[0, 1]).is_some() && parts.shared(&[0, 2]).is_none());
+    assert!(parts.r2(&[0]).is_some() && parts.r2(&[usize::MAX]).is_none());
+
+    let design = DesignMatrix::new(normal(5, 5, 1), spaces(&[2, 3])).unwrap();
+    let selected = design.select(&[1, 0]).unwrap();
+    assert_eq!(
+        selected.view().slice(s![.., 3..]),
+        design.view().slice(s![.., ..2])
+    );
+    let refused = design.select(&[1, 2]).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "feature space 2 of 2: feature spaces are numbered from 0"
+    );
 }

@@ -75,6 +75,21 @@ fn ceilings_are_those_of_the_equations() {
 }
 
 #[test]
+fn power_explained_takes_the_repeats_of_the_ceiling() {
+    let (repeats, prediction) = (repeats(), matrix("prediction"));
+    let ceiling = NoiseCeiling::from_repeats(repeats.view(), TotalPower::Measured).unwrap();
+    let fewer = repeats.slice(s![..4, .., ..]);
+    let refused = ceiling.signal_power_explained(prediction.view(), fewer);
+    assert!(matches!(
+        refused,
+        Err(EncodingError::RepeatCount {
+            got: 4,
+            expected: 5
+        })
+    ));
+}
+
+#[test]
 fn voxel_ranges_give_the_same_numbers() {
     let repeats = repeats();
     let all = NoiseCeiling::from_repeats(repeats.view(), TotalPower::Measured).unwrap();
@@ -331,14 +346,24 @@ fn what_has_no_ceiling_is_refused() {
         interval(31, 9, 0.9),
         Err(EncodingError::Blocks { block_len: 31, .. })
     ));
-    assert!(matches!(interval(5, 0, 0.9), Err(EncodingError::NoSplits)));
+    for n_boots in [0, 1] {
+        let refused = interval(5, n_boots, 0.9).unwrap_err();
+        assert!(
+            matches!(refused, EncodingError::TooFewDraws { got, least: 2 } if got == n_boots),
+            "{refused}"
+        );
+    }
+    assert!(matches!(
+        interval(usize::MAX, 9, 0.9),
+        Err(EncodingError::Blocks { .. })
+    ));
     assert!(matches!(
         interval(5, 9, f64::NAN),
         Err(EncodingError::Level { .. })
     ));
     assert!(matches!(
         split_half(repeats.view(), 0, 0),
-        Err(EncodingError::NoSplits)
+        Err(EncodingError::TooFewDraws { got: 0, .. })
     ));
     let ceiling = estimate(repeats.view()).unwrap();
     assert!(matches!(

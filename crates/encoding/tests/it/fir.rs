@@ -53,7 +53,7 @@ fn both(x: &FirDesign, alphas: &str, solver: Solver, folds: &Folds) -> [FittedRi
     assert_eq!(fir.precision(), plain.precision());
     assert_eq!(fir.is_primal(), plain.is_primal());
     let y = responses(x);
-    [fir, plain].map(|solver: RidgeSolver| solver.fit_tile(y.view()).unwrap())
+    [fir, plain].map(|solver: RidgeSolver| solver.fit_voxels(y.view()).unwrap())
 }
 
 /// R² of the story of four samples is far below 0: differences are parts of 1 + |score|.
@@ -119,9 +119,9 @@ fn an_intercept_is_that_of_the_delayed_matrix() {
         .unwrap();
     let y = responses(&x);
     let fir = params.prepare_fir(&x, &mut |_| ControlFlow::Continue(()));
-    let fir = fir.unwrap().fit_tile(y.view()).unwrap();
+    let fir = fir.unwrap().fit_voxels(y.view()).unwrap();
     let plain = params.prepare(&x.to_design()).unwrap();
-    let plain = plain.fit_tile(y.view()).unwrap();
+    let plain = plain.fit_voxels(y.view()).unwrap();
     assert_eq!(fir.intercept(), plain.intercept());
     assert_eq!(fir.coef(), plain.coef());
 }

@@ -2,6 +2,8 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp, missing_docs)]
 #![allow(clippy::cast_possible_truncation)] // f32 is what the crate takes
 
+mod accuracy;
+mod autotraits;
 mod bad_input;
 mod banded;
 mod ceiling;

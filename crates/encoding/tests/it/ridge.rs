@@ -65,7 +65,7 @@ fn small_alphas_switch_to_double_precision_and_stay_right() {
         let params = problem.params("1e-3,1").solver(solver).check().unwrap();
         let prepared = params.prepare(&problem.design()).unwrap();
         assert_eq!(prepared.precision(), Precision::Double);
-        let fitted = prepared.fit_tile(problem.y.view()).unwrap();
+        let fitted = prepared.fit_voxels(problem.y.view()).unwrap();
         let expected = dense_cv_r2(&problem, &problem.folds(), 1e-3);
         for (got, expected) in fitted.cv_scores().row(0).iter().zip(&expected) {
             // Double precision throughout, condition number 1e6.

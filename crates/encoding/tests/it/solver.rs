@@ -47,9 +47,9 @@ fn bits_do_not_depend_on_how_voxels_are_split() {
     let problem = Problem::new(90, 40, 2 * T + 30, 2);
     let params = problem.params("1,10,100").intercept(true).check().unwrap();
     let solver = params.prepare(&problem.design()).unwrap();
-    let whole = solver.fit_tile(problem.y.view()).unwrap();
+    let whole = solver.fit_voxels(problem.y.view()).unwrap();
     let parts = [0..T, T..2 * T + 30]
-        .map(|voxels| solver.fit_tile(problem.y.slice(s![.., voxels])).unwrap());
+        .map(|voxels| solver.fit_voxels(problem.y.slice(s![.., voxels])).unwrap());
     let [a, b] = &parts;
     assert_eq!(
         whole.cv_scores(),
@@ -70,8 +70,8 @@ fn row_and_column_major_responses_give_the_same_bits() {
         .prepare(&problem.design())
         .unwrap();
     let transposed = problem.y.t().as_standard_layout().to_owned();
-    let a = solver.fit_tile(problem.y.view()).unwrap();
-    let b = solver.fit_tile(transposed.t()).unwrap();
+    let a = solver.fit_voxels(problem.y.view()).unwrap();
+    let b = solver.fit_voxels(transposed.t()).unwrap();
     assert_eq!(a.coef(), b.coef());
     assert_eq!(a.cv_scores(), b.cv_scores());
 }
@@ -85,8 +85,8 @@ fn a_source_gives_what_a_fit_in_memory_gives() {
         .unwrap()
         .prepare(&problem.design())
         .unwrap();
-    let whole = solver.fit_tile(problem.y.view()).unwrap();
-    assert_eq!(solver.voxels_per_tile(0), T);
+    let whole = solver.fit_voxels(problem.y.view()).unwrap();
+    assert_eq!(solver.voxels_per_part(0), T);
     let (mut seen, mut told) = (Vec::new(), Vec::new());
     let edges = solver
         .fit_source(
@@ -121,10 +121,10 @@ fn a_budget_is_a_multiple_of_the_tile_and_grows() {
         .unwrap()
         .prepare(&problem.design())
         .unwrap();
-    let sizes = [0, 1 << 24, 1 << 28, 1 << 32].map(|budget| solver.voxels_per_tile(budget));
+    let sizes = [0, 1 << 24, 1 << 28, 1 << 32].map(|budget| solver.voxels_per_part(budget));
     assert!(sizes.iter().all(|size| size % T == 0));
     assert!(sizes.is_sorted() && sizes[3] > 10 * sizes[1]);
-    assert!(solver.voxels_per_tile(usize::MAX) > sizes[3]);
+    assert!(solver.voxels_per_part(usize::MAX) > sizes[3]);
 }
 
 struct Broken;

@@ -284,6 +284,18 @@ fn what_cannot_be_tested_is_refused() {
         (&[40][..], NullScheme::BlockPermutation { block_len: 21 }),
         (&[40], NullScheme::BlockPermutation { block_len: 0 }),
         (&[40], NullScheme::CircularShift { min_shift: 21 }),
+        (
+            &[40],
+            NullScheme::BlockPermutation {
+                block_len: usize::MAX,
+            },
+        ),
+        (
+            &[40],
+            NullScheme::CircularShift {
+                min_shift: 1 << (usize::BITS - 1),
+            },
+        ),
         (&[], scheme),
     ] {
         let refused = CorrelationNull::new(stories, scheme, 9, 0);
@@ -294,11 +306,11 @@ fn what_cannot_be_tested_is_refused() {
     }
     assert!(matches!(
         CorrelationNull::new(&[40], scheme, 0, 0),
-        Err(EncodingError::NoSplits)
+        Err(EncodingError::TooFewDraws { got: 0, .. })
     ));
     assert!(matches!(
         CorrelationNull::from_orders(vec![]),
-        Err(EncodingError::NoSplits)
+        Err(EncodingError::TooFewDraws { got: 0, .. })
     ));
     for order in [vec![0, 0], vec![0, 2], vec![0]] {
         let refused = CorrelationNull::from_orders(vec![vec![1, 0], order]);
@@ -367,6 +379,13 @@ fn blocks_and_draws_that_do_not_fit_are_refused() {
         ),
         (
             BlockBootstrap {
+                block_len: usize::MAX,
+                ..bootstrap
+            },
+            true,
+        ),
+        (
+            BlockBootstrap {
                 level: 1.0,
                 ..bootstrap
             },
@@ -387,20 +406,31 @@ fn blocks_and_draws_that_do_not_fit_are_refused() {
             "{bad:?}"
         );
     }
-    let flips = BlockSignFlips {
-        block_len: 21,
-        n_flips: 9,
-        seed: 0,
-    };
-    let refused = paired_test(y.view(), p.view(), p.view(), &flips);
-    assert!(matches!(refused, Err(EncodingError::Blocks { .. })));
+    for block_len in [21, usize::MAX] {
+        let flips = BlockSignFlips {
+            block_len,
+            n_flips: 9,
+            seed: 0,
+        };
+        let refused = paired_test(y.view(), p.view(), p.view(), &flips);
+        assert!(matches!(refused, Err(EncodingError::Blocks { .. })));
+    }
     let flips = BlockSignFlips {
         block_len: 5,
         n_flips: 0,
         seed: 0,
     };
     let refused = paired_test_of_mean(y.view(), p.view(), p.view(), &flips);
-    assert!(matches!(refused, Err(EncodingError::NoSplits)));
+    assert!(matches!(
+        refused,
+        Err(EncodingError::TooFewDraws { got: 0, least: 1 })
+    ));
+    let one_draw = BlockBootstrap {
+        n_boots: 1,
+        ..bootstrap
+    };
+    let refused = correlation_interval(y.view(), p.view(), &one_draw).unwrap_err();
+    assert_eq!(refused.to_string(), "1 random draw(s), at least 2 needed");
 }
 
 #[test]

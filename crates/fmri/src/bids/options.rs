@@ -10,6 +10,7 @@ use crate::{Trim, VoxelOrder};
 /// What several runs of one task are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum BidsRuns {
     /// The same story heard again: its responses are the mean of all hearings, each of which is one of
     /// [`repeats`](crate::StoryDataset::repeats).

@@ -9,8 +9,9 @@ use super::options::{BidsOptions, BidsRuns};
 use crate::files::{list_dir, refuse_pointer};
 use crate::{FmriError, NiftiFile, Result};
 
-/// How far the TR of a header may be from that of a sidecar, in seconds.
-const TR_SLACK_S: f64 = 1e-3;
+/// How far the TR of a header may be from that of a sidecar, and that of a run from that of its
+/// story's first, in seconds.
+pub(super) const TR_SLACK_S: f64 = 1e-3;
 
 /// A run, from names alone.
 #[derive(Clone, Debug)]

@@ -4,15 +4,13 @@ use std::collections::BTreeMap;
 use std::path::{Component, Path, PathBuf};
 
 use super::options::BidsOptions;
-use super::run::{Run, RunTiming};
+use super::run::{Run, RunTiming, TR_SLACK_S};
 use crate::dataset::AUDIO_EXTENSIONS;
 use crate::files::{files_by_stem, is_plain_name};
 use crate::{FmriError, Result, Story, StoryTiming};
 
 /// How far the sound of a run may begin from that of the story's first, in TRs.
 const ONSET_SLACK_TRS: f64 = 0.1;
-/// How far their TRs may differ, in seconds.
-const TR_SLACK_S: f64 = 1e-3;
 
 /// A story, its grid and its runs.
 #[derive(Clone, Debug)]

@@ -10,6 +10,7 @@ use serde::Deserialize;
 
 use super::options::{BidsOptions, BidsRuns, Filter};
 use crate::files::read_text;
+use crate::toml::parse_toml;
 use crate::{FmriError, Result, Trim, VoxelOrder};
 
 const TOML: &str = "bids.toml";
@@ -85,7 +86,7 @@ impl BidsOptions {
             path: path.clone(),
             reason,
         };
-        let config: Config = toml::from_str(&text).map_err(|error| refuse(error.to_string()))?;
+        let config: Config = parse_toml(&text).map_err(refuse)?;
         config.check().map_err(refuse)?;
         Ok(config.options(dir))
     }

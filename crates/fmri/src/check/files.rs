@@ -71,13 +71,15 @@ impl Checker<'_> {
                     found.warn(message);
                 }
             }
-            Ok(path) => {
-                if let Err(error) = self.read_audio(path, &mut found.details) {
-                    found.fail(full_message(&*error));
-                } else {
+            Ok(path) => match self.read_audio(path, &mut found.details) {
+                Err(error) => found.fail(full_message(&*error)),
+                Ok(is_silent) => {
+                    if is_silent {
+                        found.warn("it is silent from its beginning to its end");
+                    }
                     self.compare_with_grid(story.name(), &mut found);
                 }
-            }
+            },
         }
         let path = story
             .audio()
@@ -85,19 +87,22 @@ impl Checker<'_> {
         found.entry(FileKind::Audio, path, Some(story.name()))
     }
 
+    /// Whether all samples are 0, as far as a deep check reads them.
     fn read_audio(
         &self,
         path: &std::path::Path,
         details: &mut CheckDetails,
-    ) -> Result<(), Box<dyn Error>> {
+    ) -> Result<bool, Box<dyn Error>> {
         let info = probe_audio(path)?;
         details.sample_rate_hz = Some(info.sample_rate.as_hz());
         details.n_channels = Some(info.n_channels);
         details.duration_s = info.duration_s();
-        if self.deep {
-            details.duration_s = Some(load_audio(path)?.duration_s());
+        if !self.deep {
+            return Ok(false);
         }
-        Ok(())
+        let sound = load_audio(path)?;
+        details.duration_s = Some(sound.duration_s());
+        Ok(sound.samples().iter().all(|sample| *sample == 0.0))
     }
 
     fn compare_with_grid(&self, story: &str, found: &mut Findings) {
@@ -301,19 +306,27 @@ fn report_bad_values(found: &mut Findings, what: &str, bad: &BadValues, column: 
         ));
     }
     if !bad.constant_voxels.is_empty() {
-        let named = bad.constant_voxels.iter().take(MAX_NAMED_VOXELS);
-        let named: Vec<_> = named.map(ToString::to_string).collect();
-        let more = bad.constant_voxels.len().saturating_sub(MAX_NAMED_VOXELS);
-        let more = if more > 0 {
-            format!(" and {more} more")
-        } else {
-            String::new()
-        };
-        found.fail(format!(
-            "{what} never changes in {column}s {}{more}",
-            named.join(", ")
+        let named = named(&bad.constant_voxels);
+        found.fail(format!("{what} never changes in {column}s {named}"));
+    }
+    if !bad.implausible_voxels.is_empty() {
+        found.warn(format!(
+            "{what} has values beyond {:e} in {column}s {}: no recording has them, were they damaged?",
+            BadValues::PLAUSIBLE,
+            named(&bad.implausible_voxels)
         ));
     }
+}
+
+/// The first few of some voxels.
+fn named(voxels: &[usize]) -> String {
+    let named = voxels.iter().take(MAX_NAMED_VOXELS);
+    let named: Vec<_> = named.map(ToString::to_string).collect();
+    let more = match voxels.len().saturating_sub(MAX_NAMED_VOXELS) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    named.join(", ") + &more
 }
 
 /// An error and its sources on one line.

@@ -27,13 +27,16 @@ pub enum Fix {
     /// A file got the name under which it is looked for.
     Renamed {
         /// Its name before.
+        #[serde(serialize_with = "super::lossy")]
         from: PathBuf,
         /// Its name now.
+        #[serde(serialize_with = "super::lossy")]
         to: PathBuf,
     },
     /// The rest of a write that was interrupted over an hour ago is gone.
     Removed {
         /// The file.
+        #[serde(serialize_with = "super::lossy")]
         path: PathBuf,
     },
 }

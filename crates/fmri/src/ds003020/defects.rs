@@ -28,7 +28,7 @@ impl fmt::Display for KnownDefect {
 }
 
 /// The defects of ds003020 that are known.
-pub static KNOWN_DEFECTS: [KnownDefect; 2] = [
+pub static KNOWN_DEFECTS: &[KnownDefect] = &[
     KnownDefect {
         subject: "UTS04",
         story: "life",

@@ -9,7 +9,8 @@
 use std::fmt;
 use std::str::FromStr;
 
-use crate::{FmriError, Result, Trim};
+use crate::names::by_name;
+use crate::{Ds003020, FmriError, Result, Trim};
 
 /// The story every subject heard in every session, which is tested on.
 const TEST_STORY: &str = "wheretheressmoke";
@@ -127,7 +128,7 @@ pub enum StoryPreset {
 
 impl StoryPreset {
     /// Every preset.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: &'static [Self] = &[
         Self::All,
         Self::First27,
         Self::TuningTrain,
@@ -184,12 +185,7 @@ impl FromStr for StoryPreset {
     type Err = FmriError;
 
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL.into_iter().find(|preset| preset.name() == text);
-        found.ok_or_else(|| FmriError::UnknownName {
-            what: "preset of stories",
-            text: text.into(),
-            known: Self::ALL.map(|preset| preset.name().to_owned()).to_vec(),
-        })
+        by_name("preset of stories", Self::ALL, Self::name, text)
     }
 }
 
@@ -225,6 +221,7 @@ pub fn story_sessions(story: &str) -> Vec<u8> {
 /// # Ok::<(), braintune_fmri::FmriError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum TestConvention {
     /// `from-tr-50`: rows `[50:-5]` of the grid, the responses from row 40 of the file on: 251 of
     /// `wheretheressmoke`. What encoding models are scored on.
@@ -241,14 +238,14 @@ impl TestConvention {
     pub const fn trim(self) -> Trim {
         match self {
             Self::FromTr50 => Trim::new(50, 5),
-            Self::FromTr10 => Trim::new(10, 5),
+            Self::FromTr10 => Ds003020::STORED,
         }
     }
 
     /// The row of the response file that is the first one scored.
     #[must_use]
     pub const fn first_response_row(self) -> usize {
-        self.trim().start() - super::STORED.start()
+        self.trim().start() - Ds003020::STORED.start()
     }
 
     fn name(self) -> &'static str {
@@ -270,12 +267,7 @@ impl FromStr for TestConvention {
 
     fn from_str(text: &str) -> Result<Self> {
         let all = [Self::FromTr50, Self::FromTr10];
-        let found = all.into_iter().find(|convention| convention.name() == text);
-        found.ok_or_else(|| FmriError::UnknownName {
-            what: "convention for test rows",
-            text: text.into(),
-            known: all.map(|convention| convention.name().to_owned()).to_vec(),
-        })
+        by_name("convention for test rows", &all, Self::name, text)
     }
 }
 

@@ -17,11 +17,10 @@ use serde::Deserialize;
 use zip::{CompressionMethod, ZipArchive};
 
 use super::npy::{Element, Header, Layout, Source, Streamed};
-use crate::files::{read_error, refuse_pointer};
+use crate::files::{MAX_COMPRESSION, read_error, refuse_pointer};
+use crate::selection::check_selection;
 use crate::{FmriError, Result, StoredAs};
 
-/// Deflate makes nothing smaller than by this factor (1032).
-const MAX_COMPRESSION: u64 = 1100;
 /// How messages name the one array of a `.npy` file.
 const ONLY: &str = "array";
 
@@ -34,6 +33,26 @@ pub(super) enum AxisOrder {
     TimeChannel,
     /// `[n_channels, n_times]`.
     ChannelTime,
+}
+
+/// The shape of the array in a `.npy` file, from its header: what a reader allocates by.
+///
+/// # Errors
+/// A file that is not there, is no such array, or is too short for that many values: a header that claims more
+/// than there is would have a reader take memory for it.
+pub fn npy_shape(path: &Path) -> Result<Vec<usize>> {
+    let array = StoredArray {
+        path: path.to_path_buf(),
+        key: None,
+        axes: AxisOrder::TimeChannel,
+    };
+    array.with_source(1 << 12, &mut |source, n_bytes| {
+        let header = Header::read(source).map_err(|reason| array.damaged(reason))?;
+        // Values of other types have a byte at least.
+        let width = Element::parse(&header.descr).map_or(1, |element| element.width);
+        array.holds_all(&header, width, n_bytes)?;
+        Ok(header.shape)
+    })
 }
 
 /// An array in a file. Holds no handle: each read opens the file and closes it again.
@@ -125,15 +144,7 @@ impl StoredArray {
 
     fn read_values(&self, layout: &Layout, channels: &Range<usize>) -> Result<Vec<f32>> {
         let [n_repeats, n_times, n_channels] = layout.shape;
-        if channels.start > channels.end || channels.end > n_channels {
-            return Err(FmriError::Selection {
-                path: self.path.clone(),
-                key: self.key().into(),
-                what: "channels",
-                asked: channels.clone(),
-                available: n_channels,
-            });
-        }
+        check_selection(&self.path, self.key(), "channels", channels, n_channels)?;
         let selected = [0..n_repeats, 0..n_times, channels.clone()];
         self.with_source(layout.buffer_bytes(&selected), &mut |source, _| {
             Header::read(source).map_err(|reason| self.damaged(reason))?;
@@ -148,18 +159,24 @@ impl StoredArray {
         self.with_source(1 << 12, &mut |source, n_bytes| {
             let header = Header::read(source).map_err(|reason| self.damaged(reason))?;
             let layout = self.arrange(&header, n_axes)?;
-            let n_values = header.shape.iter().map(|&size| size as u64);
-            let n_claimed = n_values.fold(layout.element.width as u64, u64::saturating_mul);
-            let n_claimed = n_claimed.saturating_add(header.n_bytes);
-            if n_claimed > n_bytes {
-                return Err(self.damaged(format!(
-                    "truncated, {n_bytes} bytes where its header, {:?} of {}, needs {n_claimed}: \
-                     copy it again",
-                    header.shape, header.descr
-                )));
-            }
+            self.holds_all(&header, layout.element.width, n_bytes)?;
             Ok(layout)
         })
+    }
+
+    /// An error if a file of `n_bytes` is shorter than its header says, with values of `width` bytes.
+    fn holds_all(&self, header: &Header, width: usize, n_bytes: u64) -> Result<()> {
+        let n_values = header.shape.iter().map(|&size| size as u64);
+        let n_claimed = n_values.fold(width as u64, u64::saturating_mul);
+        let n_claimed = n_claimed.saturating_add(header.n_bytes);
+        if n_claimed <= n_bytes {
+            return Ok(());
+        }
+        Err(self.damaged(format!(
+            "truncated, {n_bytes} bytes where its header, {:?} of {}, needs {n_claimed}: \
+             copy it again",
+            header.shape, header.descr
+        )))
     }
 
     fn arrange(&self, header: &Header, n_axes: usize) -> Result<Layout> {

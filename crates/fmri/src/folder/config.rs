@@ -11,6 +11,7 @@ use serde::Deserialize;
 use super::array::AxisOrder;
 use super::pattern::Pattern;
 use crate::files::{is_plain_name, read_text};
+use crate::toml::parse_toml;
 use crate::{FmriError, Modality, Result, Trim};
 
 /// More samples than any story has (27 hours at 100 Hz): a typing error must not ask for memory.
@@ -87,7 +88,7 @@ impl Config {
     /// Reads `path` and checks what can be checked without other files.
     pub(super) fn read(path: &Path) -> Result<Self> {
         let text = read_text(path, "description of the dataset", MAX_BYTES)?;
-        let config = parse(&text).and_then(|config| config.check().map(|()| config));
+        let config = parse_toml(&text).and_then(|config: Self| config.check().map(|()| config));
         config.map_err(|reason| FmriError::DatasetToml {
             path: path.into(),
             reason,
@@ -203,20 +204,4 @@ fn check_names<'a>(key: &str, names: impl Iterator<Item = &'a String>) -> Result
         }
     }
     Ok(())
-}
-
-fn parse(text: &str) -> Result<Config, String> {
-    toml::from_str(text).map_err(|error| {
-        let place = error.span().and_then(|span| {
-            let before = text.get(..span.start)?;
-            let line = text[before.rfind('\n').map_or(0, |k| k + 1)..]
-                .lines()
-                .next()?;
-            let number = before.matches('\n').count() + 1;
-            Some(format!("line {number} ({}): ", line.trim()))
-        });
-        // Messages of the parser may have several lines.
-        let message = error.message().lines().collect::<Vec<_>>().join(", ");
-        format!("{}{message}", place.unwrap_or_default())
-    })
 }

@@ -13,8 +13,6 @@ use super::NiftiHeader;
 use crate::files::read_error;
 use crate::{FmriError, Result};
 
-/// Deflate makes nothing smaller than by a factor of 1032, so a file that would have to is damaged.
-pub(super) const MAX_COMPRESSION: u64 = 1100;
 /// Bytes decoded at once, a whole number of values of any type.
 const BLOCK_BYTES: usize = 1 << 16;
 const GZIP_MAGIC: [u8; 2] = [0x1f, 0x8b];

@@ -18,6 +18,7 @@ const SUFFIXES: [&str; 7] = ["_roi", "-lh", "-rh", "_lh", "_rh", "_l", "_r"];
 
 /// Which parcels a region is made of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum ParcelLists {
     /// As the paper's table says.
     Paper,
@@ -27,6 +28,7 @@ pub enum ParcelLists {
 
 /// A region of the brain-tuning papers, in both hemispheres.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum HcpRegion {
     /// Angular gyrus.
     AngularGyrus,
@@ -48,7 +50,7 @@ pub enum HcpRegion {
 
 impl HcpRegion {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: &'static [Self] = &[
         Self::AngularGyrus,
         Self::LateralTemporal,
         Self::InferiorFrontal,
@@ -125,9 +127,10 @@ impl HcpRegion {
 ///
 /// [`FmriError::MissingParcels`] with every parcel that the parcellation has no name for.
 pub fn hcp_regions(parcellation: &Parcellation, lists: ParcelLists) -> Result<Regions> {
-    let all = HcpRegion::ALL.map(|region| region.parcels(lists));
-    let voxels = named(parcellation, &all.concat())?;
-    let regions = HcpRegion::ALL.map(|region| {
+    let all = HcpRegion::ALL.iter();
+    let parcels: Vec<_> = all.clone().map(|region| region.parcels(lists)).collect();
+    let voxels = named(parcellation, &parcels.concat())?;
+    let regions = all.map(|region| {
         let parcels = region.parcels(lists).iter();
         let mut voxels: Vec<usize> = parcels
             .flat_map(|parcel| voxels.get(parcel).unwrap_or_default().iter().copied())
@@ -135,7 +138,7 @@ pub fn hcp_regions(parcellation: &Parcellation, lists: ParcelLists) -> Result<Re
         voxels.sort_unstable();
         (region.name().to_owned(), voxels)
     });
-    Regions::new(regions.into_iter().filter(|(_, voxels)| !voxels.is_empty()))
+    Regions::new(regions.filter(|(_, voxels)| !voxels.is_empty()))
 }
 
 /// The parcels of one region, each by its name without hemisphere and with its voxels of both; for

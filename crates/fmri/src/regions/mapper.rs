@@ -18,16 +18,18 @@ const HEMISPHERES: [[&str; 2]; 2] = [["_left", "_right"], ["_lh", "_rh"]];
 
 /// A linear map from voxels to vertices.
 ///
-/// ```no_run
-/// use std::path::Path;
-/// use braintune_fmri::{HcpRegion, Parcellation, ParcelLists, SurfaceMapper, hcp_regions, read_annot};
+/// ```
+/// use braintune_fmri::{Parcellation, SurfaceMapper};
 ///
-/// let mapper = SurfaceMapper::open(Path::new("S01_mapper.hdf"), "voxel_to_fsaverage")?;
-/// let left = read_annot(Path::new("lh.HCP-MMP1.annot"))?;
-/// let right = read_annot(Path::new("rh.HCP-MMP1.annot"))?;
-/// let parcels = mapper.to_voxels(&Parcellation::join(left, right)?)?;
-/// let regions = hcp_regions(&parcels, ParcelLists::Paper)?;
-/// let auditory = regions.get(HcpRegion::PrimaryAuditory.name());
+/// // The first vertex sees voxel 0, the second one voxel 1 most; none sees voxel 2.
+/// let rows = [vec![(0, 1.0)], vec![(0, 0.25), (1, 0.75)]];
+/// let mapper = SurfaceMapper::from_rows(3, &rows)?;
+/// assert_eq!(mapper.to_surface(&[4.0, 8.0, 1.0])?, [4.0, 7.0]);
+///
+/// let names = vec!["A1".to_owned(), "V1".to_owned()];
+/// let of_vertices = Parcellation::new(names, vec![Some(0), Some(1)])?;
+/// let of_voxels = mapper.to_voxels(&of_vertices)?;
+/// assert_eq!(of_voxels.parcels(), [Some(0), Some(1), None]);
 /// # Ok::<(), braintune_fmri::FmriError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]
@@ -48,6 +50,19 @@ impl SurfaceMapper {
     /// [`FmriError::NoKey`] if an array is not there, [`FmriError::Shape`],
     /// [`FmriError::DataType`], [`FmriError::RegionFile`] if the arrays are no matrix in
     /// compressed rows, and those of [`ResponseFile::open`].
+    ///
+    /// ```no_run
+    /// use std::path::Path;
+    /// use braintune_fmri::{HcpRegion, Parcellation, ParcelLists, SurfaceMapper, hcp_regions, read_annot};
+    ///
+    /// let mapper = SurfaceMapper::open(Path::new("S01_mapper.hdf"), "voxel_to_fsaverage")?;
+    /// let left = read_annot(Path::new("lh.HCP-MMP1.annot"))?;
+    /// let right = read_annot(Path::new("rh.HCP-MMP1.annot"))?;
+    /// let parcels = mapper.to_voxels(&Parcellation::join(left, right)?)?;
+    /// let regions = hcp_regions(&parcels, ParcelLists::Paper)?;
+    /// let auditory = regions.get(HcpRegion::PrimaryAuditory.name());
+    /// # Ok::<(), braintune_fmri::FmriError>(())
+    /// ```
     pub fn open(path: &Path, name: &str) -> Result<Self> {
         let file = open_file(path)?;
         let keys = file.keys()?;
@@ -82,8 +97,8 @@ impl SurfaceMapper {
     ///
     /// # Errors
     ///
-    /// [`FmriError::Regions`] if one of the voxels is not below `n_voxels`, or a weight is not
-    /// finite.
+    /// [`FmriError::Regions`] if one of the voxels is not below `n_voxels`, a weight is not finite, or
+    /// there are more than 2^24 voxels.
     pub fn from_rows(n_voxels: usize, rows: &[Vec<(usize, f64)>]) -> Result<Self> {
         let mut mapper = Self {
             n_voxels,
@@ -103,8 +118,8 @@ impl SurfaceMapper {
             ..
         } = &mapper;
         match problem_of(rows.len(), n_voxels, ends, voxels, weights) {
-            Some(reason) if !rows.is_empty() => Err(FmriError::Regions { reason }),
-            _ => Ok(mapper),
+            Some(reason) => Err(FmriError::Regions { reason }),
+            None => Ok(mapper),
         }
     }
 
@@ -281,11 +296,11 @@ fn problem_of(
         return Some("`indptr` falls".into());
     }
     let n_weights = weights.len();
-    if voxels.len() != n_weights || ends.last() != Some(&n_weights) {
+    let last_end = ends.last().copied().unwrap_or(0);
+    if voxels.len() != n_weights || last_end != n_weights {
         return Some(format!(
-            "`data` has {n_weights} values, `indices` {} and `indptr` ends at {:?}",
-            voxels.len(),
-            ends.last().unwrap_or(&0)
+            "`data` has {n_weights} values, `indices` {} and `indptr` ends at {last_end}",
+            voxels.len()
         ));
     }
     if let Some(voxel) = voxels.iter().find(|&&voxel| voxel >= n_voxels) {

@@ -12,12 +12,16 @@ use crate::{FmriError, Result};
 
 /// Vertices and triangles of a surface.
 ///
-/// ```no_run
-/// use std::path::Path;
-/// use braintune_fmri::Gifti;
+/// Read from a file by [`Gifti::mesh`].
 ///
-/// let left = Gifti::read(Path::new("lh.inflated.gii"))?.mesh()?;
-/// assert!(left.triangles().iter().flatten().all(|&vertex| vertex < left.n_vertices()));
+/// ```
+/// use braintune_fmri::SurfaceMesh;
+/// use ndarray::array;
+///
+/// let corners = array![[0.0, 0.0, 0.0], [1.0, 0.0, 0.0], [1.0, 1.0, 0.0], [0.0, 1.0, 0.0]];
+/// let square = SurfaceMesh::new(corners.clone(), vec![[0, 1, 2], [0, 2, 3]])?;
+/// assert_eq!((square.n_vertices(), square.triangles().len()), (4, 2));
+/// assert!(SurfaceMesh::new(corners, vec![[0, 1, 4]]).is_err());
 /// # Ok::<(), braintune_fmri::FmriError>(())
 /// ```
 #[derive(Clone, Debug, PartialEq)]

@@ -45,24 +45,17 @@ pub(super) fn parse(text: &str) -> Result<TextGrid, String> {
         let mut phone_start_s = start_s;
         for Phone { text, duration } in word.phones {
             let label = text.split('_').next().unwrap_or_default().to_uppercase();
-            phones.push(Interval {
-                start_s: phone_start_s,
-                end_s: phone_start_s + duration,
-                text: label,
-            });
-            phone_start_s += duration;
+            let phone_end_s = phone_start_s + duration;
+            phones.push(Interval::new(phone_start_s, phone_end_s, label));
+            phone_start_s = phone_end_s;
         }
-        words.push(Interval {
-            start_s,
-            end_s,
-            text: word.text,
-        });
+        words.push(Interval::new(start_s, end_s, word.text));
     }
     let tiers = vec![
         checked_tier("phone".into(), phones)?,
         checked_tier("word".into(), words)?,
     ];
-    Ok(TextGrid { tiers })
+    Ok(TextGrid::new(tiers))
 }
 
 #[cfg(test)]

@@ -1,4 +1,5 @@
 use std::fs;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use braintune_fmri::{
@@ -293,6 +294,14 @@ fn a_run_is_prepared_once_until_something_changes() {
         kept_files(&cache).is_empty(),
         "nothing is made before it is asked for"
     );
+    let n_voxels = dataset.response_shape("sub-01", "tunnel").unwrap().1;
+    for voxels in [Range { start: 5, end: 3 }, 0..n_voxels + 1] {
+        let columns = dataset.responses_columns("sub-01", "tunnel", voxels.clone());
+        assert!(matches!(columns, Err(FmriError::Selection { .. })));
+        let repeats = dataset.repeats_columns("sub-01", "pieman", voxels);
+        assert!(matches!(repeats, Err(FmriError::Selection { .. })));
+    }
+    assert!(kept_files(&cache).is_empty(), "refused before any work");
     let responses = dataset.responses_columns("sub-01", "tunnel", 3..5).unwrap();
     let kept = kept_files(&cache);
     assert_eq!(kept.len(), 1);

@@ -1,7 +1,7 @@
 use std::fs;
 
 use braintune_fmri::{
-    Ds003020, FmriError, InMemoryDataset, Story, StoryDataset, StoryTiming, Trim,
+    Ds003020, FmriError, InMemoryDataset, Story, StoryDataset, StoryTiming, TestConvention, Trim,
     check_story_dataset, write_responses,
 };
 use ndarray::Array2;
@@ -48,7 +48,9 @@ fn in_memory_keeps_the_contract() {
     assert!(matches!(none, FmriError::NoRepeats { .. }), "{none}");
     let silent = dataset.responses("S1", "other").unwrap_err();
     assert!(matches!(silent, FmriError::NoResponses { .. }), "{silent}");
-    assert!(dataset.add_story(Story::new("tale"), timing).is_err());
+    let again = dataset.add_story(Story::new("tale"), timing).unwrap_err();
+    assert!(matches!(again, FmriError::DuplicateStory { .. }));
+    assert_eq!(again.to_string(), "story tale is in example already");
     let rows = dataset
         .add_responses("S1", "tale", bold(20))
         .unwrap_err()
@@ -56,6 +58,58 @@ fn in_memory_keeps_the_contract() {
     assert!(rows.contains("says 18 rows, the array has 20"), "{rows}");
     let audio = dataset.story("tale").unwrap().require_audio().unwrap_err();
     assert!(matches!(audio, FmriError::NoAudio { .. }), "{audio}");
+}
+
+#[test]
+fn responses_and_repeats_have_the_same_voxels() {
+    let fewer = |n_trs| bold(n_trs).slice_move(ndarray::s![.., 1..]);
+    let mut dataset = InMemoryDataset::new("example");
+    let timing = StoryTiming::new(18, 2.0, 1.0, 0..18).unwrap();
+    dataset.add_story(Story::new("tale"), timing).unwrap();
+    let refused = |added: Result<(), FmriError>, expected: &str| {
+        let error = added.unwrap_err();
+        assert!(matches!(error, FmriError::Shape { .. }), "{error}");
+        assert!(error.to_string().ends_with(expected), "{error}");
+    };
+    dataset.add_responses("S1", "tale", bold(18)).unwrap();
+    refused(
+        dataset.add_repeats("S1", "tale", vec![bold(18), fewer(18)]),
+        "expected as many voxels as the responses",
+    );
+    assert!(dataset.repeats("S1", "tale").is_err());
+    refused(
+        dataset.add_repeats("S2", "tale", vec![bold(18), fewer(18)]),
+        "expected as many voxels as the first repeat",
+    );
+    let repeats = vec![fewer(18), fewer(18)];
+    dataset.add_repeats("S2", "tale", repeats).unwrap();
+    refused(
+        dataset.add_responses("S2", "tale", bold(18)),
+        "expected as many voxels as the repeats",
+    );
+    dataset.add_responses("S2", "tale", fewer(18)).unwrap();
+    check_story_dataset(&dataset);
+}
+
+#[test]
+fn the_test_convention_is_the_trim_of_test_stories() {
+    let (_dir, dataset) = dataset();
+    assert_eq!(dataset.default_trims().0, Ds003020::STORED);
+    let dataset = dataset.with_test_convention(TestConvention::FromTr10);
+    assert_eq!(
+        dataset.default_trims(),
+        (Ds003020::STORED, Trim::new(10, 5))
+    );
+}
+
+#[test]
+fn a_path_is_no_subject() {
+    let (dir, dataset) = dataset();
+    let beside = dir.path().join("derivative/x/souls.hf5");
+    fs::create_dir_all(beside.parent().unwrap()).unwrap();
+    fs::copy(response_path(dir.path(), "UTS01", "souls"), beside).unwrap();
+    assert!(dataset.has_responses("UTS01", "souls"));
+    assert!(!dataset.has_responses("../x", "souls"));
 }
 
 #[test]

@@ -21,17 +21,13 @@ pub(crate) fn write_dataset(dir: &Path) {
     for (name, n_acquired) in STORIES {
         let sound_s = 2.0 * n_acquired as f64 - 20.0;
         write_sound(dir, name, sound_s);
-        let word = |start_s, end_s, text: &str| Interval {
-            start_s,
-            end_s,
-            text: text.into(),
-        };
-        let tier = Tier {
-            name: "word".into(),
-            intervals: vec![word(0.0, 0.5, "sp"), word(0.5, sound_s, "once")],
-        };
+        let words = vec![
+            Interval::new(0.0, 0.5, "sp"),
+            Interval::new(0.5, sound_s, "once"),
+        ];
+        let tier = Tier::new("word", words);
         let path = dir.join(format!("derivative/TextGrids/{name}.TextGrid"));
-        write_textgrid(&path, &TextGrid { tiers: vec![tier] }).unwrap();
+        write_textgrid(&path, &TextGrid::new(vec![tier])).unwrap();
         for subject in SUBJECTS {
             let path = response_path(dir, subject, name);
             fs::create_dir_all(path.parent().unwrap()).unwrap();

@@ -182,7 +182,7 @@ fn stories_are_read_from_their_files() {
         .with_audio(&path)
         .with_textgrid(fixture("lowlevel/train.TextGrid"));
     let bare = Story::new("bare");
-    for feature in LowLevelFeature::ALL {
+    for &feature in LowLevelFeature::ALL {
         let extractor = LowLevelExtractor::fit_stories(feature, &[&story]).unwrap();
         let found = extractor.transform_story(&story, &timing()).unwrap();
         assert_eq!(found.dim(), (22, extractor.columns().len()), "{feature}");
@@ -206,7 +206,7 @@ fn stories_are_read_from_their_files() {
 fn the_wrong_stimulus_is_refused() {
     let labels = labels("train");
     let sound = sound();
-    for feature in LowLevelFeature::ALL {
+    for &feature in LowLevelFeature::ALL {
         let extractor = LowLevelExtractor::fit(feature, &[&labels]).unwrap();
         let wrong = if feature.is_acoustic() {
             Stimulus::Labels(&labels)
@@ -223,21 +223,11 @@ fn the_wrong_stimulus_is_refused() {
 }
 
 fn interval(start_s: f64, end_s: f64, text: &str) -> Interval {
-    Interval {
-        start_s,
-        end_s,
-        text: text.into(),
-    }
+    Interval::new(start_s, end_s, text)
 }
 
 fn grid(phones: Vec<Interval>, words: Vec<Interval>) -> TextGrid {
-    let tier = |name: &str, intervals| Tier {
-        name: name.into(),
-        intervals,
-    };
-    TextGrid {
-        tiers: vec![tier("phone", phones), tier("word", words)],
-    }
+    TextGrid::new(vec![Tier::new("phone", phones), Tier::new("word", words)])
 }
 
 #[test]
@@ -303,7 +293,7 @@ fn every_phoneme_has_an_articulation() {
         assert!(PHONEMES.iter().any(has), "{feature}");
     }
     assert_eq!(articulation("SP"), None);
-    for feature in LowLevelFeature::ALL {
+    for &feature in LowLevelFeature::ALL {
         let read: LowLevelFeature = feature.to_string().parse().unwrap();
         assert_eq!(read, feature);
     }

@@ -76,5 +76,11 @@ fn options_of_bids_are_read_from_the_folder() {
             message.contains("bids.toml") && message.contains(part),
             "{message}"
         );
+        assert!(!message.contains('\n'), "{message}");
     }
+    let message = full_message(&read("detrend = true\nsmothing_mm = 6\n").unwrap_err());
+    assert!(
+        message.contains("line 2 (smothing_mm = 6): unknown field"),
+        "{message}"
+    );
 }

@@ -74,7 +74,7 @@ fn every_story_has_a_session() {
 
 #[test]
 fn names_are_read_back() {
-    for preset in StoryPreset::ALL {
+    for &preset in StoryPreset::ALL {
         assert_eq!(preset.to_string().parse::<StoryPreset>().unwrap(), preset);
     }
     for convention in [TestConvention::FromTr50, TestConvention::FromTr10] {
@@ -107,7 +107,7 @@ fn test_rows_are_those_of_the_grid_and_of_the_file() {
 
 #[test]
 fn defects_name_stories_that_exist_and_what_follows() {
-    for defect in &KNOWN_DEFECTS {
+    for defect in KNOWN_DEFECTS {
         assert!(StoryPreset::All.stories().contains(&defect.story));
         assert_eq!(known_defect(defect.subject, defect.story), Some(defect));
         let message = defect.to_string();

@@ -58,6 +58,14 @@ fn impossible_widths_are_refused() {
     }
 }
 
+#[test]
+fn a_volume_without_voxels_stays_one() {
+    let smoother = GaussianSmoother::new(6.0, &MM_2).unwrap();
+    for shape in [(0, 4, 4), (4, 0, 4), (4, 4, 0), (0, 0, 0)] {
+        assert_eq!(smoother.smooth(Array3::zeros(shape).view()).dim(), shape);
+    }
+}
+
 proptest! {
     #[test]
     fn the_sum_of_a_volume_is_kept_and_a_constant_too(

@@ -17,43 +17,33 @@ const SPELLINGS: [&str; 8] = [
 ];
 
 fn tier(name: &str, intervals: [(f64, f64, &str); 4]) -> Tier {
-    Tier {
-        name: name.into(),
-        intervals: intervals
-            .map(|(start_s, end_s, text)| Interval {
-                start_s,
-                end_s,
-                text: text.into(),
-            })
-            .to_vec(),
-    }
+    let interval = |(start_s, end_s, text)| Interval::new(start_s, end_s, text);
+    Tier::new(name, intervals.map(interval).to_vec())
 }
 
 /// What `generate.py` wrote.
 fn expected(line_end: &str) -> TextGrid {
     let so_it = format!("so{line_end}it");
-    TextGrid {
-        tiers: vec![
-            tier(
-                "phone",
-                [
-                    (0.0, 0.5, "sp"),
-                    (0.5, 1.25, "S OW1"),
-                    (1.25, 2.0, "he said \"no\""),
-                    (2.0, 3.0, ""),
-                ],
-            ),
-            tier(
-                "word",
-                [
-                    (0.0, 0.5, "{SL}"),
-                    (0.5, 1.25, "café"),
-                    (1.25, 2.0, &so_it),
-                    (2.0, 3.0, "sp"),
-                ],
-            ),
-        ],
-    }
+    TextGrid::new(vec![
+        tier(
+            "phone",
+            [
+                (0.0, 0.5, "sp"),
+                (0.5, 1.25, "S OW1"),
+                (1.25, 2.0, "he said \"no\""),
+                (2.0, 3.0, ""),
+            ],
+        ),
+        tier(
+            "word",
+            [
+                (0.0, 0.5, "{SL}"),
+                (0.5, 1.25, "café"),
+                (1.25, 2.0, &so_it),
+                (2.0, 3.0, "sp"),
+            ],
+        ),
+    ])
 }
 
 #[test]
@@ -73,10 +63,7 @@ fn words_leave_out_what_is_not_said() {
     let texts: Vec<_> = words.iter().map(|word| word.text.as_str()).collect();
     assert_eq!(texts, ["{SL}", "café", "so\nit"]);
 
-    let label = |text: &str| Interval {
-        text: text.into(),
-        ..Interval::default()
-    };
+    let label = |text: &str| Interval::new(0.0, 0.0, text);
     let labels = [
         "",
         " ",
@@ -91,11 +78,7 @@ fn words_leave_out_what_is_not_said() {
     ];
     let mut intervals = labels.map(label).to_vec();
     intervals.push(label("spa"));
-    let tier = Tier {
-        name: "words".into(),
-        intervals,
-    };
-    let only = TextGrid { tiers: vec![tier] };
+    let only = TextGrid::new(vec![Tier::new("words", intervals)]);
     assert_eq!(only.words().unwrap(), [&label("spa")]);
     let none = TextGrid::default().words().unwrap_err();
     assert!(matches!(none, FmriError::NoWordTier { .. }));
@@ -175,6 +158,29 @@ fn damage_is_an_error_and_never_a_panic() {
     }
 }
 
+/// Fuzzing found each: memory was reserved for the count.
+#[test]
+fn counts_that_hide_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a.TextGrid");
+    let head = "\"ooTextFile\"\n\"TextGrid\"\n";
+    for text in [
+        format!("{head}0 1 <exists> 1111111111x"),
+        format!("{head}0 1 <exists> [a]1111111111"),
+        format!("{head}0 1 <exists>1111111111"),
+        format!("{head}0 1+1111111111 1111111111+5"),
+        format!("! \"\n{head}0 1 <exists> 1111111111"),
+        format!("a\" {head}0 1 <exists> 1111111111"),
+    ] {
+        fs::write(&path, &text).unwrap();
+        let error = read_textgrid(&path).unwrap_err();
+        assert!(
+            matches!(error, FmriError::TextGrid { .. }),
+            "{text}: {error}"
+        );
+    }
+}
+
 #[test]
 fn missing_files_and_pointers_are_named() {
     let dir = tempfile::tempdir().unwrap();
@@ -187,19 +193,12 @@ fn missing_files_and_pointers_are_named() {
 }
 
 fn labels(name: &str, texts: &[&str]) -> Tier {
-    let label = |(k, text): (usize, &&str)| Interval {
-        start_s: k as f64,
-        end_s: k as f64 + 1.0,
-        text: (*text).into(),
-    };
-    Tier {
-        name: name.into(),
-        intervals: texts.iter().enumerate().map(label).collect(),
-    }
+    let label = |(k, text): (usize, &&str)| Interval::new(k as f64, k as f64 + 1.0, *text);
+    Tier::new(name, texts.iter().enumerate().map(label).collect())
 }
 
 fn phones(tiers: Vec<Tier>) -> Result<Vec<String>, FmriError> {
-    let phones = TextGrid { tiers }.phones()?;
+    let phones = TextGrid::new(tiers).phones()?;
     Ok(phones.into_iter().map(|phone| phone.text).collect())
 }
 
@@ -215,9 +214,7 @@ fn phones_have_no_stress_and_leave_out_what_is_not_said() {
     let words = labels("words", &["so"]);
     let found = phones(vec![words.clone(), tier.clone()]).unwrap();
     assert_eq!(found, ["S", "OW", "NG", "ER", "IY", "LS"]);
-    let grid = TextGrid {
-        tiers: vec![words, tier],
-    };
+    let grid = TextGrid::new(vec![words, tier]);
     let first = &grid.phones().unwrap()[1];
     assert_eq!((first.start_s, first.end_s), (2.0, 3.0));
 }

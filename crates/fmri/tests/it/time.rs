@@ -39,6 +39,26 @@ fn trims_are_read_and_applied() {
 }
 
 #[test]
+fn a_trim_beside_the_stored_rows_keeps_none() {
+    let timing = StoryTiming::new(30, 2.0, -9.0, 10..25).unwrap();
+    assert_eq!(timing.kept(Trim::new(5, 8)).unwrap(), 10..22);
+    assert_eq!(timing.kept(Trim::new(24, 0)).unwrap(), 24..25);
+    for trim in [
+        Trim::new(25, 0),
+        Trim::new(27, 0),
+        Trim::new(0, 20),
+        Trim::new(0, 26),
+        Trim::new(20, 15),
+    ] {
+        let kept = timing.kept(trim);
+        assert!(
+            matches!(kept, Err(FmriError::TrimTooLong { n_trs: 30, .. })),
+            "{trim}: {kept:?}"
+        );
+    }
+}
+
+#[test]
 fn other_texts_are_no_trims() {
     for text in ["", "10", "10,", ",5", "10,5,1", "-1,5", "a,b", "1.5,2"] {
         let message = text.parse::<Trim>().unwrap_err().to_string();

@@ -45,36 +45,8 @@ enum Encoding {
 }
 
 pub(super) fn read_array(node: Node<'_, '_>, budget: &mut Budget) -> Result<GiftiArray, String> {
-    let attribute = |name: &str| node.attribute(name).unwrap_or_default().trim();
-    let encoding = match attribute("Encoding") {
-        "ASCII" => Encoding::Ascii,
-        "Base64Binary" => Encoding::Base64,
-        "GZipBase64Binary" => Encoding::Gzip,
-        "ExternalFileBinary" => {
-            return Err("ExternalFileBinary, values in another file, is not read; \
-                        convert it with `wb_command -gifti-convert GZIP_BASE64_BINARY`"
-                .into());
-        }
-        other => return Err(format!("encoding `{other}` is not one of GIFTI's")),
-    };
-    let big_endian = match (attribute("Endian"), encoding) {
-        ("BigEndian", _) => true,
-        ("LittleEndian", _) | (_, Encoding::Ascii) => false,
-        (other, _) => return Err(format!("byte order `{other}` is not one of GIFTI's")),
-    };
-    let column_major = match attribute("ArrayIndexingOrder") {
-        "ColumnMajorOrder" => true,
-        "RowMajorOrder" | "" => false,
-        other => return Err(format!("order `{other}` is not one of GIFTI's")),
-    };
-    let stored = Stored {
-        shape: shape_of(node)?,
-        encoding,
-        big_endian,
-        column_major,
-        text: data_of(node)?,
-    };
-    let data = match attribute("DataType") {
+    let stored = Stored::of(node)?;
+    let data = match attribute(node, "DataType") {
         "NIFTI_TYPE_UINT8" => {
             GiftiData::U8(stored.decode(budget, u8::from_be_bytes, |word| word.parse().ok())?)
         }
@@ -92,9 +64,13 @@ pub(super) fn read_array(node: Node<'_, '_>, budget: &mut Budget) -> Result<Gift
         }
     };
     Ok(GiftiArray {
-        intent: attribute("Intent").to_owned(),
+        intent: attribute(node, "Intent").to_owned(),
         data,
     })
+}
+
+fn attribute<'a>(node: Node<'a, '_>, name: &str) -> &'a str {
+    node.attribute(name).unwrap_or_default().trim()
 }
 
 fn shape_of(node: Node<'_, '_>) -> Result<Vec<usize>, String> {
@@ -130,7 +106,39 @@ struct Stored<'a> {
     text: &'a str,
 }
 
-impl Stored<'_> {
+impl<'a> Stored<'a> {
+    /// From the header of the array.
+    fn of(node: Node<'a, '_>) -> Result<Self, String> {
+        let encoding = match attribute(node, "Encoding") {
+            "ASCII" => Encoding::Ascii,
+            "Base64Binary" => Encoding::Base64,
+            "GZipBase64Binary" => Encoding::Gzip,
+            "ExternalFileBinary" => {
+                return Err("ExternalFileBinary, values in another file, is not read; \
+                            convert it with `wb_command -gifti-convert GZIP_BASE64_BINARY`"
+                    .into());
+            }
+            other => return Err(format!("encoding `{other}` is not one of GIFTI's")),
+        };
+        let big_endian = match (attribute(node, "Endian"), encoding) {
+            ("BigEndian", _) => true,
+            ("LittleEndian", _) | (_, Encoding::Ascii) => false,
+            (other, _) => return Err(format!("byte order `{other}` is not one of GIFTI's")),
+        };
+        let column_major = match attribute(node, "ArrayIndexingOrder") {
+            "ColumnMajorOrder" => true,
+            "RowMajorOrder" | "" => false,
+            other => return Err(format!("order `{other}` is not one of GIFTI's")),
+        };
+        Ok(Self {
+            shape: shape_of(node)?,
+            encoding,
+            big_endian,
+            column_major,
+            text: data_of(node)?,
+        })
+    }
+
     /// The array, its values made of big-endian bytes or of words.
     fn decode<T, const SIZE: usize>(
         &self,

@@ -7,8 +7,9 @@ use braintune_fmri::{
 const LISTS: [ParcelLists; 2] = [ParcelLists::Paper, ParcelLists::Code];
 
 fn all_parcels() -> Vec<&'static str> {
-    let lists = HcpRegion::ALL.map(|region| LISTS.map(|lists| region.parcels(lists)).concat());
-    let mut parcels = lists.concat();
+    let all = HcpRegion::ALL.iter();
+    let lists = all.map(|region| LISTS.map(|lists| region.parcels(lists)).concat());
+    let mut parcels = lists.collect::<Vec<_>>().concat();
     parcels.sort_unstable();
     parcels.dedup();
     parcels
@@ -31,7 +32,11 @@ fn annot(side: char, parcel: &str) -> String {
 
 #[test]
 fn lists_are_those_of_the_paper_and_of_the_code() {
-    let sizes = |lists| HcpRegion::ALL.map(|region| region.parcels(lists).len());
+    let sizes = |lists| {
+        let all = HcpRegion::ALL.iter();
+        all.map(|region| region.parcels(lists).len())
+            .collect::<Vec<_>>()
+    };
     assert_eq!(sizes(ParcelLists::Paper), [5, 13, 4, 1, 1, 6, 23, 2]);
     assert_eq!(sizes(ParcelLists::Code), [5, 6, 4, 0, 1, 6, 16, 2]);
     let union = HcpRegion::ALL[..4]

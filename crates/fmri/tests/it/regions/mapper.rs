@@ -161,3 +161,18 @@ fn matrices_have_names_and_can_be_made_of_rows() {
     assert!(SurfaceMapper::from_rows(2, &rows).is_err());
     assert!(SurfaceMapper::from_rows(3, &[vec![(0, f64::NAN)]]).is_err());
 }
+
+#[test]
+fn maps_from_rows_are_checked_without_rows_too() {
+    let most = 1 << 24;
+    for rows in [vec![], vec![vec![(0, 1.0)], vec![]]] {
+        let mapper = SurfaceMapper::from_rows(most, &rows).unwrap();
+        assert_eq!((mapper.n_vertices(), mapper.n_voxels()), (rows.len(), most));
+        let refused = SurfaceMapper::from_rows(most + 1, &rows).unwrap_err();
+        assert!(matches!(refused, FmriError::Regions { .. }), "{refused}");
+    }
+    for (voxel, weight) in [(3, 1.0), (0, f64::NAN)] {
+        let refused = SurfaceMapper::from_rows(3, &[vec![(voxel, weight)]]);
+        assert!(matches!(refused, Err(FmriError::Regions { .. })));
+    }
+}
