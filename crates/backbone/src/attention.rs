@@ -189,29 +189,18 @@ impl MultiHeadAttention {
             y.reshape([batch, n, n_heads, d_head]).swap_dims(1, 2)
         };
         let (query, key, value) = (split(query), split(key), split(value));
-        let merge = |y: Tensor<4>| y.swap_dims(1, 2).reshape([batch, n_queries, d_model]);
-        if has_own_attention(&query.device()) && mask.is_none() && self.gru_rel_pos_linear.is_none()
+        let attended = if has_own_attention(&query.device())
+            && mask.is_none()
+            && self.gru_rel_pos_linear.is_none()
         {
             let options = AttentionModuleOptions::default();
-            let attended = module::attention(query, key, value, None, None, options);
-            return self.project(LoraTarget::OutProj, merge(attended));
-        }
-        let query = query * (d_head as f64).powf(-0.5);
-        let key = key.swap_dims(2, 3);
-        let mut parts = Vec::with_capacity(n_queries.div_ceil(QUERIES_AT_ONCE));
-        for start in (0..n_queries).step_by(QUERIES_AT_ONCE) {
-            let rows = start..n_queries.min(start + QUERIES_AT_ONCE);
-            let some = query.clone().slice([0..batch, 0..n_heads, rows.clone()]);
-            let mut scores = some.matmul(key.clone());
-            if let Some(bias) = bias(rows) {
-                scores = scores + bias;
-            }
-            if let Some(mask) = mask {
-                scores = scores + mask.clone();
-            }
-            parts.push(softmax(scores).matmul(value.clone()));
-        }
-        self.project(LoraTarget::OutProj, merge(Tensor::cat(parts, 2)))
+            module::attention(query, key, value, None, None, options)
+        } else {
+            in_parts(query, key, &value, mask, bias)
+        };
+        let merged = attended.swap_dims(1, 2);
+        let merged = merged.reshape([batch, n_queries, d_model]);
+        self.project(LoraTarget::OutProj, merged)
     }
 
     /// A projection with its low-rank update, if it has one.
@@ -265,4 +254,32 @@ impl MultiHeadAttention {
         let batch = gate.dims()[0];
         gate.slice([0..batch, 0..self.n_heads, rows]) * bias
     }
+}
+
+/// Attention a part of the queries at a time, `[batch, n_heads, n, d_head]` each; `bias` as that of
+/// [`MultiHeadAttention::attend`].
+fn in_parts(
+    query: Tensor<4>,
+    key: Tensor<4>,
+    value: &Tensor<4>,
+    mask: Option<&Tensor<4>>,
+    bias: impl Fn(Range<usize>) -> Option<Tensor<4>>,
+) -> Tensor<4> {
+    let [batch, n_heads, n_queries, d_head] = query.dims();
+    let query = query * (d_head as f64).powf(-0.5);
+    let key = key.swap_dims(2, 3);
+    let mut parts = Vec::with_capacity(n_queries.div_ceil(QUERIES_AT_ONCE));
+    for start in (0..n_queries).step_by(QUERIES_AT_ONCE) {
+        let rows = start..n_queries.min(start + QUERIES_AT_ONCE);
+        let some = query.clone().slice([0..batch, 0..n_heads, rows.clone()]);
+        let mut scores = some.matmul(key.clone());
+        if let Some(bias) = bias(rows) {
+            scores = scores + bias;
+        }
+        if let Some(mask) = mask {
+            scores = scores + mask.clone();
+        }
+        parts.push(softmax(scores).matmul(value.clone()));
+    }
+    Tensor::cat(parts, 2)
 }

@@ -11,6 +11,7 @@ use crate::segments::Segments;
 
 /// Facts about a backbone that are known before any forward pass.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct BackboneSpec {
     /// `model_type` of the checkpoint, e.g. `whisper`.
     pub model_type: String,
@@ -32,6 +33,51 @@ pub struct BackboneSpec {
 }
 
 impl BackboneSpec {
+    /// A backbone of that `model_type`, a frame every `stride` samples of that rate, `[n_layers, d_model]`
+    /// transformer layers and their width.
+    ///
+    /// Unless told otherwise a frame is of its own stride: frame 0 is centred on sample `stride / 2`, clips are of
+    /// `stride` samples or more.
+    #[must_use]
+    pub fn new(
+        model_type: impl Into<String>,
+        sample_rate: SampleRate,
+        stride: usize,
+        [n_layers, d_model]: [usize; 2],
+    ) -> Self {
+        Self {
+            model_type: model_type.into(),
+            sample_rate,
+            stride,
+            first_centre: stride / 2,
+            n_layers,
+            d_model,
+            min_samples: stride,
+            max_samples: None,
+        }
+    }
+
+    /// The sample on which frame 0 is centred.
+    #[must_use]
+    pub fn with_first_centre(mut self, sample: usize) -> Self {
+        self.first_centre = sample;
+        self
+    }
+
+    /// The shortest clip it takes, samples.
+    #[must_use]
+    pub fn with_min_samples(mut self, n_samples: usize) -> Self {
+        self.min_samples = n_samples;
+        self
+    }
+
+    /// The longest clip it takes, samples.
+    #[must_use]
+    pub fn with_max_samples(mut self, n_samples: usize) -> Self {
+        self.max_samples = Some(n_samples);
+        self
+    }
+
     /// Number of hidden states, `n_layers + 1`.
     #[must_use]
     pub fn n_hidden_states(&self) -> usize {
@@ -179,14 +225,20 @@ pub(crate) fn clips_of(
     windows: &[Range<usize>],
     device: &Device,
 ) -> (Tensor<2>, Vec<usize>) {
-    let lengths: Vec<usize> = windows.iter().map(Range::len).collect();
+    let clips: Vec<&[f32]> = windows.iter().map(|w| &recording[w.clone()]).collect();
+    padded(&clips, device)
+}
+
+/// Clips as a batch `[batch, n_samples]`, zero-padded behind each, and their lengths; none of them is empty.
+pub(crate) fn padded(clips: &[&[f32]], device: &Device) -> (Tensor<2>, Vec<usize>) {
+    let lengths: Vec<usize> = clips.iter().map(|clip| clip.len()).collect();
     let longest = lengths.iter().copied().max().unwrap_or_default();
-    let mut clips = vec![0.0_f32; windows.len() * longest];
-    for (clip, window) in clips.chunks_exact_mut(longest).zip(windows) {
-        clip[..window.len()].copy_from_slice(&recording[window.clone()]);
+    let mut samples = vec![0.0_f32; clips.len() * longest];
+    for (row, clip) in samples.chunks_exact_mut(longest).zip(clips) {
+        row[..clip.len()].copy_from_slice(clip);
     }
-    let clips = TensorData::new(clips, [windows.len(), longest]);
-    (Tensor::from_data(clips, device), lengths)
+    let samples = TensorData::new(samples, [clips.len(), longest]);
+    (Tensor::from_data(samples, device), lengths)
 }
 
 /// Frame `frames[i]` of clip `i`: `[batch, n_frames, d_model]` → `[batch, 1, d_model]`.

@@ -27,6 +27,28 @@ const KIND: &str = "features";
 const STEPS_PER_PART: usize = 8;
 
 /// Wraps an extractor with a folder in which its features are kept.
+///
+/// ```
+/// use braintune_audio::{SampleRate, Waveform};
+/// use braintune_backbone::{CachedExtractor, CheckpointBackbone, FeatureExtractor, PretrainedModel};
+/// # use braintune_backbone::{WhisperConfig, WhisperEncoder};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let (model, cache) = (tempfile::tempdir()?, tempfile::tempdir()?);
+/// # let (model, cache) = (model.path(), cache.path());
+/// let device = burn::tensor::Device::flex();
+/// # WhisperEncoder::random(&WhisperConfig::new(1, 8, 2, 80), 42, &device)?.save(model)?;
+/// let model = PretrainedModel::load(model, device)?; // any supported folder
+/// let weights = model.weights_sha256().to_owned();
+/// let extractor = CachedExtractor::new(model.into_whole_clip(), weights, cache)?;
+/// let second = Waveform::from_samples(vec![0.1; 16_000], SampleRate::SPEECH)?;
+/// let features = extractor.extract(&second)?;
+/// assert_eq!(features.layers()[1].dim(), (51, 8)); // [n_frames, d_model]
+/// assert!(extractor.path(&second).exists());
+/// assert_eq!(extractor.extract(&second)?, features); // read, not computed
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct CachedExtractor<E> {
     inner: E,
@@ -85,8 +107,30 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
                 ControlFlow::Break(()) => Err(BackboneError::Cancelled),
             };
         }
+        match self.fill(audio, &times, &path, on) {
+            // Another run over the same recording may have finished, and taken away the parts that this one was to join.
+            Err(error) if !matches!(error, BackboneError::Cancelled) => {
+                if self.is_complete(&path, &times) {
+                    Ok(path)
+                } else {
+                    Err(error)
+                }
+            }
+            filled => filled.map(|()| path),
+        }
+    }
+
+    /// Extracts what is missing in parts, and joins them at `path`.
+    fn fill(
+        &self,
+        audio: &Waveform,
+        times: &[f64],
+        path: &Path,
+        on: &mut OnExtraction<'_>,
+    ) -> Result<()> {
+        let total = times.len();
         let parts = path.with_extension("parts");
-        let mut state = self.resume(&parts, &times)?;
+        let mut state = self.resume(&parts, times)?;
         while state.done < total {
             let end = state.done.saturating_add(self.rows_per_step()).min(total);
             state
@@ -95,23 +139,23 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
             state.done = end;
             let stop = on(ExtractionProgress { done: end, total }).is_break();
             if stop || state.pending.len() == STEPS_PER_PART {
-                state.flush(&times)?;
+                state.flush(times)?;
             }
             if stop {
                 return Err(BackboneError::Cancelled);
             }
         }
-        state.flush(&times)?;
+        state.flush(times)?;
         let settings = self.inner.settings();
         let notes = [
             ("kind", KIND),
             ("weights", &*self.weights_sha256),
             ("settings", &*settings),
         ];
-        join(&state.finished, &times, &notes, &path)?;
+        join(&state.finished, times, &notes, path)?;
         // The complete file is in place: what is left of the parts is only clutter.
         let _ = std::fs::remove_dir_all(&parts);
-        Ok(path)
+        Ok(())
     }
 
     /// Whether there is a complete file that fits; a damaged one is said and made again.
@@ -168,6 +212,17 @@ impl<E: FeatureExtractor> CachedExtractor<E> {
     }
 }
 
+/// Whether there is no place to write, which is no reason not to compute.
+fn is_full(error: &BackboneError) -> bool {
+    let BackboneError::Io { source, .. } = error else {
+        return false;
+    };
+    matches!(
+        source.kind(),
+        ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::ReadOnlyFilesystem
+    )
+}
+
 impl Resumed<'_> {
     /// Writes the pending rows as one part.
     fn flush(&mut self, times: &[f64]) -> Result<()> {
@@ -212,7 +267,17 @@ impl<E: FeatureExtractor> FeatureExtractor for CachedExtractor<E> {
         audio: &Waveform,
         on: &mut OnExtraction<'_>,
     ) -> Result<LayerFeatures> {
-        let path = self.complete(audio, on)?;
+        let path = match self.complete(audio, on) {
+            Err(error) if is_full(&error) => {
+                tracing::warn!(
+                    %error,
+                    "{} takes no more: features are not kept for the next run (--cache names another folder)",
+                    self.folder.display()
+                );
+                return self.inner.extract_observed(audio, on);
+            }
+            path => path?,
+        };
         LayerFeatures::read(&path).or_else(|error| {
             tracing::warn!(%error, "damaged cache entry, extracting again");
             match std::fs::remove_file(&path) {

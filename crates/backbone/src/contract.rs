@@ -2,10 +2,10 @@
 
 use std::ops::Range;
 
-use burn::tensor::{Device, Tensor, TensorData};
+use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, s};
 
-use crate::backbone::SpeechBackbone;
+use crate::backbone::{SpeechBackbone, padded};
 use crate::windowed::to_array;
 
 /// Differences that the order of summation explains, as a part of a state's largest value.
@@ -13,6 +13,8 @@ const TOLERANCE: f32 = 1e-4;
 
 /// Checks that a backbone keeps the promises of [`SpeechBackbone`].
 ///
+/// For the tests of those who implement one: it needs no feature of this crate, unlike the checks of datasets and
+/// encoding models in other crates, which are behind `testing`.
 /// Runs a handful of clips of about a second; `device` is where the backbone lives.
 ///
 /// # Panics
@@ -128,7 +130,7 @@ fn check_single_frames<B: SpeechBackbone>(
     device: &Device,
 ) {
     let slices: Vec<_> = clips.iter().map(Vec::as_slice).collect();
-    let (samples, lengths) = batch(&slices, device);
+    let (samples, lengths) = padded(&slices, device);
     let last = backbone.last_audio_frames(&lengths);
     let at = backbone.hidden_states_at(samples, &lengths, &last);
     assert_last_frames(backbone, at, &lengths, alone, "at one frame");
@@ -162,7 +164,7 @@ fn check_segments<B: SpeechBackbone>(
         return;
     };
     let slices: Vec<_> = clips.iter().map(Vec::as_slice).collect();
-    let (samples, lengths) = batch(&slices, device);
+    let (samples, lengths) = padded(&slices, device);
     let (mut x, mut n_run) = (segments.first(samples, &lengths), 1);
     for layer in 0..backbone.spec().n_hidden_states() {
         let until = segments.n_until(layer);
@@ -222,7 +224,7 @@ fn states<B: SpeechBackbone>(
     clips: &[&[f32]],
     device: &Device,
 ) -> Vec<Vec<Array2<f32>>> {
-    let (samples, lengths) = batch(clips, device);
+    let (samples, lengths) = padded(clips, device);
     let states = backbone.hidden_states(samples, &lengths).into_layers();
     let by_state: Vec<_> = states.iter().map(rows).collect();
     let of_clip = |clip: usize| by_state.iter().map(|state| state[clip].clone()).collect();
@@ -239,17 +241,6 @@ fn rows(state: &Tensor<3>) -> Vec<Array2<f32>> {
         to_array(rows.reshape([n_frames, d_model]))
     };
     (0..batch).map(of_clip).collect()
-}
-
-fn batch(clips: &[&[f32]], device: &Device) -> (Tensor<2>, Vec<usize>) {
-    let lengths: Vec<_> = clips.iter().map(|clip| clip.len()).collect();
-    let longest = lengths.iter().copied().max().unwrap_or_default();
-    let mut samples = vec![0.0; clips.len() * longest];
-    for (row, clip) in samples.chunks_exact_mut(longest).zip(clips) {
-        row[..clip.len()].copy_from_slice(clip);
-    }
-    let data = TensorData::new(samples, [clips.len(), longest]);
-    (Tensor::from_data(data, device), lengths)
 }
 
 /// Samples between -0.5 and 0.5 that a seed fixes.

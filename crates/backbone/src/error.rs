@@ -74,9 +74,30 @@ pub enum BackboneError {
     /// No part of a backbone by that name.
     #[error("cannot freeze {0}: expected feature-encoder, feature-projection, layers:I-J or all")]
     Part(String),
+    /// A part with layers that the backbone does not have.
+    #[error("cannot freeze {part}: the backbone has layers 0 to {}", n_layers.saturating_sub(1))]
+    NoSuchLayers {
+        /// The part.
+        part: String,
+        /// Layers of the backbone.
+        n_layers: usize,
+    },
     /// Settings of low-rank updates that make none.
     #[error("LoRA: {0}")]
     Lora(String),
+    /// There are no low-rank updates.
+    #[error("the model has no low-rank updates to write")]
+    NoLora,
+    /// A model of this kind, or as it is, cannot do that.
+    #[error("{model_type} cannot {what}: {reason}")]
+    Unsupported {
+        /// `model_type` of the backbone.
+        model_type: String,
+        /// What it was asked to do.
+        what: &'static str,
+        /// Why it cannot.
+        reason: &'static str,
+    },
     /// A tensor has another shape than the configuration calls for.
     #[error("{}: tensor {name} has shape {got:?}, config.json calls for {expected:?}", path.display())]
     TensorShape {
@@ -95,6 +116,35 @@ pub enum BackboneError {
     /// A window setting that cannot be used.
     #[error("{0}")]
     Windows(String),
+    /// A hidden state that is not numbers.
+    #[error(
+        "hidden state {state} holds NaN or infinite values: the weights are damaged or the audio is far outside -1 to 1"
+    )]
+    NonFinite {
+        /// The hidden state, from 0.
+        state: usize,
+    },
+    /// Rows that the features of a recording do not have.
+    #[error("rows {rows:?} of {n_rows}")]
+    Rows {
+        /// The rows that were asked for.
+        rows: std::ops::Range<usize>,
+        /// Rows that there are.
+        n_rows: usize,
+    },
+    /// Rows of features that do not fit together.
+    #[error("rows of features do not fit together: {0}")]
+    FeatureShapes(String),
+    /// A mask of other frames than the clips have.
+    #[error(
+        "a mask of [clips, frames] {got:?} for clips of {expected:?}, of which there must be some"
+    )]
+    MaskShape {
+        /// `[batch, n_frames]` of the clips.
+        expected: [usize; 2],
+        /// Shape of the mask.
+        got: [usize; 2],
+    },
     /// The log-mel front end refused the audio.
     #[error(transparent)]
     FrontEnd(#[from] braintune_audio::AudioError),
@@ -105,6 +155,14 @@ pub enum BackboneError {
 
 /// `Result` with [`BackboneError`].
 pub type Result<T, E = BackboneError> = std::result::Result<T, E>;
+
+/// A file that is not what its name says.
+pub(crate) fn malformed(path: &std::path::Path, problem: impl Into<String>) -> BackboneError {
+    BackboneError::Malformed {
+        path: path.to_path_buf(),
+        problem: problem.into(),
+    }
+}
 
 /// Names the file in an I/O error.
 pub(crate) fn io_error(

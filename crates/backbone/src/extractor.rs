@@ -63,7 +63,7 @@ pub struct ExtractionProgress {
 pub type OnExtraction<'a> = dyn FnMut(ExtractionProgress) -> ControlFlow<()> + 'a;
 
 /// Anything that turns a recording into per-layer features.
-pub trait FeatureExtractor {
+pub trait FeatureExtractor: Send + Sync {
     /// Facts about the backbone behind it.
     fn spec(&self) -> &BackboneSpec;
 
@@ -152,7 +152,7 @@ pub(crate) fn check_audio(audio: &Waveform, spec: &BackboneSpec) -> Result<()> {
     Ok(())
 }
 
-impl FeatureExtractor for Box<dyn FeatureExtractor> {
+impl<E: FeatureExtractor + ?Sized> FeatureExtractor for Box<E> {
     fn spec(&self) -> &BackboneSpec {
         (**self).spec()
     }
@@ -184,6 +184,10 @@ impl FeatureExtractor for Box<dyn FeatureExtractor> {
     ) -> Result<LayerFeatures> {
         (**self).extract_observed(audio, on)
     }
+
+    fn extract(&self, audio: &Waveform) -> Result<LayerFeatures> {
+        (**self).extract(audio)
+    }
 }
 
 /// # Errors
@@ -192,9 +196,7 @@ pub(crate) fn check_finite(layers: &[Array2<f32>]) -> Result<()> {
     let damaged = |layer: &Array2<f32>| layer.iter().any(|x| !x.is_finite());
     match layers.iter().position(damaged) {
         None => Ok(()),
-        Some(state) => Err(BackboneError::Audio(format!(
-            "hidden state {state} holds NaN or infinite values: the weights are damaged or the audio is far outside -1 to 1"
-        ))),
+        Some(state) => Err(BackboneError::NonFinite { state }),
     }
 }
 
@@ -205,7 +207,7 @@ pub(crate) fn stack_rows(ranges: &[Vec<Array2<f32>>]) -> Result<Vec<Array2<f32>>
         .map(|layer| {
             let views: Vec<_> = ranges.iter().map(|range| range[layer].view()).collect();
             ndarray::concatenate(ndarray::Axis(0), &views)
-                .map_err(|e| BackboneError::Windows(e.to_string()))
+                .map_err(|e| BackboneError::FeatureShapes(e.to_string()))
         })
         .collect()
 }

@@ -3,46 +3,31 @@
 //! `hidden_states.0` … `hidden_states.{n_layers}` f32 `[n_times, d_model]`; `times` f64
 //! `[n_times]`, seconds. The file appears whole or not at all.
 
-use std::io::Write;
+use std::io::{BufWriter, Write};
 use std::path::{Path, PathBuf};
 
 use atomic_write_file::AtomicWriteFile;
 use ndarray::Array2;
-use safetensors::tensor::{Dtype, TensorView};
 
 use crate::checkpoint::WeightsFile;
-use crate::disk::{content_key, safetensors_header, write_atomically};
-use crate::error::{BackboneError, Result, io_error};
+use crate::disk::{content_key, safetensors_header};
+use crate::error::{BackboneError, Result, io_error, malformed};
 use crate::extractor::LayerFeatures;
 
 impl LayerFeatures {
     /// Writes the features under a temporary name and renames.
     ///
     /// # Errors
-    /// What the file system says, naming the file.
+    /// Layers of different widths; what the file system says, naming the file.
     pub fn write(&self, path: &Path) -> Result<()> {
-        let bytes = self
-            .to_bytes()
-            .map_err(|e| malformed(path, e.to_string()))?;
-        write_atomically(path, &bytes)
-    }
-
-    fn to_bytes(&self) -> Result<Vec<u8>, safetensors::SafeTensorError> {
-        let layers: Vec<Vec<u8>> = self
-            .layers()
-            .iter()
-            .map(|layer| layer.iter().flat_map(|x| x.to_le_bytes()).collect())
-            .collect();
-        let times: Vec<u8> = self.times().iter().flat_map(|t| t.to_le_bytes()).collect();
-        let mut views = vec![(
-            "times".to_owned(),
-            TensorView::new(Dtype::F64, vec![self.times().len()], &times)?,
-        )];
-        for (i, (layer, bytes)) in self.layers().iter().zip(&layers).enumerate() {
-            let view = TensorView::new(Dtype::F32, layer.shape().to_vec(), bytes)?;
-            views.push((format!("hidden_states.{i}"), view));
+        let d_model = self.layers().first().map_or(0, Array2::ncols);
+        if let Some(other) = self.layers().iter().find(|l| l.ncols() != d_model) {
+            let widths = format!("layers of width {d_model} and {}", other.ncols());
+            return Err(BackboneError::FeatureShapes(widths));
         }
-        safetensors::serialize(views, None)
+        let widths = [self.layers().len(), d_model];
+        let values = |layer: usize| Ok(self.layers()[layer].iter().copied().collect());
+        write_layers(path, self.times(), widths, &[], values)
     }
 
     /// Reads what [`write`](Self::write) wrote.
@@ -146,18 +131,34 @@ pub(crate) fn join(
     let digests = digests.collect::<Result<Vec<_>>>()?;
     let digests = digests.iter().map(|(name, digest)| (&**name, &**digest));
     let notes: Vec<(&str, &str)> = notes.iter().copied().chain(digests).collect();
-    let mut file = AtomicWriteFile::open(path).map_err(io_error("write", path))?;
+    write_layers(path, times, [n_layers, d_model], &notes, layer_of_all)
+}
+
+/// Writes a feature file of `[n_layers, d_model]` under a temporary name and renames; one layer, `values(layer)`
+/// `[n_times · d_model]`, is in memory at a time.
+fn write_layers(
+    path: &Path,
+    times: &[f64],
+    [n_layers, d_model]: [usize; 2],
+    notes: &[(&str, &str)],
+    values: impl Fn(usize) -> Result<Vec<f32>>,
+) -> Result<()> {
+    let file = AtomicWriteFile::open(path).map_err(io_error("write", path))?;
+    let mut file = BufWriter::new(file);
     let mut write = |bytes: &[u8]| file.write_all(bytes).map_err(io_error("write", path));
-    write(&header(times.len(), n_layers, d_model, &notes))?;
+    write(&header(times.len(), n_layers, d_model, notes))?;
     for time in times {
         write(&time.to_le_bytes())?;
     }
     for layer in 0..n_layers {
-        let values = layer_of_all(layer)?;
-        let bytes: Vec<u8> = values.iter().flat_map(|x| x.to_le_bytes()).collect();
-        write(&bytes)?;
+        let bytes = values(layer)?.into_iter().flat_map(f32::to_le_bytes);
+        write(&bytes.collect::<Vec<u8>>())?;
     }
-    file.commit().map_err(io_error("write", path))
+    let file = file
+        .into_inner()
+        .map_err(std::io::IntoInnerError::into_error);
+    file.and_then(AtomicWriteFile::commit)
+        .map_err(io_error("write", path))
 }
 
 /// The header of a feature file: times, then the layers in order.
@@ -169,11 +170,4 @@ fn header(n_times: usize, n_layers: usize, d_model: usize, notes: &[(&str, &str)
     };
     let tensors = std::iter::once(times).chain((0..n_layers).map(layer));
     safetensors_header(notes, tensors)
-}
-
-fn malformed(path: &Path, problem: String) -> BackboneError {
-    BackboneError::Malformed {
-        path: path.to_path_buf(),
-        problem,
-    }
 }

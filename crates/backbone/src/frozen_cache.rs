@@ -11,7 +11,8 @@ use burn::tensor::{Device, Tensor, TensorData};
 
 use crate::checkpoint::WeightsFile;
 use crate::disk::{content_key, mark_used, safetensors_header, write_atomically};
-use crate::error::{BackboneError, Result, io_error};
+use crate::error::{Result, io_error, malformed};
+use crate::kernels::to_values;
 
 /// Part of every key, with the crate's version: other kernels may round otherwise.
 const FORMAT: &str = concat!("braintune frozen 2 ", env!("CARGO_PKG_VERSION"));
@@ -86,10 +87,8 @@ impl FrozenCache {
     fn path(&self, samples: &Tensor<2>, lengths: &[usize]) -> PathBuf {
         let device = format!("{:?}", samples.device());
         let shape = format!("{} {:?} {lengths:?}", self.n_segments, samples.dims());
-        let data = samples.clone().into_data_as::<f32>();
-        let values = data.as_slice::<f32>();
-        let values = values.unwrap_or_else(|_| unreachable!("just converted"));
-        let key = content_key(&[FORMAT, &self.identity, &device, &shape], values);
+        let values = to_values(samples.clone());
+        let key = content_key(&[FORMAT, &self.identity, &device, &shape], &values);
         self.folder.join(format!("{key}.safetensors"))
     }
 }
@@ -99,7 +98,7 @@ fn read(path: &Path, n_clips: usize, device: &Device) -> Result<Tensor<3>> {
     let Some(&[batch, n_frames, width]) = file.shape(OUTPUT) else {
         return Err(malformed(
             path,
-            &format!("holds no tensor `{OUTPUT}` of three dimensions"),
+            format!("holds no tensor `{OUTPUT}` of three dimensions"),
         ));
     };
     let values = file.values(OUTPUT, &[batch, n_frames, width])?;
@@ -112,20 +111,11 @@ fn read(path: &Path, n_clips: usize, device: &Device) -> Result<Tensor<3>> {
 
 fn write(path: &Path, output: Tensor<3>, identity: &str) -> Result<()> {
     let shape = output.dims().to_vec();
-    let data = output.into_data_as::<f32>();
-    let values = data.as_slice::<f32>();
-    let values = values.unwrap_or_else(|_| unreachable!("just converted"));
-    let digest = content_key(&[], values);
+    let values = to_values(output);
+    let digest = content_key(&[], &values);
     let notes = [(DIGEST, &*digest), ("kind", KIND), ("weights", identity)];
     let tensor = (OUTPUT.to_owned(), "F32", shape, 4 * values.len());
     let mut bytes = safetensors_header(&notes, [tensor]);
     bytes.extend(values.iter().flat_map(|x| x.to_le_bytes()));
     write_atomically(path, &bytes)
-}
-
-fn malformed(path: &Path, problem: &str) -> BackboneError {
-    BackboneError::Malformed {
-        path: path.to_path_buf(),
-        problem: problem.to_owned(),
-    }
 }

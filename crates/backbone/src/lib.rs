@@ -11,7 +11,7 @@
 //! use braintune_backbone::{FeatureExtractor, WhisperConfig, WhisperEncoder, WindowedExtractor, Windows};
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
-//! let device = burn::tensor::Device::flex(); // the caller's choice; this crate enables no backend
+//! let device = burn::tensor::Device::flex(); // the caller's choice
 //! let model = WhisperEncoder::random(&WhisperConfig::new(1, 8, 2, 80), 42, &device)?;
 //! let second = Waveform::from_samples(vec![0.1; 16_000], SampleRate::SPEECH)?;
 //! let features = WindowedExtractor::new(model, Windows::new(0.8, 0.4)?, device).extract(&second)?;
@@ -20,6 +20,11 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `flex` (default) | burn's CPU backend in pure Rust |
+//! | `tch` | convolutions in the form that suits libtorch, where burn is built with it |
 
 mod activations;
 mod attention;
@@ -64,3 +69,14 @@ pub use whisper::{WhisperConfig, WhisperEncoder};
 pub use whole::WholeClipExtractor;
 pub use windowed::WindowedExtractor;
 pub use windows::{WindowFeature, Windows};
+
+/// The version of burn whose tensors and devices this crate takes.
+pub use burn;
+
+/// The version of ndarray whose arrays this crate takes and gives.
+pub use ndarray;
+
+// The examples of the README are compiled with those of the docs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -128,7 +128,7 @@ pub(crate) fn merge(attentions: Attentions<'_>) {
         let Some(lora) = attention.lora.take() else {
             continue;
         };
-        for target in LoraTarget::ALL {
+        for &target in LoraTarget::ALL {
             let Some(pair) = lora.pair(target) else {
                 continue;
             };

@@ -24,6 +24,7 @@ use crate::lora::{self, Attentions, LoraConfig};
 /// # Ok::<(), braintune_backbone::BackboneError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum FrozenPart {
     /// The convolutions over the audio (with Whisper: over the log-mel spectrogram, and its table of
     /// positions).
@@ -103,6 +104,20 @@ pub(crate) trait Family: SpeechBackbone + Sized {
 }
 
 /// A backbone that came from a checkpoint and can become one again.
+///
+/// ```
+/// use braintune_backbone::{CheckpointBackbone, LoraConfig, PretrainedModel, WhisperConfig, WhisperEncoder};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let device = burn::tensor::Device::flex();
+/// let model = WhisperEncoder::random(&WhisperConfig::new(1, 8, 2, 80), 42, &device)?;
+/// let model = model.with_lora(&LoraConfig::default(), 0)?; // to be tuned
+/// let folder = tempfile::tempdir()?;
+/// model.save(folder.path())?; // a HuggingFace folder, the updates in its weights
+/// assert_eq!(PretrainedModel::load(folder.path(), device)?.spec().n_layers, 1);
+/// # Ok(())
+/// # }
+/// ```
 pub trait CheckpointBackbone: SpeechBackbone + Sized {
     /// Writes `config.json`, `preprocessor_config.json` and `model.safetensors` (f32) into `dir`, as
     /// `transformers` reads them. Low-rank updates are merged into the weights that are written.
@@ -152,10 +167,8 @@ impl<B: Family> CheckpointBackbone for B {
         let beyond =
             |part: &&FrozenPart| matches!(part, FrozenPart::Layers(l) if *l.end() >= n_layers);
         if let Some(part) = parts.iter().find(beyond) {
-            return Err(BackboneError::Part(format!(
-                "{part} (the backbone has layers 0 to {})",
-                n_layers - 1
-            )));
+            let part = part.to_string();
+            return Err(BackboneError::NoSuchLayers { part, n_layers });
         }
         let family = self.clone();
         Ok(self.map(&mut Freezer {

@@ -114,9 +114,11 @@ impl PretrainedModel {
     /// The family is not wav2vec 2.0's.
     pub fn with_shared_convolutions(mut self) -> Result<Self> {
         if let Family::Whisper(_) = self.family {
-            return Err(BackboneError::Windows(
-                "whisper's windows cannot share convolutions: every window has its own loudest moment, which sets the floor of its spectrogram".to_owned(),
-            ));
+            return Err(BackboneError::Unsupported {
+                model_type: self.spec().model_type.clone(),
+                what: "share the convolutions of windows",
+                reason: "every window has its own loudest moment, which sets the floor of its spectrogram",
+            });
         }
         self.shares_convolutions = true;
         Ok(self)

@@ -61,9 +61,8 @@ impl<B: SpeechBackbone> FeatureExtractor for WholeClipExtractor<B> {
     fn extract_rows(&self, audio: &Waveform, rows: Range<usize>) -> Result<Vec<Array2<f32>>> {
         let n_frames = self.times(audio)?.len();
         if rows.start > rows.end || rows.end > n_frames {
-            return Err(BackboneError::Windows(format!(
-                "rows {rows:?} of {n_frames} frames"
-            )));
+            let n_rows = n_frames;
+            return Err(BackboneError::Rows { rows, n_rows });
         }
         let n_samples = audio.samples().len();
         let data = TensorData::new(audio.samples().to_vec(), [1, n_samples]);

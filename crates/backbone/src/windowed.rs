@@ -17,6 +17,7 @@ use crate::activations::n_at_once;
 use crate::backbone::{BackboneSpec, SpeechBackbone, WindowPasses, clips_of};
 use crate::error::{BackboneError, Result};
 use crate::extractor::{FeatureExtractor, check_audio, check_finite, stack_rows};
+use crate::kernels::to_values;
 use crate::windows::{WindowFeature, Windows, to_samples};
 
 /// Windows per step: enough batches of one to keep some threads busy, few enough for Ctrl-C to be
@@ -128,6 +129,14 @@ pub(crate) fn windows_over(
     }
 }
 
+/// The windows `rows`.
+pub(crate) fn some_rows<T>(windows: &[T], rows: Range<usize>) -> Result<&[T]> {
+    windows.get(rows.clone()).ok_or(BackboneError::Rows {
+        rows,
+        n_rows: windows.len(),
+    })
+}
+
 /// `f` of every item, in order, at most `at_once` of them at a time.
 ///
 /// Each runs in a rayon pool of its own, so that the backend's matrix products do not wait for one
@@ -174,9 +183,8 @@ pub(crate) fn in_threads<T: Sync, R: Send>(
 /// A tensor as an ndarray matrix on the host.
 pub(crate) fn to_array(matrix: Tensor<2>) -> Array2<f32> {
     let shape = matrix.dims();
-    let values = matrix.into_data_as::<f32>().try_into_vec::<f32>();
-    let values = values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"));
-    Array2::from_shape_vec(shape, values).unwrap_or_else(|e| unreachable!("its own shape: {e}"))
+    Array2::from_shape_vec(shape, to_values(matrix))
+        .unwrap_or_else(|e| unreachable!("its own shape: {e}"))
 }
 
 impl<B: SpeechBackbone> FeatureExtractor for WindowedExtractor<B> {
@@ -211,9 +219,7 @@ impl<B: SpeechBackbone> FeatureExtractor for WindowedExtractor<B> {
 
     fn extract_rows(&self, audio: &Waveform, rows: Range<usize>) -> Result<Vec<Array2<f32>>> {
         let windows = windows_over(self.spec(), self.windows, audio)?;
-        let windows = windows.get(rows.clone()).ok_or_else(|| {
-            BackboneError::Windows(format!("rows {rows:?} of {} windows", windows.len()))
-        })?;
+        let windows = some_rows(&windows, rows)?;
         let ranges: Vec<_> = windows.iter().map(|(_, window)| window.clone()).collect();
         let pass = match self.windows.feature() {
             WindowFeature::LastFrame => {

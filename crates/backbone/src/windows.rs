@@ -19,6 +19,7 @@ const MIN_STRIDE_S: f64 = 0.001;
 
 /// What stands for a window.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub enum WindowFeature {
     /// Its last frame that saw audio, at the window's end (Moussa & Toneva 2025).
     #[default]
@@ -29,6 +30,15 @@ pub enum WindowFeature {
 }
 
 /// Length and stride of the windows, seconds, and what stands for each.
+///
+/// ```
+/// use braintune_backbone::{WindowFeature, Windows};
+///
+/// let windows = Windows::new(16.0, 0.1)?.with_feature(WindowFeature::StrideMean);
+/// assert_eq!((windows.length_s(), windows.stride_s()), (16.0, 0.1));
+/// assert!(Windows::new(1.0, 2.0).is_err()); // audio between two windows would be skipped
+/// # Ok::<(), braintune_backbone::BackboneError>(())
+/// ```
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Windows {
     length_s: f64,

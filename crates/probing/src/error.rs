@@ -154,6 +154,19 @@ pub enum ProbingError {
         #[source]
         source: Box<dyn std::error::Error + Send + Sync>,
     },
+    /// Features of a recording that are not from the model that the others' are from.
+    #[error(
+        "{}: features of {} layers of width {}, recordings before it have {} of width {}: all must come from one model",
+        path.display(), got[0], got[1], expected[0], expected[1]
+    )]
+    OtherFeatures {
+        /// The recording.
+        path: std::path::PathBuf,
+        /// `[n_layers, d_model]` of the recordings before it.
+        expected: [usize; 2],
+        /// `[n_layers, d_model]` of this one.
+        got: [usize; 2],
+    },
     /// Audio could not be read.
     #[error(transparent)]
     Audio(#[from] braintune_audio::AudioError),

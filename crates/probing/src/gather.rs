@@ -4,24 +4,16 @@
 //! layer, their labels and groups in memory. Held by `tests/it/probe.rs`.
 
 use std::ops::ControlFlow;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use braintune_audio::{Waveform, load_audio};
 use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
 use crate::error::{ProbingError, Result};
+use crate::frame_features::FrameFeatures;
 use crate::rows::RowPlan;
 use crate::store::RowStore;
-use crate::task::{LabelSet, ProbeTask, Recording, Rows, Target};
-
-/// Features of a recording: every layer `[n_frames, d_model]` at frame centres, seconds.
-#[derive(Debug, Clone)]
-pub struct FrameFeatures {
-    /// The layers, state 0 first.
-    pub layers: Vec<Array2<f32>>,
-    /// Centres of the frames.
-    pub times: Vec<f64>,
-}
+use crate::task::{LabelSet, Part, ProbeTask, Recording, Rows, Target};
 
 /// Labels of the rows of one split.
 #[derive(Debug, Clone, Default)]
@@ -59,6 +51,74 @@ impl SplitLabels {
             }
         }
         found
+    }
+
+    /// Labels, groups and types of the rows of a recording, whose frames are at `times` of `audio`.
+    fn add(
+        &mut self,
+        task: &dyn ProbeTask,
+        recording: &Recording,
+        plan: &RowPlan,
+        (audio, times): (&Waveform, &[f64]),
+    ) -> Result<()> {
+        let from_audio = |part: &Part| part.target == Target::FromAudio;
+        if recording.parts.iter().any(from_audio) {
+            self.add_values(task, recording, plan, (audio, times))?;
+        } else {
+            for &part in plan.parts() {
+                self.add_label(task, &recording.parts[part].target)?;
+            }
+        }
+        let groups = plan.parts().iter().map(|_| recording.group.clone());
+        self.groups.extend(groups);
+        self.types.extend(plan.parts().iter().map(|&part| {
+            let part = &recording.parts[part];
+            let is_whole = task.rows() == Rows::Mean && part.span_s.is_none();
+            let text = recording.text.as_ref().filter(|_| is_whole);
+            part.item.as_ref().or(text).cloned()
+        }));
+        Ok(())
+    }
+
+    /// Numbers that the task makes of the audio.
+    fn add_values(
+        &mut self,
+        task: &dyn ProbeTask,
+        recording: &Recording,
+        plan: &RowPlan,
+        (audio, times): (&Waveform, &[f64]),
+    ) -> Result<()> {
+        let values = task.values(audio, &plan.times(times));
+        let values = values.map_err(|e| ProbingError::Data {
+            path: recording.audio.clone(),
+            problem: e.to_string(),
+        })?;
+        if values.dim() != (plan.n_rows(), task.labels().names().len()) {
+            return Err(problem(
+                task,
+                "gives another number of values than it has rows and names",
+            ));
+        }
+        self.values.push(values);
+        Ok(())
+    }
+
+    /// The label of one row.
+    fn add_label(&mut self, task: &dyn ProbeTask, target: &Target) -> Result<()> {
+        let n_labels = task.labels().names().len();
+        let fits = |class: &usize| *class < n_labels;
+        match (target, task.labels()) {
+            (Target::Class(class), LabelSet::OneOf(_)) if fits(class) => self.classes.push(*class),
+            (Target::Classes(set), LabelSet::AnyOf(_)) if set.iter().all(fits) => {
+                self.sets.push(set.clone());
+            }
+            (Target::Values(values), LabelSet::Values(_)) if values.len() == n_labels => {
+                let row = Array2::from_shape_vec((1, n_labels), values.clone());
+                self.values.extend(row);
+            }
+            _ => return Err(problem(task, "has a label of another kind than its names")),
+        }
+        Ok(())
     }
 }
 
@@ -101,14 +161,34 @@ pub(crate) fn cut_to(whole: &Waveform, recording: &Recording) -> Result<Waveform
     if samples.is_empty() {
         return Err(ProbingError::Data {
             path: recording.audio.clone(),
-            problem: format!(
-                "ends after {:.2} s, before what is labelled: {:?} s",
-                whole.duration_s(),
-                recording.span_s
-            ),
+            problem: match &recording.span_s {
+                Some(span) => format!(
+                    "ends after {:.2} s, before what is labelled: {:.2} to {:.2} s",
+                    whole.duration_s(),
+                    span.start,
+                    span.end
+                ),
+                None => "holds no sample".to_owned(),
+            },
         });
     }
     Ok(Waveform::from_samples(samples, whole.sample_rate())?)
+}
+
+/// The file that was read last: clips of a story come one after the other, its file is read once.
+#[derive(Default)]
+struct LastFile(Option<(PathBuf, Waveform)>);
+
+impl LastFile {
+    fn audio_of(&mut self, recording: &Recording) -> Result<Waveform> {
+        let whole = match self.0.take() {
+            Some((path, whole)) if path == recording.audio => whole,
+            _ => load_audio(&recording.audio)?,
+        };
+        let audio = cut_to(&whole, recording)?;
+        self.0 = Some((recording.audio.clone(), whole));
+        Ok(audio)
+    }
 }
 
 /// All rows of a task. `features` is called once for each recording; `on` is told after each how many are done, and
@@ -122,104 +202,32 @@ pub(crate) fn gather<E: Into<Box<dyn std::error::Error + Send + Sync>>>(
     let recordings = task.recordings()?;
     let mut store = None;
     let mut labels: [SplitLabels; 3] = Default::default();
-    let mut file: Option<(std::path::PathBuf, Waveform)> = None;
+    let mut file = LastFile::default();
     for (done, recording) in recordings.iter().enumerate() {
         if on(done, recordings.len()).is_break() {
             return Err(ProbingError::Cancelled);
         }
-        // Clips of a story come one after the other: its file is read once.
-        let whole = match file.take() {
-            Some((path, whole)) if path == recording.audio => whole,
-            _ => load_audio(&recording.audio)?,
-        };
-        let audio = cut_to(&whole, recording)?;
-        file = Some((recording.audio.clone(), whole));
+        let audio = file.audio_of(recording)?;
         let found = features(recording, &audio).map_err(|source| ProbingError::Features {
             path: recording.audio.clone(),
             source: source.into(),
         })?;
-        let plan = RowPlan::new(recording, task.rows(), &found.times)?;
-        let rows: Vec<Array2<f32>> = found
-            .layers
-            .iter()
-            .map(|layer| plan.features(layer.view()))
-            .collect();
         let store = match &mut store {
             Some(store) => store,
-            None => store.insert(RowStore::new(
-                folder,
-                rows.len(),
-                rows.first().map_or(0, Array2::ncols),
-            )?),
+            None => store.insert(RowStore::new(folder, found.widths())?),
         };
+        found.check_widths(store.widths(), &recording.audio)?;
+        let plan = RowPlan::new(recording, task.rows(), found.times())?;
+        let layers = found.layers().iter();
+        let rows: Vec<_> = layers.map(|layer| plan.features(layer.view())).collect();
         store.append(recording.split, &rows)?;
-        add_labels(
-            task,
-            recording,
-            &plan,
-            (&audio, &found.times),
-            &mut labels[recording.split as usize],
-        )?;
+        let labels = &mut labels[recording.split as usize];
+        labels.add(task, recording, &plan, (&audio, found.times()))?;
     }
     let Some(store) = store else {
         return Err(problem(task, "has no recordings"));
     };
     Ok(Gathered { store, labels })
-}
-
-fn add_labels(
-    task: &dyn ProbeTask,
-    recording: &Recording,
-    plan: &RowPlan,
-    (audio, times): (&Waveform, &[f64]),
-    labels: &mut SplitLabels,
-) -> Result<()> {
-    let n_labels = task.labels().names().len();
-    if recording
-        .parts
-        .iter()
-        .any(|part| part.target == Target::FromAudio)
-    {
-        let values = task.values(audio, &plan.times(times));
-        let values = values.map_err(|e| ProbingError::Data {
-            path: recording.audio.clone(),
-            problem: e.to_string(),
-        })?;
-        if values.dim() != (plan.n_rows(), n_labels) {
-            return Err(problem(
-                task,
-                "gives another number of values than it has rows and names",
-            ));
-        }
-        labels.values.push(values);
-    } else {
-        for &part in plan.parts() {
-            let fits = |class: &usize| *class < n_labels;
-            match (&recording.parts[part].target, task.labels()) {
-                (Target::Class(class), LabelSet::OneOf(_)) if fits(class) => {
-                    labels.classes.push(*class);
-                }
-                (Target::Classes(set), LabelSet::AnyOf(_)) if set.iter().all(fits) => {
-                    labels.sets.push(set.clone());
-                }
-                (Target::Values(values), LabelSet::Values(_)) if values.len() == n_labels => {
-                    let row = Array2::from_shape_vec((1, n_labels), values.clone());
-                    labels.values.extend(row);
-                }
-                _ => return Err(problem(task, "has a label of another kind than its names")),
-            }
-        }
-    }
-    labels
-        .groups
-        .extend(plan.parts().iter().map(|_| recording.group.clone()));
-    labels.types.extend(plan.parts().iter().map(|&part| {
-        let part = &recording.parts[part];
-        let is_whole = task.rows() == Rows::Mean && part.span_s.is_none();
-        let text = recording.text.as_ref().filter(|_| is_whole);
-        part.item.as_ref().or(text).cloned()
-    }));
-    Ok(())
 }
 
 fn problem(task: &dyn ProbeTask, problem: &str) -> ProbingError {

@@ -32,6 +32,7 @@ mod blocks;
 mod check;
 mod error;
 mod evidence;
+mod frame_features;
 mod gather;
 mod lbfgs;
 mod linear;
@@ -62,11 +63,11 @@ pub use self::{
         Bootstrap, ControlLabels, GroupScore, GroupSums, Groups, Interval, LayerPeak,
         PairedDifference, RowScore, bootstrap, layer_peak, paired_bootstrap, selectivity,
     },
-    gather::{FrameFeatures, audio_of},
+    frame_features::FrameFeatures,
+    gather::audio_of,
     linear::{FitReport, LinearProbe},
     logistic::{BestFit, Criterion, Logistic, LogisticParams, LogisticValidParams},
     metrics::{LabelCounts, majority_baseline, pearson_r, r2_scores},
-    phones::{CLASSES as PHONEMES, class_of as phoneme_of},
     probe::{
         ControlScore, LayerProbe, Penalty, ProbeKind, ProbeProgress, ProbeScore, ProbeSettings,
         ProbeValue, Probed, probe_layers,
@@ -84,3 +85,14 @@ pub use self::{
         TimitSentenceType, TimitUtterance, WordClasses, is_timit, timit_utterances,
     },
 };
+
+/// The version of linfa whose traits models of this crate follow; `ParamGuard` checks parameters.
+pub use linfa;
+
+/// The version of ndarray whose arrays this crate takes and gives.
+pub use ndarray;
+
+// The examples of the README are compiled with those of the docs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -14,6 +14,7 @@ use crate::{Predicted, PredictedLabels, Result, Targets, blocks::Design, check, 
 
 /// How a fit ended.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct FitReport {
     /// Steps of L-BFGS, or epochs of Adam.
     pub n_steps: usize,

@@ -7,15 +7,14 @@
 pub(crate) const N_CLASSES: usize = 39;
 
 /// The classes, by number.
-pub const CLASSES: [&str; N_CLASSES] = [
+pub(crate) const CLASSES: [&str; N_CLASSES] = [
     "aa", "ae", "ah", "aw", "ay", "b", "ch", "d", "dh", "dx", "eh", "er", "ey", "f", "g", "h#",
     "hh", "ih", "iy", "jh", "k", "l", "m", "n", "ng", "ow", "oy", "p", "r", "s", "sh", "t", "th",
     "uh", "uw", "v", "w", "y", "z",
 ];
 
 /// The class of one of the 61 phones, any case; none for any other label.
-#[must_use]
-pub fn class_of(phone: &str) -> Option<usize> {
+pub(crate) fn class_of(phone: &str) -> Option<usize> {
     let phone = phone.to_lowercase();
     let folded = match phone.as_str() {
         "ao" => "aa",

@@ -13,13 +13,15 @@ use braintune_audio::Waveform;
 use tracing::instrument;
 
 use crate::evidence::{Bootstrap, GroupSums, Groups, Interval, LayerPeak, bootstrap, layer_peak};
-use crate::gather::{FrameFeatures, SplitLabels, gather};
+use crate::frame_features::FrameFeatures;
+use crate::gather::{SplitLabels, gather};
 use crate::one_layer::{Rows3, probe_layer};
 use crate::task::{ProbeTask, Recording};
 use crate::{ProbingError, Result};
 
 /// What is fitted to a layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ProbeKind {
     /// Logistic regression, or ridge for numbers, its penalty chosen on the validation rows.
     Linear,
@@ -61,6 +63,7 @@ impl Default for ProbeSettings {
 
 /// One number about a layer.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct ProbeScore {
     /// Its name: `accuracy`, `macro_f1`, `micro_f1`; `r2`, `r`.
     pub metric: &'static str,
@@ -70,6 +73,7 @@ pub struct ProbeScore {
 
 /// A score with its interval, if there are groups to draw.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct ProbeValue {
     /// On the test rows.
     pub estimate: f64,
@@ -88,6 +92,7 @@ pub enum Penalty {
 
 /// What a probe of random labels says about the probe beside it.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct ControlScore {
     /// The first score, of the control.
     pub value: f64,
@@ -96,6 +101,8 @@ pub struct ControlScore {
 }
 
 /// What was found in one layer.
+#[derive(Debug)]
+#[non_exhaustive]
 pub struct LayerProbe {
     /// Hidden state, from 0.
     pub layer: usize,
@@ -112,6 +119,7 @@ pub struct LayerProbe {
 }
 
 /// What was found in all layers.
+#[non_exhaustive]
 pub struct Probed {
     /// The task's name.
     pub task: String,
@@ -172,8 +180,42 @@ pub enum ProbeProgress {
 /// for each recording. Rows are kept in a folder of their own in `scratch`, which is gone at the end: memory holds the
 /// rows of one layer.
 ///
+/// ```
+/// use std::ops::ControlFlow::Continue;
+///
+/// use braintune_audio::{SampleRate, Waveform, write_wav};
+/// use braintune_probing::{
+///     AcousticTask, Acoustics, FrameFeatures, ProbeSettings, ProbeTask, Recording, Split, Target, probe_layers,
+/// };
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// let mut recordings = Vec::new();
+/// for i in 0..9 {
+///     let audio = folder.path().join(format!("{i}.wav"));
+///     let samples = (0..8_000).map(|j| 0.3 * (0.01 * ((i + 2) * j) as f32).sin()).collect();
+///     write_wav(&audio, &Waveform::from_samples(samples, SampleRate::SPEECH)?)?;
+///     let split = [Split::Train, Split::Validation, Split::Test][i % 3];
+///     recordings.push(Recording::whole(audio, split, format!("speaker {i}"), Target::FromAudio));
+/// }
+/// let task = AcousticTask::of_recordings(recordings, Acoustics::Mfcc)?;
+/// // In place of a model: one layer that is what the task asks for.
+/// let features = |_: &Recording, audio: &Waveform| {
+///     let times: Vec<f64> = (1..20).map(|frame| 0.02 * f64::from(frame)).collect();
+///     FrameFeatures::new(vec![task.values(audio, &times)?], times)
+/// };
+/// let settings = ProbeSettings::default();
+/// let found = probe_layers(&task, features, &settings, folder.path(), &mut |_| Continue(()))?;
+/// assert_eq!((found.n_train, found.n_test), (3 * 19, 3 * 19));
+/// let score = found.layers[0].scores[0];
+/// assert!(score.metric == "r2" && score.value.estimate > 0.5);
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// Data that are missing or damaged; classes that occur in the test and not in training; what `features` says;
+/// [`ProbingError::OtherFeatures`] if it gives another number or width of layers than before;
 /// [`ProbingError::Cancelled`] if `on` breaks.
 #[instrument(skip_all, fields(task = task.name()))]
 pub fn probe_layers<E: Into<Box<dyn Error + Send + Sync>>>(

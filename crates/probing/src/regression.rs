@@ -15,6 +15,24 @@ use tracing::instrument;
 use crate::{ProbingError, Result, check};
 
 /// Where ridge probes begin: [`RidgeProbe::params`].
+///
+/// ```
+/// use braintune_encoding::Alphas;
+/// use braintune_probing::{RidgeProbe, linfa::ParamGuard};
+/// use ndarray::{Array2, array, s};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let x = Array2::from_shape_fn((40, 3), |(i, j)| ((i * (2 * j + 3)) as f32 * 0.7).sin());
+/// let y = x.dot(&array![[1.0], [-2.0], [0.5]]);
+/// let part = |from: usize, to: usize| (x.slice(s![from..to, ..]), y.slice(s![from..to, ..]));
+/// let params = RidgeProbe::params(Alphas::from_values(vec![0.01, 10.0])?).check()?;
+/// let probe = params.fit_best(part(0, 20), part(20, 30))?; // train, validation
+/// assert_eq!(probe.best_alphas(), [0.01]);
+/// let (x, y) = part(30, 40);
+/// assert!(probe.score(x, y)?.r2[0] > 0.99);
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct RidgeProbe;
 
@@ -54,6 +72,8 @@ impl ParamGuard for RidgeProbeParams {
     type Checked = RidgeProbeValidParams;
     type Error = ProbingError;
 
+    /// Always good: alphas, score and precision are checked types, and whether several alphas have rows to be chosen on
+    /// is known to [`fit`](RidgeProbeValidParams::fit) and [`fit_best`](RidgeProbeValidParams::fit_best).
     fn check_ref(&self) -> Result<&RidgeProbeValidParams> {
         Ok(&self.0)
     }
@@ -134,10 +154,12 @@ impl<D: Data<Elem = f32>, D2: Data<Elem = f32>>
 }
 
 /// A fitted ridge probe.
+#[derive(Debug)]
 pub struct FittedRidgeProbe(FittedRidge);
 
 /// How well numbers are predicted, `[n_targets]` each.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct RegressionScores {
     /// R²; 0 for a constant target.
     pub r2: Array1<f32>,

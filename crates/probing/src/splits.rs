@@ -17,6 +17,7 @@ const PAPER: [usize; 3] = [2688, 336, 336];
 
 /// How TIMIT is split.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TimitSplit {
     /// Its own TRAIN and TEST, which share no speaker; a tenth of the training speakers validate. The two SA sentences
     /// are read by all.

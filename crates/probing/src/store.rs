@@ -24,7 +24,8 @@ pub(crate) struct RowStore {
 }
 
 impl RowStore {
-    pub(crate) fn new(folder: &Path, n_layers: usize, d_model: usize) -> Result<Self> {
+    /// For `[n_layers, d_model]`.
+    pub(crate) fn new(folder: &Path, [n_layers, d_model]: [usize; 2]) -> Result<Self> {
         let io = |source| ProbingError::Io {
             path: folder.to_path_buf(),
             source,
@@ -53,11 +54,16 @@ impl RowStore {
         self.n_layers
     }
 
+    /// `[n_layers, d_model]`.
+    pub(crate) fn widths(&self) -> [usize; 2] {
+        [self.n_layers, self.d_model]
+    }
+
     fn path(&self, split: Split, layer: usize) -> PathBuf {
         self.folder.path().join(format!("{split:?}-{layer}.f32"))
     }
 
-    /// Adds rows, `[n_rows, d_model]` of each layer.
+    /// Adds rows, `[n_rows, d_model]` of each layer of the store's [`widths`](Self::widths).
     pub(crate) fn append(&mut self, split: Split, layers: &[Array2<f32>]) -> Result<()> {
         for (layer, rows) in layers.iter().enumerate() {
             let bytes: Vec<u8> = rows.iter().flat_map(|value| value.to_le_bytes()).collect();

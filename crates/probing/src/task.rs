@@ -24,6 +24,7 @@ pub enum Split {
 
 /// What is predicted.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum LabelSet {
     /// One of these classes.
     OneOf(Vec<String>),
@@ -54,6 +55,7 @@ pub enum Rows {
 
 /// The label of a part.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Target {
     /// Number of its class.
     Class(usize),
@@ -67,6 +69,7 @@ pub enum Target {
 
 /// A part of a recording, and its label.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct Part {
     /// Seconds from the recording's start; the whole recording if none are given.
     pub span_s: Option<Range<f64>>,
@@ -75,6 +78,34 @@ pub struct Part {
     /// What it is one of many of, where labels belong to such: a word that is said again and again. Parts of the same
     /// share a label under the control.
     pub item: Option<String>,
+}
+
+impl Part {
+    /// The whole recording.
+    #[must_use]
+    pub fn whole(target: Target) -> Self {
+        Self {
+            span_s: None,
+            target,
+            item: None,
+        }
+    }
+
+    /// A span of the recording, seconds from its start.
+    #[must_use]
+    pub fn within(span_s: Range<f64>, target: Target) -> Self {
+        Self {
+            span_s: Some(span_s),
+            ..Self::whole(target)
+        }
+    }
+
+    /// What it is one of many of ([`item`](Self::item)).
+    #[must_use]
+    pub fn with_item(mut self, item: String) -> Self {
+        self.item = Some(item);
+        self
+    }
 }
 
 /// A piece of audio that a model hears at once.
@@ -107,11 +138,7 @@ impl Recording {
             split,
             group,
             text: None,
-            parts: vec![Part {
-                span_s: None,
-                target,
-                item: None,
-            }],
+            parts: vec![Part::whole(target)],
         }
     }
 }
@@ -120,7 +147,7 @@ impl Recording {
 ///
 /// Implementers: [`TimitPhonemes`](crate::TimitPhonemes), [`CorpusTask`](crate::CorpusTask) and the others of
 /// this crate.
-pub trait ProbeTask {
+pub trait ProbeTask: Send + Sync {
     /// Its name, for tables and figures.
     fn name(&self) -> &str;
 

@@ -5,9 +5,11 @@ use std::error::Error;
 use ndarray::{Array2, ArrayView2, Axis};
 
 use crate::digests::{self, Digests};
+use crate::error::TuningError;
 
 /// Clips and the responses to them, of one subject and story.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TuningBatch {
     /// Number of the head that predicts the responses.
     pub head: usize,
@@ -23,6 +25,26 @@ pub struct TuningBatch {
 }
 
 impl TuningBatch {
+    /// Clips `samples` `[batch, n_samples]` of `recording` (subject and story), and the responses `bold`
+    /// `[batch, n_voxels]` to them, which head `head` predicts.
+    #[must_use]
+    pub fn new(head: usize, recording: String, samples: Array2<f32>, bold: Array2<f32>) -> Self {
+        Self {
+            head,
+            recording,
+            samples,
+            bold,
+            units: None,
+        }
+    }
+
+    /// With the [`units`](Self::units) of the clips' frames, `[batch, n_frames]`.
+    #[must_use]
+    pub fn with_units(mut self, units: Array2<Option<u32>>) -> Self {
+        self.units = Some(units);
+        self
+    }
+
     /// Samples and responses of at most `n_clips` clips at a time.
     pub(crate) fn parts(
         &self,
@@ -79,7 +101,11 @@ impl TuningData for Vec<TuningBatch> {
         _epoch: usize,
         index: usize,
     ) -> Result<TuningBatch, Box<dyn Error + Send + Sync>> {
-        Ok(self[index].clone())
+        let batch = self.get(index).cloned();
+        Ok(batch.ok_or_else(|| TuningError::Empty {
+            what: "batch",
+            reason: format!("number {index} of {}", self.len()),
+        })?)
     }
 
     fn fingerprint(&self) -> serde_json::Value {

@@ -42,8 +42,8 @@ pub struct TuningConfig {
     /// Clips of one forward and backward pass; gradients of a batch are added up. Bounds memory and
     /// changes the result by rounding only.
     pub micro_batch: usize,
-    /// Keep the input of each layer only and compute the rest again for gradients: about a third more time,
-    /// far less memory, the same bits.
+    /// Keep the input of each layer only and compute the rest again for gradients: a tenth more time,
+    /// and the less memory the more clips go through at once (docs/benchmarks.md), the same bits.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub gradient_checkpointing: bool,
     /// Seconds of audio that end with a TR and predict its response.
@@ -141,6 +141,7 @@ fn is_default_segments(n: &usize) -> bool {
 /// How `[batch, n_frames, d_model]` becomes `[batch, d_model]`; frames that saw no audio never count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum Pooling {
     /// Mean over frames (the paper's).
     Mean,
@@ -156,6 +157,7 @@ pub enum Pooling {
 /// Which heads there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum HeadSharing {
     /// One for each subject.
     PerSubject,
@@ -166,6 +168,7 @@ pub enum HeadSharing {
 /// How much each voxel counts in the objective; their mean is 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum VoxelWeights {
     /// All alike.
     Equal,
@@ -177,6 +180,7 @@ pub enum VoxelWeights {
 /// The optimiser.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "kebab-case", deny_unknown_fields)]
+#[non_exhaustive]
 pub enum Optimiser {
     /// Adam without weight decay, betas 0.9 and 0.999, epsilon 1e-8.
     Adam {},

@@ -45,7 +45,7 @@ pub enum Control {
     },
 }
 
-/// A dataset whose responses are a control's.
+/// A dataset whose responses are a control's; with an example at [`StoryBatches`](crate::StoryBatches).
 pub struct ControlDataset<'a> {
     inner: &'a dyn StoryDataset,
     control: Control,

@@ -101,13 +101,27 @@ pub enum TuningError {
         /// The story.
         story: String,
     },
-    /// Nothing to tune on.
+    /// Something that a run needs is not there.
     #[error("no {what}: {reason}")]
     Empty {
-        /// Training or validation stories.
+        /// What is missing: stories, batches, a head, units, …
         what: &'static str,
         /// Why there are none.
         reason: String,
+    },
+    /// A batch that does not fit the model.
+    #[error(
+        "a batch of {recording} does not fit the model: {what}: expected {expected}, found {got}"
+    )]
+    BatchShape {
+        /// Name of subject and story.
+        recording: String,
+        /// What does not fit: number of the head, clips, samples of a clip, responses, voxels.
+        what: &'static str,
+        /// What the model needs.
+        expected: String,
+        /// What the batch has.
+        got: usize,
     },
     /// Weights of voxels that do not fit.
     #[error("weights of the voxels of head {head}: {problem}")]

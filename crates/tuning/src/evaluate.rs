@@ -11,19 +11,30 @@ use burn::tensor::{Device, Tensor};
 use ndarray::{Array2, ArrayView2};
 
 use crate::batch::TuningData;
+use crate::config::setting;
 use crate::error::{Result, TuningError};
+use crate::learning::Learning;
 use crate::model::TuningModel;
 use crate::objective::TuningObjective;
-use crate::step::tensor;
+use crate::step::{tensor, values_of};
 
 /// How well a model predicts batches it was not tuned on.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Evaluation {
     /// Mean over clips of the objective.
     pub loss: f64,
     /// Pearson correlation over the TRs of a recording, mean over voxels and recordings; none where no
     /// responses are predicted.
     pub mean_r: Option<f64>,
+}
+
+impl Evaluation {
+    /// A mean loss, and a mean correlation where responses are predicted.
+    #[must_use]
+    pub fn new(loss: f64, mean_r: Option<f64>) -> Self {
+        Self { loss, mean_r }
+    }
 }
 
 /// Sums of one recording, per voxel.
@@ -69,10 +80,15 @@ impl Sums {
     }
 }
 
-/// Evaluates a model on a plain device on all batches.
+/// Evaluates a model on a plain device, `device`, on all batches of the first epoch.
+///
+/// `weights` says how much each voxel of each head counts in the loss, `[n_voxels]`, mean 1; all alike where a head
+/// has none or the list ends before it. `micro_batch` clips, at least 1, go through the model at once: it bounds memory
+/// and changes the result by rounding only.
 ///
 /// # Errors
-/// What reading the batches can cause.
+/// [`TuningError::BatchShape`] and [`TuningError::VoxelWeights`] for what does not fit the model; a `micro_batch`
+/// of 0; a model without heads that predict responses; what reading the batches can cause.
 pub fn evaluate<B: SpeechBackbone>(
     model: &TuningModel<B>,
     objective: &impl TuningObjective,
@@ -98,11 +114,18 @@ pub(crate) fn evaluate_until<B: SpeechBackbone>(
     device: &Device,
     on: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<ControlFlow<(), Evaluation>> {
+    check_micro_batch(micro_batch)?;
+    Learning::check(objective, model)?;
+    let n_voxels = model.n_voxels();
     let (mut loss, mut n_clips) = (0.0, 0.0);
     let mut recordings: BTreeMap<String, Sums> = BTreeMap::new();
     for index in 0..data.n_batches() {
         let batch = data.batch(0, index).map_err(TuningError::Batch)?;
+        model.check_batch(&batch)?;
         let weights = weights.get(batch.head).and_then(Option::as_ref);
+        if let Some(weights) = weights {
+            check_n_weights(batch.head, weights.len(), n_voxels[batch.head])?;
+        }
         let weights = weights.map(|weights| row(weights, device));
         for (samples, bold) in batch.parts(micro_batch) {
             if n_clips > 0.0 && on(index).is_break() {
@@ -126,11 +149,25 @@ pub(crate) fn evaluate_until<B: SpeechBackbone>(
     }))
 }
 
+/// No clips at once would be none ever.
+pub(crate) fn check_micro_batch(micro_batch: usize) -> Result<()> {
+    setting(micro_batch > 0, "micro_batch", micro_batch, "1 or more")
+}
+
+/// Weights of voxels are as many as the head has outputs.
+pub(crate) fn check_n_weights(head: usize, n_weights: usize, n_voxels: usize) -> Result<()> {
+    if n_weights == n_voxels {
+        return Ok(());
+    }
+    Err(TuningError::VoxelWeights {
+        head,
+        problem: format!("expected {n_voxels}, found {n_weights}"),
+    })
+}
+
 /// The values of a tensor of this shape.
 fn array(x: Tensor<2>, shape: (usize, usize)) -> Array2<f32> {
-    let values = x.into_data().convert::<f32>().try_into_vec();
-    let values = values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"));
-    Array2::from_shape_vec(shape, values)
+    Array2::from_shape_vec(shape, values_of(x))
         .unwrap_or_else(|e| unreachable!("the loss was of the same shape: {e}"))
 }
 

@@ -71,7 +71,7 @@ pub trait Learning<B: SpeechBackbone> {
     /// What some clips add to the loss of their batch, `[1]`.
     ///
     /// # Errors
-    /// A batch that does not fit the model.
+    /// [`TuningError::BatchShape`] for a batch that does not fit the model ([`TuningModel::check_batch`]).
     fn loss_of(&self, model: &TuningModel<B>, part: &BatchPart<'_>) -> Result<Tensor<1>>;
 
     /// The loss on all batches of a model on a plain device, as [`evaluate`](crate::evaluate()); before each
@@ -114,6 +114,7 @@ impl<B: SpeechBackbone, O: TuningObjective> Learning<B> for O {
             state,
             ..
         } = part;
+        model.check_batch(batch)?;
         let share = rows.len() as f64 / batch.samples.nrows() as f64;
         let predicted = if let Some(state) = state {
             let lengths = vec![batch.samples.ncols(); rows.len()];

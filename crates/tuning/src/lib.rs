@@ -18,11 +18,11 @@
 //! // Four clips of 0.1 s and the responses of three voxels to them.
 //! let samples = Array2::from_shape_fn((4, 1_600), |(i, j)| ((i + 1) as f32 * j as f32 * 0.01).sin());
 //! let bold = Array2::from_shape_fn((4, 3), |(i, j)| (i as f32 - 1.5) * (j as f32 - 1.0));
-//! let batch = TuningBatch { head: 0, recording: "S1/tale".to_owned(), samples, bold, units: None };
+//! let batch = TuningBatch::new(0, "S1/tale".to_owned(), samples, bold);
 //!
 //! let mut config = TuningConfig::default();
 //! config.epochs = 3;
-//! let device = Device::flex().autodiff(); // the caller's choice; this crate enables no backend
+//! let device = Device::flex().autodiff(); // the caller's choice
 //! # let small = Wav2Vec2Config { conv_dim: vec![4; 7], hidden_size: 8, num_attention_heads: 2,
 //! #     intermediate_size: 8, num_hidden_layers: 1, num_conv_pos_embeddings: 4,
 //! #     num_conv_pos_embedding_groups: 2, ..Wav2Vec2Config::default() };
@@ -35,6 +35,10 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! | feature | adds |
+//! |---|---|
+//! | `flex` (default) | burn's CPU backend in pure Rust |
 
 mod batch;
 mod checkpoint;
@@ -72,3 +76,15 @@ pub use schedule::learning_rate_factor;
 pub use stories::{StoryBatches, TunedSubject};
 pub use trainer::{BrainTuner, Tuned, TuningEnd};
 pub use units::StoryUnits;
+
+/// The version of burn whose tensors and devices this crate takes.
+pub use burn;
+pub use {braintune_audio, braintune_backbone, braintune_fmri};
+
+/// The version of ndarray whose arrays this crate takes and gives.
+pub use ndarray;
+
+// The examples of the README are compiled with those of the docs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -6,7 +6,9 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use braintune_backbone::{FrozenCache, Segments, SpeechBackbone, Wav2Vec2Model, save_parameters};
+use braintune_backbone::{
+    BackboneSpec, FrozenCache, Segments, SpeechBackbone, Wav2Vec2Model, save_parameters,
+};
 use burn::module::{Module, ModuleMapper, ModuleVisitor, Param, ParamId};
 use burn::nn::Linear;
 use burn::tensor::activation::softmax;
@@ -14,6 +16,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
+use crate::batch::TuningBatch;
 use crate::config::{Pooling, TuningConfig};
 use crate::error::{Result, TuningError};
 use crate::own::OwnHead;
@@ -52,6 +55,33 @@ struct HeadSettings {
     gradient_checkpointing: bool,
 }
 
+impl HeadSettings {
+    /// Of the hidden state that the settings name, the last one unless they do.
+    fn new(spec: &BackboneSpec, config: &TuningConfig) -> Result<Self> {
+        let layer = config.layer.unwrap_or(spec.n_layers);
+        if layer > spec.n_layers {
+            return Err(TuningError::Setting {
+                name: "layer",
+                value: layer.to_string(),
+                expected: format!(
+                    "0 to {}, the hidden states of {}",
+                    spec.n_layers, spec.model_type
+                ),
+            });
+        }
+        Ok(Self::of_layer(layer, config))
+    }
+
+    fn of_layer(layer: usize, config: &TuningConfig) -> Self {
+        Self {
+            pooling: config.pooling,
+            segments: config.segments,
+            layer,
+            gradient_checkpointing: config.gradient_checkpointing,
+        }
+    }
+}
+
 impl<B: SpeechBackbone> TuningModel<B> {
     /// The backbone with seeded heads of `n_voxels` outputs each (as `PyTorch` initialises linear
     /// layers), on `device`, which must be the backbone's and, to be tuned, an autodiff one.
@@ -65,29 +95,18 @@ impl<B: SpeechBackbone> TuningModel<B> {
         config: &TuningConfig,
         device: &Device,
     ) -> Result<Self> {
-        let spec = backbone.spec();
-        let layer = config.layer.unwrap_or(spec.n_layers);
-        if layer > spec.n_layers {
-            return Err(TuningError::Setting {
-                name: "layer",
-                value: layer.to_string(),
-                expected: format!(
-                    "0 to {}, the hidden states of {}",
-                    spec.n_layers, spec.model_type
-                ),
-            });
-        }
+        let settings = HeadSettings::new(backbone.spec(), config)?;
         if config.gradient_checkpointing && backbone.segments().is_none() {
             return Err(TuningError::Setting {
                 name: "gradient_checkpointing",
                 value: "true".to_owned(),
                 expected: format!(
                     "false, {} does not cut its pass into segments",
-                    spec.model_type
+                    backbone.spec().model_type
                 ),
             });
         }
-        let d_model = spec.d_model;
+        let d_model = backbone.spec().d_model;
         let mut rng = ChaCha8Rng::seed_from_u64(config.seed);
         let n_pooled = match config.pooling {
             Pooling::Segments => config.segments,
@@ -107,12 +126,7 @@ impl<B: SpeechBackbone> TuningModel<B> {
                 .map(|&n| linear(d_head, n, &mut rng, device))
                 .collect(),
             own: None,
-            settings: HeadSettings {
-                pooling: config.pooling,
-                segments: config.segments,
-                layer,
-                gradient_checkpointing: config.gradient_checkpointing,
-            },
+            settings,
         };
         Ok(Self::numbered(backbone, head))
     }
@@ -178,6 +192,57 @@ impl<B: SpeechBackbone> TuningModel<B> {
     pub fn n_voxels(&self) -> Vec<usize> {
         let heads = self.head.heads.iter();
         heads.map(|head| head.weight.dims()[1]).collect()
+    }
+
+    /// Says so if a batch does not fit: clips that are none or not of a length that the backbone takes; and where the
+    /// model predicts responses, a head that there is not, another number of voxels than its outputs, or of responses
+    /// than clips. Training and evaluation check every batch.
+    ///
+    /// # Errors
+    /// [`TuningError::BatchShape`] for the first that does not fit.
+    pub fn check_batch(&self, batch: &TuningBatch) -> Result<()> {
+        let spec = self.backbone.spec();
+        let (n_clips, n_samples) = batch.samples.dim();
+        let fit = |fits: bool, what: &'static str, got: usize, expected: String| {
+            if fits {
+                return Ok(());
+            }
+            Err(TuningError::BatchShape {
+                recording: batch.recording.clone(),
+                what,
+                expected,
+                got,
+            })
+        };
+        fit(n_clips > 0, "clips", n_clips, "1 or more".to_owned())?;
+        let most = spec.max_samples.unwrap_or(usize::MAX);
+        let lengths = match spec.max_samples {
+            Some(most) => format!("{} to {most}", spec.min_samples),
+            None => format!("{} or more", spec.min_samples),
+        };
+        let fits = (spec.min_samples..=most).contains(&n_samples);
+        fit(fits, "samples of a clip", n_samples, lengths)?;
+        if self.head.own.is_some() {
+            return Ok(());
+        }
+        let n_voxels = self.n_voxels();
+        let Some(&expected) = n_voxels.get(batch.head) else {
+            let below = format!("below {}", n_voxels.len());
+            return fit(false, "number of its head", batch.head, below);
+        };
+        let (n_rows, n_columns) = batch.bold.dim();
+        fit(
+            n_rows == n_clips,
+            "responses, one for each clip",
+            n_rows,
+            n_clips.to_string(),
+        )?;
+        fit(
+            n_columns == expected,
+            "voxels of its responses",
+            n_columns,
+            expected.to_string(),
+        )
     }
 
     /// Predictions of head `head`, `[batch, n_voxels]`.
@@ -265,21 +330,16 @@ impl TuningModel<Wav2Vec2Model> {
     /// that has no embedding for masked frames gets a seeded one, with a warning.
     #[must_use]
     pub fn with_own_head(backbone: Wav2Vec2Model, own: OwnHead, config: &TuningConfig) -> Self {
-        let (backbone, is_new) = backbone.with_mask_embedding(config.seed);
-        if is_new {
+        if !backbone.has_mask_embedding() {
             tracing::warn!("the model has no masked_spec_embed: it begins from the seed");
         }
+        let backbone = backbone.with_mask_embedding(config.seed);
         let head = TuningHead {
             query: None,
             bottleneck: None,
             heads: Vec::new(),
             own: Some(own),
-            settings: HeadSettings {
-                pooling: config.pooling,
-                segments: config.segments,
-                layer: backbone.spec().n_layers,
-                gradient_checkpointing: config.gradient_checkpointing,
-            },
+            settings: HeadSettings::of_layer(backbone.spec().n_layers, config),
         };
         Self::numbered(backbone, head)
     }

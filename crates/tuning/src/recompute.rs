@@ -2,7 +2,9 @@
 //!
 //! Chen et al. 2016. One segment's graph at a time, forward and then from the head back: the gradients have the bits of a whole backward pass. Held by `step/tests.rs`.
 
-use braintune_backbone::SpeechBackbone;
+use std::ops::Range;
+
+use braintune_backbone::{Segments, SpeechBackbone};
 use burn::optim::{GradientsAccumulator, GradientsParams};
 use burn::tensor::{Gradients, Tensor};
 
@@ -29,19 +31,7 @@ pub(crate) fn checkpointed<B: SpeechBackbone>(
     let (samples, lengths) = part.clips();
     let n_frozen = model.n_frozen(segments, true);
     let indices = n_frozen.max(1)..model.n_segments(segments);
-    let mut x = if n_frozen > 0 {
-        model.frozen_state(samples.clone().inner(), &lengths, n_frozen)
-    } else {
-        segments.first(samples.clone(), &lengths).inner()
-    };
-    let mut inputs = Vec::with_capacity(indices.len());
-    for index in indices.clone() {
-        inputs.push(x.clone());
-        // Its graph goes at once.
-        x = segments
-            .next(index, input_of(index, x, n_frozen), &lengths)
-            .inner();
-    }
+    let (x, inputs) = forward(model, segments, (&samples, &lengths), indices.clone());
     let state = Tensor::from_inner(x).require_grad();
     part.state = Some(state.clone());
     let loss = learning.loss_of(model, &part)?;
@@ -69,6 +59,30 @@ pub(crate) fn checkpointed<B: SpeechBackbone>(
         of_backbone.accumulate(&model.backbone, found);
     }
     Ok(value)
+}
+
+/// Output of the last of the segments `indices`, and the input of each; no graph is kept.
+fn forward<B: SpeechBackbone>(
+    model: &TuningModel<B>,
+    segments: &dyn Segments,
+    (samples, lengths): (&Tensor<2>, &[usize]),
+    indices: Range<usize>,
+) -> (Tensor<3>, Vec<Tensor<3>>) {
+    let n_frozen = model.n_frozen(segments, true);
+    let mut x = if n_frozen > 0 {
+        model.frozen_state(samples.clone().inner(), lengths, n_frozen)
+    } else {
+        segments.first(samples.clone(), lengths).inner()
+    };
+    let mut inputs = Vec::with_capacity(indices.len());
+    for index in indices {
+        inputs.push(x.clone());
+        // Its graph goes at once.
+        x = segments
+            .next(index, input_of(index, x, n_frozen), lengths)
+            .inner();
+    }
+    (x, inputs)
 }
 
 /// The input of segment `index` as a whole pass has it, so that the same kernels run: what comes after a segment

@@ -88,6 +88,12 @@ pub(crate) fn tensor(x: ArrayView2<'_, f32>, device: &Device) -> Tensor<2> {
     )
 }
 
+/// The values of a tensor.
+pub(crate) fn values_of<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+    let values = x.into_data().convert::<f32>().try_into_vec();
+    values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"))
+}
+
 /// Adam for the backbone and for the heads.
 pub(crate) struct Optimisers {
     pub(crate) backbone: ModuleOptimizer,

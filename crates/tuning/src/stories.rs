@@ -41,6 +41,35 @@ pub struct TunedSubject {
 }
 
 /// Batches of consecutive TRs of stories, story by story, subjects taking turns.
+///
+/// ```
+/// use braintune_audio::{SampleRate, Waveform, write_wav};
+/// use braintune_fmri::{InMemoryDataset, Story, StoryDataset, StoryTiming};
+/// use braintune_tuning::{Control, ControlDataset, StoryBatches, TunedSubject, TuningConfig, TuningData};
+/// use ndarray::Array2;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let audio = folder.path().join("tale.wav");
+/// # write_wav(&audio, &Waveform::from_samples(vec![0.1; 40 * 16_000], SampleRate::SPEECH)?)?;
+/// let mut dataset = InMemoryDataset::new("example");
+/// let timing = StoryTiming::new(20, 2.0, 1.0, 0..20)?; // 20 TRs of 2 s
+/// dataset.add_story(Story::new("tale").with_audio(&audio), timing)?;
+/// dataset.add_responses("S1", "tale", Array2::from_shape_fn((20, 3), |(tr, _)| tr as f32))?;
+/// // The same audio with other responses.
+/// let control = ControlDataset::new(&dataset, Control::BlockPermuted { block: 5 }, 1);
+///
+/// let first = |dataset: &dyn StoryDataset| {
+///     let subjects = vec![TunedSubject { name: "S1".to_owned(), mask: None }];
+///     let (stories, config) = (["tale".to_owned()], TuningConfig::default());
+///     StoryBatches::new(dataset, subjects, &stories, SampleRate::SPEECH, &config)?.batch(0, 0)
+/// };
+/// let (batch, other) = (first(&dataset)?, first(&control)?);
+/// assert_eq!(batch.samples, other.samples);
+/// assert_ne!(batch.bold, other.bold);
+/// # Ok(())
+/// # }
+/// ```
 pub struct StoryBatches<'a> {
     dataset: &'a dyn StoryDataset,
     subjects: Vec<TunedSubject>,
@@ -158,83 +187,26 @@ impl<'a> StoryBatches<'a> {
         self
     }
 
+    /// Reads all responses once, a story at a time: values that cannot be learnt are found before the first step, not
+    /// when their story comes up.
+    ///
+    /// # Errors
+    /// [`TuningError::NotFinite`], and what reading can cause.
+    pub fn check_responses(&self) -> Result<()> {
+        for (story, plan) in self.stories.iter().enumerate() {
+            for (subject, TunedSubject { name, .. }) in self.subjects.iter().enumerate() {
+                if self.dataset.has_responses(name, &plan.name) {
+                    self.bold(story, subject)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
     /// Outputs that each head needs.
     #[must_use]
     pub fn n_voxels(&self) -> &[usize] {
         &self.n_voxels
-    }
-
-    /// What [`n_voxels`](Self::n_voxels) gives, from the headers of all responses.
-    fn check_voxels(&self) -> Result<Vec<usize>> {
-        let n_voxels: Result<Vec<usize>> =
-            (0..self.subjects.len()).map(|s| self.n_kept(s)).collect();
-        let n_voxels = n_voxels?;
-        if self.heads == HeadSharing::PerSubject {
-            return Ok(n_voxels);
-        }
-        let refused = |problem: String| {
-            Err(TuningError::Setting {
-                name: "heads",
-                value: "shared".to_owned(),
-                expected: format!("per-subject, because {problem}"),
-            })
-        };
-        if let Some(other) = n_voxels.iter().find(|n| **n != n_voxels[0]) {
-            let both = format!("{} and {other}", n_voxels[0]);
-            return refused(format!("the subjects differ in voxels ({both})"));
-        }
-        let first = &self.subjects[0];
-        if let Some(other) = self.subjects.iter().find(|s| s.mask != first.mask) {
-            let names = format!("{} and {}", first.name, other.name);
-            return refused(format!(
-                "an output would be one voxel of one subject and another of the other: the masks of {names} differ; give all the same mask, or none"
-            ));
-        }
-        Ok(n_voxels[..1].to_vec())
-    }
-
-    /// Voxels of a subject that are learnt, the same in every story.
-    fn n_kept(&self, subject: usize) -> Result<usize> {
-        let TunedSubject { name, mask } = &self.subjects[subject];
-        let mut first: Option<(&str, usize)> = None;
-        for Plan { name: story, .. } in &self.stories {
-            if !self.dataset.has_responses(name, story) {
-                continue;
-            }
-            let (_, n_voxels) = self.dataset.response_shape(name, story)?;
-            let (of, expected) = match (mask, first) {
-                (Some(mask), _) => ("its mask", mask.len()),
-                (None, Some((earlier, n))) => (earlier, n),
-                (None, None) => (story.as_str(), n_voxels),
-            };
-            if n_voxels != expected {
-                return Err(TuningError::VoxelCount {
-                    subject: name.clone(),
-                    story: story.clone(),
-                    n_voxels,
-                    of: of.to_owned(),
-                    expected,
-                });
-            }
-            first = first.or(Some((story, n_voxels)));
-        }
-        let Some((_, n_voxels)) = first else {
-            let stories: Vec<&str> = self.stories.iter().map(|plan| plan.name.as_str()).collect();
-            return Err(TuningError::Empty {
-                what: "responses",
-                reason: format!("{name} heard none of {}", stories.join(", ")),
-            });
-        };
-        let Some(mask) = mask else {
-            return Ok(n_voxels);
-        };
-        match mask.iter().filter(|kept| **kept).count() {
-            0 => Err(TuningError::NoVoxels {
-                subject: name.clone(),
-                reason: "the mask leaves out all".to_owned(),
-            }),
-            kept => Ok(kept),
-        }
     }
 
     /// Says so if the sound's length, where its header tells it, does not fit the responses.
@@ -348,7 +320,7 @@ impl<'a> StoryBatches<'a> {
         if let Some(units) = &self.units {
             units.check(name, audio.samples().len())?;
         }
-        Ok(audio.samples().to_vec())
+        Ok(audio.into_samples())
     }
 
     fn bold(&self, story: usize, subject: usize) -> Result<Array2<f32>> {
@@ -397,17 +369,17 @@ impl<'a> StoryBatches<'a> {
                 copy_clip(&samples, end, clip);
             }
         }
-        let units = self.units.as_ref();
+        let head = match self.heads {
+            HeadSharing::PerSubject => subject,
+            HeadSharing::Shared => 0,
+        };
+        let recording = format!("{}/{}", self.subjects[subject].name, plan.name);
         let ends = &plan.ends[rows.clone()];
-        Ok(TuningBatch {
-            units: units.map(|units| units.of_clips(&plan.name, ends, self.clip_len)),
-            head: match self.heads {
-                HeadSharing::PerSubject => subject,
-                HeadSharing::Shared => 0,
-            },
-            recording: format!("{}/{}", self.subjects[subject].name, plan.name),
-            samples: clips,
-            bold: bold.slice_axis(Axis(0), rows.into()).to_owned(),
+        let bold = bold.slice_axis(Axis(0), rows.into()).to_owned();
+        let batch = TuningBatch::new(head, recording, clips, bold);
+        Ok(match &self.units {
+            Some(units) => batch.with_units(units.of_clips(&plan.name, ends, self.clip_len)),
+            None => batch,
         })
     }
 }
@@ -456,6 +428,7 @@ impl TuningData for StoryBatches<'_> {
 }
 
 mod contents;
+mod voxels;
 
 /// The samples up to `end` into `clip`, zeros where there are none.
 fn copy_clip(samples: &[f32], end: i64, clip: &mut [f32]) {

@@ -19,6 +19,7 @@ use crate::checkpoint::{Checkpoints, Progress};
 use crate::config::{TuningConfig, setting};
 use crate::digests::of_values;
 use crate::error::{Result, TuningError};
+use crate::evaluate::check_n_weights;
 use crate::event::TuningEvent;
 use crate::learning::Learning;
 use crate::model::TuningModel;
@@ -26,6 +27,7 @@ use crate::step::Optimisers;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum TuningEnd {
     /// All epochs.
     Finished,
@@ -38,6 +40,7 @@ pub enum TuningEnd {
 /// A model after tuning, on the plain device: the best one that was evaluated, or the last one where
 /// there was no validation, the settings say so, or the run was cancelled.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Tuned<B: Module> {
     /// The model.
     pub model: TuningModel<B>,
@@ -102,16 +105,39 @@ impl<O> BrainTuner<O> {
             let expected = n_voxels.get(head).copied().unwrap_or(0);
             let fit = |w: &f32| w.is_finite() && *w >= 0.0;
             let mean = weights.iter().map(|w| f64::from(*w)).sum::<f64>() / weights.len() as f64;
-            let problem = if weights.len() != expected {
-                format!("expected {expected}, found {}", weights.len())
-            } else if !weights.iter().all(fit) || (mean - 1.0).abs() > 1e-3 {
-                format!("expected numbers of at least 0 with mean 1, found mean {mean}")
-            } else {
-                continue;
-            };
-            return Err(TuningError::VoxelWeights { head, problem });
+            check_n_weights(head, weights.len(), expected)?;
+            if !weights.iter().all(fit) || (mean - 1.0).abs() > 1e-3 {
+                return Err(TuningError::VoxelWeights {
+                    head,
+                    problem: format!(
+                        "expected numbers of at least 0 with mean 1, found mean {mean}"
+                    ),
+                });
+            }
         }
         Ok(())
+    }
+
+    /// What a run that goes on must have the same of.
+    fn fingerprint<B: SpeechBackbone>(
+        &self,
+        model: &TuningModel<B>,
+        train: &dyn TuningData,
+        validation: Option<&dyn TuningData>,
+    ) -> serde_json::Value
+    where
+        O: Learning<B>,
+    {
+        let weights = self.weights.iter().map(|w| w.as_ref().map(of_values));
+        json!({
+            "config": self.config,
+            "objective": self.objective.title(),
+            "voxel_weights": weights.collect::<Vec<_>>(),
+            "origin": self.origin,
+            "train": train.fingerprint(),
+            "validation": validation.map(TuningData::fingerprint),
+            "model": { "n_voxels": model.n_voxels(), "n_parameters": model.num_params() },
+        })
     }
 
     /// Tunes `model`, whose parameters live on the autodiff device `device`, on `train`; chooses among its
@@ -121,8 +147,8 @@ impl<O> BrainTuner<O> {
     /// goes on ends with the bits of one that was not.
     ///
     /// # Errors
-    /// [`TuningError::Diverged`], [`TuningError::OtherRun`], what reading batches and writing checkpoints can
-    /// cause.
+    /// [`TuningError::Diverged`], [`TuningError::OtherRun`], [`TuningError::BatchShape`] for a batch that does not
+    /// fit the model, what reading batches and writing checkpoints can cause.
     #[instrument(skip_all, fields(n_batches = train.n_batches()))]
     pub fn fit<B: SpeechBackbone>(
         &self,
@@ -137,15 +163,7 @@ impl<O> BrainTuner<O> {
     {
         self.objective.check(&model)?;
         self.check_weights(&model.n_voxels())?;
-        let run = json!({
-            "config": self.config,
-            "objective": self.objective.title(),
-            "voxel_weights": self.weights.iter().map(|w| w.as_ref().map(of_values)).collect::<Vec<_>>(),
-            "origin": self.origin,
-            "train": train.fingerprint(),
-            "validation": validation.map(TuningData::fingerprint),
-            "model": { "n_voxels": model.n_voxels(), "n_parameters": model.num_params() },
-        });
+        let run = self.fingerprint(&model, train, validation);
         let checkpoints = self.state.as_ref().map(|(dir, _)| {
             Checkpoints::new(dir, run, [Some(train), validation].into_iter().flatten())
         });

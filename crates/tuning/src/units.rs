@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use braintune_backbone::Wav2Vec2Config;
+use braintune_fmri::{FmriError, npy_shape};
 use ndarray::{Array1, Array2};
 use ndarray_npy::ReadNpyError;
 use sha2::{Digest, Sha256};
@@ -106,6 +107,13 @@ fn read(path: &Path) -> Result<Vec<u32>> {
         of: path.display().to_string(),
         problem,
     };
+    let expected = "expected integers [n_frames], one for each frame of the story";
+    // Before anything is allocated by what the header says.
+    npy_shape(path).map_err(|error| match error {
+        FmriError::Numpy { reason, .. } => wrong(format!("{expected}: {reason}")),
+        FmriError::Missing { .. } => wrong(format!("{expected}: there is no such file")),
+        other => TuningError::Fmri(other),
+    })?;
     macro_rules! first_that_reads {
         ($($t:ty),+) => {
             $(match ndarray_npy::read_npy::<_, Array1<$t>>(path) {
@@ -113,7 +121,7 @@ fn read(path: &Path) -> Result<Vec<u32>> {
                     wrong(format!("expected units from 0 to {}, found {unit}", MOST - 1))
                 })).collect(),
                 Err(ReadNpyError::WrongDescriptor(_)) => {}
-                Err(e) => return Err(wrong(format!("expected integers [n_frames], one for each frame of the story: {e}"))),
+                Err(e) => return Err(wrong(format!("{expected}: {e}"))),
             })+
         };
     }
@@ -150,6 +158,35 @@ mod tests {
         // Between two frames: the nearer one.
         let between = |end| units().of_clips("tale", &[end], 16_000)[[0, 0]];
         assert_eq!((between(16_159), between(16_160)), (Some(0), Some(1)));
+    }
+
+    #[test]
+    fn a_header_that_claims_more_than_the_file_holds_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let read = |n_claimed: &str| {
+            let path = dir.path().join("tale.npy");
+            let text =
+                format!("{{'descr': '<i8', 'fortran_order': False, 'shape': ({n_claimed},), }}\n");
+            let mut bytes = b"\x93NUMPY\x01\x00".to_vec();
+            bytes.extend(u16::try_from(text.len()).expect("short").to_le_bytes());
+            bytes.extend(text.bytes());
+            bytes.extend([3_i64, 1].iter().flat_map(|unit| unit.to_le_bytes()));
+            std::fs::write(&path, bytes).expect("it is written");
+            let config = Wav2Vec2Config::default();
+            StoryUnits::from_folder(dir.path(), &["tale".to_owned()], &config)
+        };
+        assert_eq!(read("2").expect("units").of("tale"), [3, 1]);
+        for n_claimed in ["3", "1152921504606846975", "1000000000000"] {
+            let error = read(n_claimed).expect_err("it lies").to_string();
+            assert!(
+                error.contains("tale.npy") && error.contains("truncated"),
+                "{error}"
+            );
+        }
+        let missing = ["other".to_owned()];
+        let missing = StoryUnits::from_folder(dir.path(), &missing, &Wav2Vec2Config::default());
+        let error = missing.expect_err("it is not there").to_string();
+        assert!(error.contains("other.npy"), "{error}");
     }
 
     #[test]

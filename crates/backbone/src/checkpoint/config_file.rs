@@ -2,10 +2,11 @@
 
 use std::path::{Path, PathBuf};
 
+use braintune_audio::pointer_kind;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
-use crate::error::{BackboneError, Result, io_error};
+use crate::error::{BackboneError, Result, io_error, malformed};
 
 /// `config.json` or `preprocessor_config.json`.
 #[derive(Debug, Clone)]
@@ -26,10 +27,16 @@ impl ConfigFile {
         };
         match serde_json::from_str(&text) {
             Ok(entries) => Ok(Self { path, entries }),
-            Err(e) => Err(BackboneError::Malformed {
-                problem: format!("expected a JSON object: {e}"),
-                path,
-            }),
+            Err(e) => Err(malformed(
+                &path,
+                pointer_kind(&path).map_or_else(
+                    || format!("expected a JSON object: {e}"),
+                    |kind| {
+                        let hint = kind.fetch_hint();
+                        format!("is a {kind} pointer, not the data: run {hint}")
+                    },
+                ),
+            )),
         }
     }
 
@@ -67,31 +74,30 @@ impl ConfigFile {
         let entries = Value::Object(self.entries.clone());
         serde_path_to_error::deserialize(entries).map_err(|e| {
             let (key, problem) = (e.path().to_string(), e.inner());
-            BackboneError::Malformed {
-                path: self.path.clone(),
-                problem: match key.as_str() {
-                    "." => problem.to_string(), // a missing key, which it names
-                    key => format!("{key}: {problem}"),
-                },
-            }
+            let problem = match key.as_str() {
+                "." => problem.to_string(), // a missing key, which it names
+                key => format!("{key}: {problem}"),
+            };
+            malformed(&self.path, problem)
         })
     }
 
     /// # Errors
     /// The key is not there or has another value than the one that is implemented.
-    pub fn require(&self, key: &'static str, expected: impl Into<Value>) -> Result<()> {
+    pub(crate) fn require(&self, key: &'static str, expected: impl Into<Value>) -> Result<()> {
         match self.get(key) {
-            None => Err(BackboneError::Malformed {
-                path: self.path.clone(),
-                problem: format!("missing key `{key}`"),
-            }),
+            None => Err(malformed(&self.path, format!("missing key `{key}`"))),
             Some(_) => self.require_if_present(key, expected),
         }
     }
 
     /// # Errors
     /// The key is there and has another value than the one that is implemented.
-    pub fn require_if_present(&self, key: &'static str, expected: impl Into<Value>) -> Result<()> {
+    pub(crate) fn require_if_present(
+        &self,
+        key: &'static str,
+        expected: impl Into<Value>,
+    ) -> Result<()> {
         let expected = expected.into();
         let same = |found: &Value| {
             *found == expected || (found.is_number() && found.as_f64() == expected.as_f64())

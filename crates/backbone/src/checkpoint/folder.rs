@@ -1,7 +1,7 @@
 //! A checkpoint folder: its two configurations and its weights, single or sharded.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 use burn::module::Module;
 use burn::tensor::{Bytes, DType};
@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::config_file::ConfigFile;
 use super::weights::WeightsFile;
-use crate::error::{BackboneError, Result, io_error};
+use crate::error::{BackboneError, Result, io_error, malformed};
 
 /// An opened HuggingFace checkpoint folder: `config.json` read, weights found but not loaded.
 #[derive(Debug)]
@@ -60,10 +60,7 @@ impl Checkpoint {
             .config
             .get("model_type")
             .and_then(serde_json::Value::as_str);
-        value.ok_or_else(|| BackboneError::Malformed {
-            path: self.config.path().to_path_buf(),
-            problem: "missing key `model_type`".to_owned(),
-        })
+        value.ok_or_else(|| malformed(self.config.path(), "missing key `model_type`"))
     }
 
     /// `preprocessor_config.json`, or `feature_extractor` of the `processor_config.json` that newer
@@ -148,10 +145,7 @@ impl Checkpoint {
         let applied = module.apply(tensors, None, Some(Box::new(PyTorchToBurnAdapter)), true);
         match applied.errors.first() {
             None => Ok(()),
-            Some(error) => Err(BackboneError::Malformed {
-                path: self.folder.clone(),
-                problem: error.to_string(),
-            }),
+            Some(error) => Err(malformed(&self.folder, error.to_string())),
         }
     }
 
@@ -279,13 +273,23 @@ fn weight_files(folder: &Path) -> Result<Vec<PathBuf>> {
 
 fn shards(folder: &Path, index: &Path) -> Result<Vec<PathBuf>> {
     let text = std::fs::read_to_string(index).map_err(io_error("read", index))?;
-    let shards: ShardIndex = serde_json::from_str(&text).map_err(|e| BackboneError::Malformed {
-        path: index.to_path_buf(),
-        problem: format!("expected a shard index with `weight_map`: {e}"),
+    let shards: ShardIndex = serde_json::from_str(&text).map_err(|e| {
+        malformed(
+            index,
+            format!("expected a shard index with `weight_map`: {e}"),
+        )
     })?;
     let mut names: Vec<String> = shards.weight_map.into_values().collect();
     names.sort();
     names.dedup();
+    let is_inside = |name: &&String| {
+        let mut parts = Path::new(name.as_str()).components();
+        parts.all(|part| matches!(part, Component::Normal(_)))
+    };
+    if let Some(name) = names.iter().find(|name| !is_inside(name)) {
+        let problem = format!("names the shard {name}, expected files in this folder");
+        return Err(malformed(index, problem));
+    }
     Ok(names.iter().map(|name| folder.join(name)).collect())
 }
 

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::folder::parametrized_name;
 use crate::disk::write_atomically;
-use crate::error::{BackboneError, Result, io_error};
+use crate::error::{Result, io_error, malformed};
 
 /// Writes the three files of a checkpoint, weights last, each under a temporary name first.
 ///
@@ -91,13 +91,6 @@ fn tensors_of<M: Module>(module: &M, prefix: &str, path: &Path) -> Result<Vec<Ra
         tensors.push((key, Dtype::F32, shape, bytes));
     }
     Ok(tensors)
-}
-
-fn malformed(path: &Path, problem: String) -> BackboneError {
-    BackboneError::Malformed {
-        path: path.to_path_buf(),
-        problem,
-    }
 }
 
 /// Every weight matrix and kernel drawn from N(0, `sd`), every linear and convolution bias zero,

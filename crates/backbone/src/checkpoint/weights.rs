@@ -11,7 +11,7 @@ use half::{bf16, f16};
 use pytorch_reader::{DType as TorchType, PytorchReader};
 use safetensors::tensor::{Dtype, Metadata};
 
-use crate::error::{BackboneError, Result, io_error};
+use crate::error::{BackboneError, Result, io_error, malformed};
 
 pub(crate) struct WeightsFile {
     path: PathBuf,
@@ -287,12 +287,5 @@ fn to_f32(float: &FloatType, raw: &[u8]) -> Vec<f32> {
             let values = raw.as_chunks().0.iter();
             values.map(|b| f64::from_le_bytes(*b) as f32).collect()
         }
-    }
-}
-
-fn malformed(path: &Path, problem: String) -> BackboneError {
-    BackboneError::Malformed {
-        path: path.to_path_buf(),
-        problem,
     }
 }

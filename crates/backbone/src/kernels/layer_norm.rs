@@ -7,12 +7,11 @@ use burn::nn::LayerNorm;
 use burn::tensor::Tensor;
 use rayon::prelude::*;
 
+use super::LANES;
 use super::recorded::{Operation, Plain, into_values, of_values, plain, record, recorded, slice};
 
 /// Rows whose parts of the gradients of `γ` and `β` are summed before these join the others.
 const ROWS: usize = 64;
-/// Partial sums of a row.
-const LANES: usize = 16;
 
 /// `norm`, whose ε is `epsilon`, of the last dimension.
 pub(crate) fn with_gradient<const D: usize>(

@@ -138,7 +138,7 @@ pub(crate) fn softmax<const D: usize>(x: Tensor<D>) -> Tensor<D> {
 }
 
 /// Values of a tensor, without a copy where nothing else holds it.
-fn to_values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
+pub(crate) fn to_values<const D: usize>(x: Tensor<D>) -> Vec<f32> {
     let values = x.into_data_as::<f32>().try_into_vec();
     values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"))
 }

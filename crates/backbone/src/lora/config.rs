@@ -5,11 +5,12 @@ use std::path::Path;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use crate::error::{BackboneError, Result};
+use crate::error::{BackboneError, Result, malformed};
 
 /// A projection of an attention.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum LoraTarget {
     /// Queries.
     QProj,
@@ -22,8 +23,8 @@ pub enum LoraTarget {
 }
 
 impl LoraTarget {
-    /// All four.
-    pub const ALL: [Self; 4] = [Self::QProj, Self::KProj, Self::VProj, Self::OutProj];
+    /// All of them.
+    pub const ALL: &'static [Self] = &[Self::QProj, Self::KProj, Self::VProj, Self::OutProj];
 
     /// Its name in checkpoints, `q_proj`, `k_proj`, `v_proj` or `out_proj`.
     #[must_use]
@@ -127,48 +128,13 @@ impl LoraConfig {
 
     /// Reads `adapter_config.json`; `targets` are the projections that the weights update.
     pub(super) fn from_json(path: &Path, config: &Value, targets: Vec<LoraTarget>) -> Result<Self> {
-        let adapter: AdapterConfig =
-            serde_json::from_value(config.clone()).map_err(|e| BackboneError::Malformed {
-                path: path.to_path_buf(),
-                problem: format!("expected an adapter_config.json of peft: {e}"),
-            })?;
-        let refuse = |option: &'static str, found: String, supported: &str| {
-            Err(BackboneError::UnsupportedOption {
-                path: path.to_path_buf(),
-                option,
-                found,
-                supported: supported.to_owned(),
-            })
-        };
-        if adapter.peft_type != "LORA" {
-            return refuse("peft_type", adapter.peft_type, "LORA");
-        }
-        // Options that would change what the update is.
-        for (option, neutral) in [
-            ("use_dora", json!(false)),
-            ("bias", json!("none")),
-            ("fan_in_fan_out", json!(false)),
-            ("modules_to_save", json!([])),
-            ("rank_pattern", json!({})),
-            ("alpha_pattern", json!({})),
-            ("lora_bias", json!(false)),
-            ("use_qalora", json!(false)),
-            ("alora_invocation_tokens", json!([])),
-        ] {
-            let found = &config[option];
-            if !found.is_null() && *found != neutral {
-                return refuse(option, found.to_string(), &neutral.to_string());
-            }
-        }
-        // Initialisations after which peft also changes the weights below the update.
-        let init = &config["init_lora_weights"];
-        if let Some(found) = init
-            .as_str()
-            .filter(|init| !["gaussian", "eva", "orthogonal"].contains(init))
-        {
-            let supported = "true, false, gaussian, eva or orthogonal; convert the adapter to a plain one with peft";
-            return refuse("init_lora_weights", found.to_owned(), supported);
-        }
+        let adapter: AdapterConfig = serde_json::from_value(config.clone()).map_err(|e| {
+            malformed(
+                path,
+                format!("expected an adapter_config.json of peft: {e}"),
+            )
+        })?;
+        refuse_other_updates(path, config, &adapter)?;
         let this = Self {
             r: adapter.r,
             lora_alpha: adapter.lora_alpha,
@@ -179,4 +145,42 @@ impl LoraConfig {
         this.check()?;
         Ok(this)
     }
+}
+
+/// Says so if options make another update than this one of the weights, or change the weights below it.
+fn refuse_other_updates(path: &Path, config: &Value, adapter: &AdapterConfig) -> Result<()> {
+    let refuse = |option: &'static str, found: String, supported: &str| {
+        Err(BackboneError::UnsupportedOption {
+            path: path.to_path_buf(),
+            option,
+            found,
+            supported: supported.to_owned(),
+        })
+    };
+    if adapter.peft_type != "LORA" {
+        return refuse("peft_type", adapter.peft_type.clone(), "LORA");
+    }
+    for (option, neutral) in [
+        ("use_dora", json!(false)),
+        ("bias", json!("none")),
+        ("fan_in_fan_out", json!(false)),
+        ("modules_to_save", json!([])),
+        ("rank_pattern", json!({})),
+        ("alpha_pattern", json!({})),
+        ("lora_bias", json!(false)),
+        ("use_qalora", json!(false)),
+        ("alora_invocation_tokens", json!([])),
+    ] {
+        let found = &config[option];
+        if !found.is_null() && *found != neutral {
+            return refuse(option, found.to_string(), &neutral.to_string());
+        }
+    }
+    // Initialisations after which peft also changes the weights below the update.
+    let init = config["init_lora_weights"].as_str();
+    if let Some(found) = init.filter(|init| !["gaussian", "eva", "orthogonal"].contains(init)) {
+        let supported = "true, false, gaussian, eva or orthogonal; convert the adapter to a plain one with peft";
+        return refuse("init_lora_weights", found.to_owned(), supported);
+    }
+    Ok(())
 }

@@ -10,10 +10,12 @@ use safetensors::tensor::Dtype;
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use super::{Attentions, LoraConfig, LoraPair, LoraTarget, empty, without_bias};
+use super::{Attentions, LoraConfig, LoraPair, LoraTarget, LoraUpdates, empty, without_bias};
+use crate::attention::MultiHeadAttention;
 use crate::checkpoint::{WeightsFile, write_tensors};
 use crate::disk::write_atomically;
-use crate::error::{BackboneError, Result, io_error};
+use crate::error::{BackboneError, Result, io_error, malformed};
+use crate::kernels::to_values;
 
 /// Writes the updates of a model as an adapter folder.
 ///
@@ -27,7 +29,7 @@ pub(crate) fn write_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()
         let Some(lora) = attention.lora.as_ref() else {
             continue;
         };
-        for target in LoraTarget::ALL {
+        for &target in LoraTarget::ALL {
             let Some(pair) = lora.pair(target) else {
                 continue;
             };
@@ -48,8 +50,7 @@ pub(crate) fn write_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()
         }
     }
     let Some(config) = config else {
-        let problem = "the model has no low-rank updates to write".to_owned();
-        return Err(BackboneError::Lora(problem));
+        return Err(BackboneError::NoLora);
     };
     std::fs::create_dir_all(dir).map_err(io_error("create", dir))?;
     let text = format!("{:#}\n", config.to_json(&modules));
@@ -71,39 +72,13 @@ pub(crate) fn read_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()>
     let mut left: Vec<String> = weights.keys();
     // The decoder of a Whisper adapter does not concern the encoder.
     left.retain(|key| !key.contains(".decoder."));
-    let targets = LoraTarget::ALL.into_iter().filter(|target| {
+    let targets = LoraTarget::ALL.iter().copied().filter(|target| {
         let part = format!(".{}.lora_A.", target.name());
         left.iter().any(|key| key.contains(&part))
     });
     let config = LoraConfig::from_json(&config_path, &config, targets.collect())?;
     for (path, attention) in attentions {
-        let [d_in, d_out] = attention.q_proj.weight.dims();
-        let device = attention.q_proj.weight.val().device();
-        let mut updates = empty(&config);
-        let mut any = false;
-        for &target in &config.target_modules {
-            let take = |name: &str, left: &mut Vec<String>| {
-                let end = format!(".{path}.{}.{name}.weight", target.name());
-                let at = left.iter().position(|key| key.ends_with(&end))?;
-                Some(left.swap_remove(at))
-            };
-            let (a, b) = match (take("lora_A", &mut left), take("lora_B", &mut left)) {
-                (Some(a), Some(b)) => (a, b),
-                (None, None) => continue,
-                _ => {
-                    return Err(malformed(
-                        weights.path(),
-                        format!("{path}.{} has lora_A or lora_B but not both", target.name()),
-                    ));
-                }
-            };
-            any = true;
-            *updates.pair_mut(target) = Some(LoraPair {
-                lora_a: without_bias(read(&weights, &a, [config.r, d_in], &device)?),
-                lora_b: without_bias(read(&weights, &b, [d_out, config.r], &device)?),
-            });
-        }
-        attention.lora = any.then_some(updates);
+        attention.lora = updates_of(&weights, &path, attention, &config, &mut left)?;
     }
     match left.iter().min() {
         None => Ok(()),
@@ -115,6 +90,43 @@ pub(crate) fn read_adapter(dir: &Path, attentions: Attentions<'_>) -> Result<()>
             ),
         )),
     }
+}
+
+/// The updates of the attention at `path`, whose keys are taken from `left`; none if there are none.
+fn updates_of(
+    weights: &WeightsFile,
+    path: &str,
+    attention: &MultiHeadAttention,
+    config: &LoraConfig,
+    left: &mut Vec<String>,
+) -> Result<Option<LoraUpdates>> {
+    let [d_in, d_out] = attention.q_proj.weight.dims();
+    let device = attention.q_proj.weight.val().device();
+    let mut updates = empty(config);
+    let mut any = false;
+    for &target in &config.target_modules {
+        let mut take = |name: &str| {
+            let end = format!(".{path}.{}.{name}.weight", target.name());
+            let at = left.iter().position(|key| key.ends_with(&end))?;
+            Some(left.swap_remove(at))
+        };
+        let (a, b) = match (take("lora_A"), take("lora_B")) {
+            (Some(a), Some(b)) => (a, b),
+            (None, None) => continue,
+            _ => {
+                return Err(malformed(
+                    weights.path(),
+                    format!("{path}.{} has lora_A or lora_B but not both", target.name()),
+                ));
+            }
+        };
+        any = true;
+        *updates.pair_mut(target) = Some(LoraPair {
+            lora_a: without_bias(read(weights, &a, [config.r, d_in], &device)?),
+            lora_b: without_bias(read(weights, &b, [d_out, config.r], &device)?),
+        });
+    }
+    Ok(any.then_some(updates))
 }
 
 fn weights_path(dir: &Path) -> PathBuf {
@@ -149,13 +161,5 @@ fn read(file: &WeightsFile, key: &str, shape: [usize; 2], device: &Device) -> Re
 }
 
 fn to_bytes(weight: Tensor<2>) -> Bytes {
-    let values = weight.into_data_as::<f32>().try_into_vec::<f32>();
-    Bytes::from_elems(values.unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}")))
-}
-
-fn malformed(path: &Path, problem: String) -> BackboneError {
-    BackboneError::Malformed {
-        path: path.to_path_buf(),
-        problem,
-    }
+    Bytes::from_elems(to_values(weight))
 }

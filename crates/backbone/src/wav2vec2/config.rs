@@ -10,6 +10,7 @@ use crate::error::{BackboneError, Result};
 
 /// Members of the family, by their `model_type`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub enum Wav2Vec2Family {
     /// wav2vec 2.0 (Baevski et al. 2020), XLS-R, MMS without adapters.
     #[serde(rename = "wav2vec2")]
@@ -51,6 +52,7 @@ impl Wav2Vec2Family {
 /// How the convolutions of the feature encoder are normalised.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
+#[non_exhaustive]
 pub enum FeatExtractNorm {
     /// Over time, one group for each channel, after the first convolution only: a frame depends on
     /// the whole clip, padding included.

@@ -9,7 +9,7 @@
 
 use burn::module::Param;
 use burn::tensor::{Tensor, TensorData};
-use ndarray::Array2;
+use ndarray::ArrayView2;
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
@@ -19,6 +19,7 @@ use crate::transformer::all_states;
 
 /// What a model makes of clips some of whose frames it does not see.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct MaskedStates {
     /// Last hidden state, after the final norm of pre-norm models: `[batch, n_frames, hidden_size]`.
     pub last: Tensor<3>,
@@ -34,20 +35,25 @@ impl Wav2Vec2Model {
     /// # Errors
     /// A mask of another shape than the frames, clips below the receptive field, a model without the
     /// embedding ([`with_mask_embedding`](Self::with_mask_embedding) gives it one).
-    pub fn masked_states(&self, samples: Tensor<2>, mask: &Array2<bool>) -> Result<MaskedStates> {
+    pub fn masked_states(
+        &self,
+        samples: Tensor<2>,
+        mask: ArrayView2<'_, bool>,
+    ) -> Result<MaskedStates> {
         let [batch, n_samples] = samples.dims();
         let n_frames = self.config().n_frames(n_samples);
         if n_frames == 0 || mask.dim() != (batch, n_frames) {
-            return Err(BackboneError::Audio(format!(
-                "a mask of [clips, frames] {:?} for {batch} clips of {n_samples} samples: expected {:?}, at least one frame",
-                mask.dim(),
-                (batch, n_frames)
-            )));
+            return Err(BackboneError::MaskShape {
+                expected: [batch, n_frames],
+                got: [mask.nrows(), mask.ncols()],
+            });
         }
         let Some(embedding) = &self.masked_spec_embed else {
-            return Err(BackboneError::Audio(
-                "the model has no masked_spec_embed to put in place of masked frames".to_owned(),
-            ));
+            return Err(BackboneError::Unsupported {
+                model_type: self.config().model_type.model_type().to_owned(),
+                what: "mask frames",
+                reason: "the model has no masked_spec_embed to put in their place",
+            });
         };
         let samples = self.normalize(samples, &vec![n_samples; batch]);
         let (x, features) = self.project(self.feature_extractor.forward(samples));
@@ -67,12 +73,18 @@ impl Wav2Vec2Model {
         Ok(MaskedStates { last, features })
     }
 
-    /// The model with an embedding for masked frames: its own if it has one (`false`), else a seeded one,
-    /// uniform in 0 to 1 as `transformers` draws it (`true`).
+    /// Whether the model has an embedding for masked frames.
     #[must_use]
-    pub fn with_mask_embedding(mut self, seed: u64) -> (Self, bool) {
-        if self.masked_spec_embed.is_some() {
-            return (self, false);
+    pub fn has_mask_embedding(&self) -> bool {
+        self.masked_spec_embed.is_some()
+    }
+
+    /// The model with an embedding for masked frames: its own if it has one, else a seeded one, uniform in 0 to 1 as
+    /// `transformers` draws it.
+    #[must_use]
+    pub fn with_mask_embedding(mut self, seed: u64) -> Self {
+        if self.has_mask_embedding() {
+            return self;
         }
         let mut rng = ChaCha8Rng::seed_from_u64(seed);
         let d = self.config().hidden_size;
@@ -80,6 +92,6 @@ impl Wav2Vec2Model {
         let device = self.feature_projection.projection.weight.device();
         let values = TensorData::new(values, [d]);
         self.masked_spec_embed = Some(Param::from_data(values, &device));
-        (self, true)
+        self
     }
 }

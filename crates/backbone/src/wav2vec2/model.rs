@@ -426,14 +426,9 @@ fn sizes(config: &Wav2Vec2Config) -> Vec<(String, Vec<usize>)> {
 }
 
 fn spec(config: &Wav2Vec2Config) -> BackboneSpec {
-    BackboneSpec {
-        model_type: config.model_type.model_type().to_owned(),
-        sample_rate: SampleRate::SPEECH,
-        stride: config.stride(),
-        first_centre: config.receptive_field() / 2,
-        n_layers: config.num_hidden_layers,
-        d_model: config.hidden_size,
-        min_samples: config.receptive_field(),
-        max_samples: None,
-    }
+    let (model_type, layers) = (config.model_type.model_type(), config.num_hidden_layers);
+    let widths = [layers, config.hidden_size];
+    BackboneSpec::new(model_type, SampleRate::SPEECH, config.stride(), widths)
+        .with_first_centre(config.receptive_field() / 2)
+        .with_min_samples(config.receptive_field())
 }

@@ -16,9 +16,9 @@ use ndarray::Array2;
 use super::Wav2Vec2Model;
 use crate::activations::n_at_once;
 use crate::backbone::{BackboneSpec, SpeechBackbone};
-use crate::error::{BackboneError, Result};
+use crate::error::Result;
 use crate::extractor::{FeatureExtractor, check_finite, stack_rows};
-use crate::windowed::{in_threads, to_array, windows_over};
+use crate::windowed::{in_threads, some_rows, to_array, windows_over};
 use crate::windows::Windows;
 
 /// New audio in one step, seconds: little against a window, so that the span's statistics are
@@ -116,9 +116,7 @@ impl FeatureExtractor for SharedConvExtractor {
 
     fn extract_rows(&self, audio: &Waveform, rows: Range<usize>) -> Result<Vec<Array2<f32>>> {
         let windows = windows_over(self.model.spec(), self.windows, audio)?;
-        let windows = windows.get(rows.clone()).ok_or_else(|| {
-            BackboneError::Windows(format!("rows {rows:?} of {} windows", windows.len()))
-        })?;
+        let windows = some_rows(&windows, rows)?;
         let samples = audio.samples();
         let ranges: Vec<_> = windows.iter().map(|(_, window)| window.clone()).collect();
         // Windows that still grow begin at the first sample.

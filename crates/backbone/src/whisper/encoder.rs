@@ -21,7 +21,7 @@ use crate::backbone::{BackboneSpec, HiddenStates, SpeechBackbone, WindowPasses};
 use crate::checkpoint::{Checkpoint, KeyLayout, random_weights, save_checkpoint};
 use crate::conv::conv1d;
 use crate::error::{BackboneError, Result};
-use crate::kernels::{gelu, layer_norm};
+use crate::kernels::{gelu, layer_norm, to_values};
 use crate::lora::Attentions;
 use crate::parts::{BackbonePart, Family, is_frozen, layer_in};
 use crate::segments::Segments;
@@ -128,7 +128,8 @@ impl WhisperEncoder {
                 .with_epsilon(EPSILON)
                 .init(device),
             spec: spec(config),
-            log_mel: WhisperLogMel::new(config.num_mel_bins)?.with_n_frames(config.n_mel_frames()),
+            log_mel: WhisperLogMel::new(config.num_mel_bins)?
+                .with_n_frames(config.n_mel_frames())?,
             files: (config.to_config_json(), config.to_preprocessor_json()),
             config: config.clone(),
         })
@@ -171,17 +172,11 @@ impl WhisperEncoder {
                 weight: Param::from_tensor(positions),
             },
             spec: spec(&config),
-            log_mel: self.log_mel.with_n_frames(config.n_mel_frames()),
+            log_mel: self.log_mel.with_n_frames(config.n_mel_frames())?,
             files: (config.to_config_json(), config.to_preprocessor_json()),
             config,
             ..self
         })
-    }
-
-    /// Hidden states from log-mel spectrograms `[batch, n_mels, n_frames]`: 3000 frames for 1500 positions.
-    #[must_use]
-    pub fn encode_log_mel(&self, mel: Tensor<3>) -> HiddenStates {
-        self.states(self.embed(mel, self.config.n_mel_frames()))
     }
 
     /// All states from the input of the first layer.
@@ -253,10 +248,7 @@ impl WhisperEncoder {
         );
         let device = samples.device();
         let (n_mels, n_frames) = (self.config.num_mel_bins, self.config.n_mel_frames());
-        let data = samples.into_data_as::<f32>();
-        let clips = data
-            .as_slice::<f32>()
-            .unwrap_or_else(|_| unreachable!("just converted"));
+        let clips = to_values(samples);
         let mut mels = Vec::with_capacity(batch * n_mels * n_frames);
         for (clip, &n) in clips.chunks_exact(n_samples).zip(lengths) {
             let mel = self.log_mel.compute(&clip[..n]);
@@ -408,16 +400,11 @@ impl Family for WhisperEncoder {
 }
 
 fn spec(config: &WhisperConfig) -> BackboneSpec {
-    BackboneSpec {
-        model_type: "whisper".to_owned(),
-        sample_rate: SampleRate::SPEECH,
-        stride: 2 * HOP,
-        first_centre: 0,
-        n_layers: config.encoder_layers,
-        d_model: config.d_model,
-        min_samples: 1,
-        max_samples: Some(config.n_mel_frames() * HOP),
-    }
+    let widths = [config.encoder_layers, config.d_model];
+    BackboneSpec::new("whisper", SampleRate::SPEECH, 2 * HOP, widths)
+        .with_first_centre(0)
+        .with_min_samples(1)
+        .with_max_samples(config.n_mel_frames() * HOP)
 }
 
 /// Sinusoidal positions as in Whisper: sines in the first half of the columns, cosines in the

@@ -11,6 +11,20 @@ use crate::{
 };
 
 /// Where linear probes trained by Adam begin: [`AdamProbe::params`].
+///
+/// ```
+/// use braintune_probing::{AdamProbe, Classes, linfa::ParamGuard};
+/// use ndarray::{Array2, Axis};
+///
+/// let x = Array2::from_shape_fn((90, 4), |(i, j)| ((i * (2 * j + 3)) as f32 * 0.7).sin());
+/// let labels: Vec<usize> = x.rows().into_iter().map(|row| usize::from(row[1] > row[2])).collect();
+/// let ((train, test), (y_train, y_test)) = (x.view().split_at(Axis(0), 60), labels.split_at(60));
+/// let adam = AdamProbe::params(200).learning_rate(0.05).check()?;
+/// let probe = adam.fit(train, Classes::new(y_train, 2)?)?;
+/// let n_right = probe.predict(test)?.iter().zip(y_test).filter(|(a, b)| a == b).count();
+/// assert!(n_right > 24);
+/// # Ok::<(), braintune_probing::ProbingError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct AdamProbe;
 

@@ -23,6 +23,21 @@ use crate::{
 };
 
 /// Where networks of one hidden layer begin: [`Mlp::params`].
+///
+/// ```
+/// use braintune_probing::{Mlp, Classes, linfa::ParamGuard};
+/// use ndarray::{Array2, Axis};
+///
+/// let x = Array2::from_shape_fn((90, 4), |(i, j)| ((i * (2 * j + 3)) as f32 * 0.7).sin());
+/// let labels: Vec<usize> = x.rows().into_iter().map(|row| usize::from(row[1] > row[2])).collect();
+/// let ((train, test), (y_train, y_test)) = (x.view().split_at(Axis(0), 60), labels.split_at(60));
+/// let ((fit, valid), (y_fit, y_valid)) = (train.split_at(Axis(0), 40), y_train.split_at(40));
+/// let mlp = Mlp::params(300).n_hidden(16).learning_rate(0.01).check()?;
+/// let probe = mlp.fit((fit, Classes::new(y_fit, 2)?), (valid, Classes::new(y_valid, 2)?))?;
+/// let n_right = probe.predict(test)?.iter().zip(y_test).filter(|(a, b)| a == b).count();
+/// assert!(n_right > 24);
+/// # Ok::<(), braintune_probing::ProbingError>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Mlp;
 

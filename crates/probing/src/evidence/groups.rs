@@ -1,6 +1,6 @@
 //! Scores as functions of how often each group of items was drawn.
 
-use std::{collections::HashMap, hash::Hash};
+use std::{collections::HashMap, fmt, hash::Hash};
 
 use ndarray::ArrayView2;
 
@@ -98,6 +98,15 @@ pub struct GroupSums {
     n_sums: usize,
     sums: Vec<f64>,
     score: ScoreOfSums,
+}
+
+impl fmt::Debug for GroupSums {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GroupSums")
+            .field("n_sums", &self.n_sums)
+            .field("sums", &self.sums)
+            .finish_non_exhaustive()
+    }
 }
 
 impl GroupSums {
@@ -278,6 +287,14 @@ impl GroupScore for GroupSums {
 pub struct RowScore<F> {
     items: Vec<Vec<usize>>,
     score: F,
+}
+
+impl<F> fmt::Debug for RowScore<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RowScore")
+            .field("items", &self.items)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<F: Fn(&[usize]) -> f64 + Sync> RowScore<F> {

@@ -31,6 +31,7 @@ impl Default for Bootstrap {
 
 /// A score and its interval.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct Interval {
     /// Of all items, each once.
     pub estimate: f64,
@@ -42,6 +43,7 @@ pub struct Interval {
 
 /// The difference of two scores, first less second.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub struct PairedDifference {
     /// With its interval.
     pub difference: Interval,
@@ -53,6 +55,7 @@ pub struct PairedDifference {
 
 /// The layer where a curve over layers is highest.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct LayerPeak {
     /// Its number, from 0; the lowest of equals.
     pub layer: usize,

@@ -33,6 +33,7 @@ pub enum Criterion {
 
 /// The probe that did best on validation rows.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct BestFit<P> {
     /// The probe, fitted to the training rows alone.
     pub probe: LinearProbe<P>,

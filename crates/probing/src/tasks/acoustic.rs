@@ -29,6 +29,7 @@ const HOP: usize = 160;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Acoustics {
     /// 40 MFCC of each frame.
     Mfcc,
@@ -61,11 +62,7 @@ impl AcousticTask {
                 Acoustics::MfccTrack => Some(TRACK_S),
                 _ => recording.length_s,
             },
-            parts: vec![Part {
-                span_s: None,
-                target: Target::FromAudio,
-                item: None,
-            }],
+            parts: vec![Part::whole(Target::FromAudio)],
             ..recording
         };
         Ok(Self {

@@ -3,7 +3,7 @@
 //! `dataset/slurp/{train,devel,test}.jsonl`, one object a line with `action` and `recordings`, and the audio in
 //! `audio/slurp_real` or `slurp_real`. Held by `tests/it/corpora.rs`.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -17,9 +17,9 @@ use crate::task::{LabelSet, Recording, Split, Target};
 const PAPER_S: f64 = 7.0;
 const WHERE: &str = "SLURP's text is at https://github.com/pswietojanski/slurp (dataset/slurp/*.jsonl), its audio at https://zenodo.org/records/4274930 (slurp_real.tar.gz, CC BY-NC 4.0)";
 
-/// A line of the lists.
+/// What a line of the lists says.
 #[derive(Deserialize)]
-struct Line {
+struct Item {
     action: String,
     #[serde(default)]
     sentence: Option<String>,
@@ -29,6 +29,38 @@ struct Line {
 #[derive(Deserialize)]
 struct File {
     file: String,
+}
+
+/// A line of the lists, and where it stands.
+struct Line {
+    path: PathBuf,
+    /// From 1.
+    number: usize,
+    item: Item,
+    split: Split,
+}
+
+impl Line {
+    /// The first recording in `audio`, whose class is the place of its action among `actions`, sorted.
+    fn recording(self, audio: &Path, actions: &[String]) -> Result<Recording> {
+        let problem =
+            |problem: String| data_problem(&self.path, format!("line {}: {problem}", self.number));
+        let action = &self.item.action;
+        let Ok(class) = actions.binary_search(action) else {
+            let action = cut(action);
+            return Err(problem(format!(
+                "no training item has the action `{action}`"
+            )));
+        };
+        let Some(File { file }) = self.item.recordings.first() else {
+            return Err(problem("an item without a recording".to_owned()));
+        };
+        let (audio, target) = (audio.join(file), Target::Class(class));
+        Ok(Recording {
+            text: self.item.sentence,
+            ..Recording::whole(audio, self.split, file.clone(), target)
+        })
+    }
 }
 
 impl CorpusTask {
@@ -41,68 +73,54 @@ impl CorpusTask {
     /// Lists or audio that are not there (the message says where they are to be had), a line that is no such object or
     /// has no recording, an action that the training list has not.
     pub fn slurp(folder: &Path, paper: bool) -> Result<Self> {
-        let lists = [
-            ("train", Split::Train),
-            ("devel", Split::Validation),
-            ("test", Split::Test),
-        ];
-        let mut lines = Vec::new();
-        for (name, split) in lists {
-            let path = list_path(folder, name)?;
-            for (number, line) in text_of(&path)?.lines().enumerate() {
-                if line.trim().is_empty() {
-                    continue;
-                }
-                let parsed: Line = serde_json::from_str(line).map_err(|e| {
-                    data_problem(
-                        &path,
-                        format!("line {}: {e}, found `{}`", number + 1, cut(line)),
-                    )
-                })?;
-                lines.push((path.clone(), number + 1, parsed, split));
-            }
-        }
-        let trained = lines
-            .iter()
-            .filter(|(_, _, _, split)| *split == Split::Train);
-        let mut classes: BTreeMap<String, usize> = trained
-            .map(|(_, _, line, _)| (line.action.clone(), 0))
-            .collect();
-        for (number, class) in classes.values_mut().enumerate() {
-            *class = number;
-        }
+        let lines = lines(folder)?;
+        let trained = lines.iter().filter(|line| line.split == Split::Train);
+        let actions: BTreeSet<String> = trained.map(|line| line.item.action.clone()).collect();
+        let actions: Vec<String> = actions.into_iter().collect();
         let audio = audio_folder(folder)?;
-        let recordings = lines
-            .into_iter()
-            .map(|(path, number, line, split)| {
-                let Some(&class) = classes.get(&line.action) else {
-                    let problem = format!(
-                        "line {number}: no training item has the action `{}`",
-                        cut(&line.action)
-                    );
-                    return Err(data_problem(&path, problem));
-                };
-                let Some(File { file }) = line.recordings.first() else {
-                    return Err(data_problem(
-                        &path,
-                        format!("line {number}: an item without a recording"),
-                    ));
-                };
-                let (audio, target) = (audio.join(file), Target::Class(class));
-                Ok(Recording {
-                    length_s: paper.then_some(PAPER_S),
-                    text: line.sentence,
-                    ..Recording::whole(audio, split, file.clone(), target)
-                })
+        let recordings = lines.into_iter().map(|line| {
+            let recording = line.recording(&audio, &actions)?;
+            Ok(Recording {
+                length_s: paper.then_some(PAPER_S),
+                ..recording
             })
-            .collect::<Result<Vec<_>>>()?;
+        });
+        let recordings = recordings.collect::<Result<Vec<_>>>()?;
         splits::check(recordings.iter().map(|r| r.split), "SLURP")?;
         Ok(Self {
             name: "action",
-            labels: LabelSet::OneOf(classes.into_keys().collect()),
+            labels: LabelSet::OneOf(actions),
             recordings,
         })
     }
+}
+
+/// All lines of the three lists.
+fn lines(folder: &Path) -> Result<Vec<Line>> {
+    let lists = [
+        ("train", Split::Train),
+        ("devel", Split::Validation),
+        ("test", Split::Test),
+    ];
+    let mut lines = Vec::new();
+    for (name, split) in lists {
+        let path = list_path(folder, name)?;
+        for (number, line) in (1..).zip(text_of(&path)?.lines()) {
+            if line.trim().is_empty() {
+                continue;
+            }
+            let item = serde_json::from_str(line).map_err(|e| {
+                data_problem(&path, format!("line {number}: {e}, found `{}`", cut(line)))
+            })?;
+            lines.push(Line {
+                path: path.clone(),
+                number,
+                item,
+                split,
+            });
+        }
+    }
+    Ok(lines)
 }
 
 fn list_path(folder: &Path, name: &str) -> Result<PathBuf> {

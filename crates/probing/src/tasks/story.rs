@@ -27,6 +27,7 @@ const SLACK_S: f64 = 1e-3;
 
 /// What is asked.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StoryQuestion {
     /// Which of the most frequent words of the training stories is said, from the mean over its frames.
     Words {
@@ -117,11 +118,7 @@ impl StoryProbe {
             let mut parts = Vec::new();
             for (span, word) in spoken(story)? {
                 if let Some(class) = classes.of(&word) {
-                    parts.push(Part {
-                        span_s: Some(span),
-                        target: Target::Class(class),
-                        item: Some(word),
-                    });
+                    parts.push(Part::within(span, Target::Class(class)).with_item(word));
                 }
             }
             Ok(parts)
@@ -263,11 +260,7 @@ fn vocabulary(told: &[Told<'_>], n_words: usize) -> Result<BTreeMap<String, usiz
 fn words(story: &Told<'_>, class_of: impl Fn(&str) -> Option<usize>) -> Result<Vec<Part>> {
     let known = |(span, word): (Range<f64>, String)| {
         let target = Target::Class(class_of(&word)?);
-        Some(Part {
-            span_s: Some(span),
-            target,
-            item: None,
-        })
+        Some(Part::within(span, target))
     };
     Ok(spoken(story)?.into_iter().filter_map(known).collect())
 }
@@ -309,11 +302,8 @@ fn phonemes(story: &Told<'_>) -> Result<Vec<Part>> {
             );
             return Err(data_problem(story.path, problem));
         };
-        Ok(Part {
-            span_s: Some(interval.start_s..interval.end_s),
-            target: Target::Class(class),
-            item: None,
-        })
+        let span = interval.start_s..interval.end_s;
+        Ok(Part::within(span, Target::Class(class)))
     };
     tier.intervals.iter().map(one).collect()
 }
@@ -328,12 +318,9 @@ fn word_counts(story: &Told<'_>) -> Result<Vec<Part>> {
             .iter()
             .filter(|(word, _)| span.contains(&word.start))
             .count();
-        parts.push(Part {
-            #[expect(clippy::cast_possible_truncation, reason = "a few words")]
-            target: Target::Values(vec![count as f64 as f32]),
-            span_s: Some(span),
-            item: None,
-        });
+        #[expect(clippy::cast_possible_truncation, reason = "a few words")]
+        let target = Target::Values(vec![count as f64 as f32]);
+        parts.push(Part::within(span, target));
         start += COUNT_S;
     }
     Ok(parts)
@@ -349,11 +336,7 @@ fn thirds(story: &Told<'_>) -> Vec<Part> {
             .iter()
             .filter(|third| middle > *third * duration / 3.0)
             .count();
-        parts.push(Part {
-            span_s: Some(start..start + CLIP_S),
-            target: Target::Class(third),
-            item: None,
-        });
+        parts.push(Part::within(start..start + CLIP_S, Target::Class(third)));
         start += CLIP_S;
     }
     parts
@@ -376,8 +359,7 @@ fn clips(story: &Told<'_>, parts: &[Part]) -> Vec<Recording> {
         }
         clips.entry(clip).or_default().push(Part {
             span_s: Some((span.start - from).max(0.0)..span.end - from),
-            target: part.target.clone(),
-            item: part.item.clone(),
+            ..part.clone()
         });
     }
     let recording = |(clip, parts): (usize, Vec<Part>)| {

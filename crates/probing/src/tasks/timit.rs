@@ -3,6 +3,7 @@
 //! `TRAIN` and `TEST` / dialect / speaker / `SA1.WAV`, `.PHN`, `.TXT`; upper or lower case, RIFF or NIST SPHERE,
 //! also one folder down (`data/`, `TIMIT/`). `.PHN` holds `first last phone` in samples. Held by `tests/it/corpora.rs`.
 
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 
 use super::{child, cut, data_problem, files, folders, name_of, text_of};
@@ -45,54 +46,42 @@ impl TimitUtterance {
         let problem = |line: usize, problem: String| {
             data_problem(&path, format!("line {}: {problem}", line + 1))
         };
-        let (mut phones, mut end) = (Vec::new(), 0_u64);
-        for (i, line) in text
-            .lines()
-            .enumerate()
-            .filter(|(_, line)| !line.trim().is_empty())
-        {
-            let words: Vec<&str> = line.split_whitespace().collect();
-            let parsed = match words.as_slice() {
-                [first, last, phone] => first
-                    .parse::<u64>()
-                    .ok()
-                    .zip(last.parse::<u64>().ok())
-                    .map(|at| (at, *phone)),
-                _ => None,
-            };
-            let Some(((first, last), phone)) = parsed else {
-                return Err(problem(
-                    i,
-                    format!(
-                        "expected `first last phone` in samples, found `{}`",
-                        cut(line)
-                    ),
-                ));
-            };
-            if first < end || last < first {
-                return Err(problem(
-                    i,
-                    format!("{first} to {last} overlaps or goes back before {end}"),
-                ));
-            }
-            let Some(class) = class_of(phone) else {
-                return Err(problem(
-                    i,
-                    format!("`{}` is none of TIMIT's 61 phones", cut(phone)),
-                ));
-            };
-            end = last;
-            phones.push(Part {
-                span_s: Some(first as f64 / SAMPLE_RATE..last as f64 / SAMPLE_RATE),
-                target: Target::Class(class),
-                item: None,
-            });
+        let (mut phones, mut end) = (Vec::new(), 0);
+        let lines = text.lines().enumerate();
+        for (i, line) in lines.filter(|(_, line)| !line.trim().is_empty()) {
+            let (samples, class) = phone_in(line, end).map_err(|what| problem(i, what))?;
+            end = samples.end;
+            let span = samples.start as f64 / SAMPLE_RATE..samples.end as f64 / SAMPLE_RATE;
+            phones.push(Part::within(span, Target::Class(class)));
         }
         if phones.is_empty() {
             return Err(problem(0, "no phones: the file is empty".to_owned()));
         }
         Ok(phones)
     }
+}
+
+/// Samples and class of a line of a `.PHN`, the one before which ends at sample `end`; the error is what is wrong.
+fn phone_in(line: &str, end: u64) -> Result<(Range<u64>, usize), String> {
+    let words: Vec<&str> = line.split_whitespace().collect();
+    let parsed = match words.as_slice() {
+        [first, last, phone] => first.parse().ok().zip(last.parse().ok()).zip(Some(*phone)),
+        _ => None,
+    };
+    let Some(((first, last), phone)) = parsed else {
+        return Err(format!(
+            "expected `first last phone` in samples, found `{}`",
+            cut(line)
+        ));
+    };
+    if first < end || last < first {
+        return Err(format!(
+            "{first} to {last} overlaps or goes back before {end}"
+        ));
+    }
+    let class = class_of(phone);
+    let class = class.ok_or_else(|| format!("`{}` is none of TIMIT's 61 phones", cut(phone)))?;
+    Ok((first..last, class))
 }
 
 /// Whether a folder has TIMIT's `TRAIN` and `TEST`.
@@ -226,11 +215,7 @@ impl ProbeTask for TimitPhonemes {
             let phones = utterance.phones()?;
             let parts = match self.rows {
                 Rows::Frames => phones,
-                Rows::Mean => vec![Part {
-                    span_s: None,
-                    target: Target::Classes(present(&phones)),
-                    item: None,
-                }],
+                Rows::Mean => vec![Part::whole(Target::Classes(present(&phones)))],
             };
             Ok(recording(utterance, *split, parts))
         };
@@ -299,15 +284,7 @@ impl ProbeTask for TimitSentenceType {
     fn recordings(&self) -> Result<Vec<Recording>> {
         let one = |(utterance, split): &(TimitUtterance, Split)| {
             let target = Target::Class(utterance.kind().unwrap_or_default());
-            recording(
-                utterance,
-                *split,
-                vec![Part {
-                    span_s: None,
-                    target,
-                    item: None,
-                }],
-            )
+            recording(utterance, *split, vec![Part::whole(target)])
         };
         Ok(self.utterances.iter().map(one).collect())
     }

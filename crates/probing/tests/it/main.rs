@@ -26,6 +26,8 @@ fn autotraits() {
     sendable::<braintune_probing::FittedMlp<ndarray::Array2<bool>>>();
     sendable::<braintune_probing::FittedRidgeProbe>();
     sendable::<braintune_probing::GroupSums>();
+    sendable::<braintune_probing::FrameFeatures>();
+    sendable::<Box<dyn braintune_probing::ProbeTask>>();
 }
 
 const _: fn(&dyn braintune_probing::GroupScore) = |_| {};

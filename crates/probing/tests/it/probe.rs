@@ -44,11 +44,7 @@ fn recording(audio: PathBuf, split: Split, group: String, target: Target) -> Rec
         split,
         group,
         text: None,
-        parts: vec![Part {
-            span_s: None,
-            target,
-            item: None,
-        }],
+        parts: vec![Part::whole(target)],
     }
 }
 
@@ -81,10 +77,8 @@ fn features(i: usize, moved: [f32; 4]) -> FrameFeatures {
     let noise = |frame: usize, j: usize| ((i * 31 + frame * 17 + j * 7) as f32 * 12.9898).sin();
     let first = Array2::from_shape_fn((5, 4), |(frame, j)| noise(frame, j));
     let second = Array2::from_shape_fn((5, 4), |(frame, j)| 0.5 * noise(frame, j + 9) + moved[j]);
-    FrameFeatures {
-        layers: vec![first, second],
-        times: (0..5).map(|frame| 0.02 + 0.04 * f64::from(frame)).collect(),
-    }
+    let times = (0..5).map(|frame| 0.02 + 0.04 * f64::from(frame)).collect();
+    FrameFeatures::new(vec![first, second], times).unwrap()
 }
 
 fn probe(
@@ -221,7 +215,7 @@ fn numbers_come_from_the_audio() {
             let mut rng = ChaCha8Rng::seed_from_u64(audio.samples().len() as u64);
             let noise = Array2::from_shape_fn(values.dim(), |_| rng.random_range(-1.0..1.0));
             let layers = vec![noise, values];
-            Ok::<_, ProbingError>(FrameFeatures { layers, times })
+            FrameFeatures::new(layers, times)
         },
         &ProbeSettings::default(),
         scratch.path(),
@@ -312,11 +306,7 @@ fn what_cannot_be_probed_is_said() {
 
 #[test]
 fn frames_belong_to_the_part_that_their_centre_lies_in() {
-    let part = |span_s| Part {
-        span_s,
-        target: Target::Class(0),
-        item: None,
-    };
+    let part = |span_s| Part::within(span_s, Target::Class(0));
     let mut recording = recording(
         "a.wav".into(),
         Split::Train,
@@ -324,10 +314,10 @@ fn frames_belong_to_the_part_that_their_centre_lies_in() {
         Target::Class(0),
     );
     recording.parts = vec![
-        part(Some(0.0..0.05)),
-        part(Some(0.05..0.06)),
-        part(Some(0.06..0.2)),
-        part(None),
+        part(0.0..0.05),
+        part(0.05..0.06),
+        part(0.06..0.2),
+        Part::whole(Target::Class(0)),
     ];
     let times = [0.01, 0.03, 0.05, 0.07];
     let layer = array![[1.0_f32], [3.0], [10.0], [20.0]];
@@ -355,4 +345,65 @@ fn frames_belong_to_the_part_that_their_centre_lies_in() {
         error.contains("0.400 s") && error.contains("a.wav"),
         "{error}"
     );
+}
+
+#[test]
+fn features_that_do_not_fit_each_other_are_refused() {
+    let zeros = |n_frames, d_model| Array2::<f32>::zeros((n_frames, d_model));
+    let times = |n: usize| (0..n).map(|frame| 0.04 * frame as f64).collect::<Vec<_>>();
+    let refused = |layers, times| FrameFeatures::new(layers, times).unwrap_err();
+    let more_times = refused(vec![zeros(5, 4)], times(6));
+    assert!(matches!(
+        more_times,
+        ProbingError::Rows {
+            n_left: 5,
+            n_right: 6,
+            ..
+        }
+    ));
+    let other_width = refused(vec![zeros(5, 4), zeros(5, 3)], times(5));
+    assert!(matches!(
+        other_width,
+        ProbingError::Columns {
+            got: 3,
+            expected: 4,
+            ..
+        }
+    ));
+    assert!(matches!(
+        refused(Vec::new(), times(0)),
+        ProbingError::Empty { .. }
+    ));
+    for wrong in [vec![0.0, 0.0], vec![0.2, 0.1], vec![0.0, f64::NAN]] {
+        let error = refused(vec![zeros(2, 4)], wrong).to_string();
+        assert!(error.contains("frame before"), "{error}");
+    }
+
+    // A recording of which there are other features than of those before it.
+    let dir = tempfile::tempdir().unwrap();
+    let target = |i: usize| Target::Class(i % 3);
+    let task = classes(dir.path(), target, LabelSet::OneOf(names(3)));
+    for [n_layers, d_model] in [[3, 4], [1, 4], [2, 5]] {
+        let mut n_done = 0;
+        let found = probe_layers(
+            &task,
+            |_: &Recording, _: &Waveform| {
+                n_done += 1;
+                if n_done < 7 {
+                    return Ok(features(n_done, [0.0; 4]));
+                }
+                FrameFeatures::new(vec![zeros(5, d_model); n_layers], times(5))
+            },
+            &ProbeSettings::default(),
+            dir.path(),
+            &mut |_| ControlFlow::Continue(()),
+        );
+        let error = found.unwrap_err();
+        let got = match &error {
+            ProbingError::OtherFeatures { got, expected, .. } => (*got, *expected),
+            other => panic!("{other}"),
+        };
+        assert_eq!(got, ([n_layers, d_model], [2, 4]));
+        assert!(error.to_string().contains("a.wav"), "{error}");
+    }
 }

@@ -16,17 +16,12 @@ type Tiers<'a> = [(&'a str, Vec<(f64, f64, &'a str)>)];
 
 /// A `TextGrid` of tiers of `(start, end, label)`.
 fn grid(path: &Path, tiers: &Tiers<'_>) {
-    let interval = |(start_s, end_s, text): &(f64, f64, &str)| Interval {
-        start_s: *start_s,
-        end_s: *end_s,
-        text: (*text).to_owned(),
-    };
-    let tier = |(name, intervals): &(&str, Vec<_>)| Tier {
-        name: (*name).to_owned(),
-        intervals: intervals.iter().map(interval).collect(),
+    let interval = |&(start_s, end_s, text): &(f64, f64, &str)| Interval::new(start_s, end_s, text);
+    let tier = |(name, intervals): &(&str, Vec<_>)| {
+        Tier::new(*name, intervals.iter().map(interval).collect())
     };
     let tiers = tiers.iter().map(tier).collect();
-    write_textgrid(path, &TextGrid { tiers }).unwrap();
+    write_textgrid(path, &TextGrid::new(tiers)).unwrap();
 }
 
 fn words() -> Vec<(f64, f64, &'static str)> {

@@ -21,8 +21,10 @@ use serde::Deserialize;
 use super::draws::Place;
 use super::settings::Stimulus;
 use super::{MaskedFrames, SelfSupervised, unit_length};
-use crate::error::{Result, TuningError};
+use crate::config::setting;
+use crate::error::Result;
 use crate::model::linear;
+use crate::step::values_of;
 
 /// Added to the logit of what is no candidate.
 const NEVER: f32 = -1e30;
@@ -88,24 +90,19 @@ impl Sizes {
             ("codevector_dim", sizes.codevector_dim),
             ("proj_codevector_dim", sizes.proj_codevector_dim),
         ] {
-            if value == 0 || value > MOST {
-                return Err(setting(name, value, format!("1 to {MOST}")));
-            }
+            let fits = (1..=MOST).contains(&value);
+            setting(fits, name, value, &format!("1 to {MOST}"))?;
         }
         let groups = sizes.num_codevector_groups;
-        if !sizes.codevector_dim.is_multiple_of(groups) {
-            let expected = format!("a multiple of num_codevector_groups = {groups}");
-            return Err(setting("codevector_dim", sizes.codevector_dim, expected));
-        }
+        let width = sizes.codevector_dim;
+        let expected = format!("a multiple of num_codevector_groups = {groups}");
+        setting(
+            width.is_multiple_of(groups),
+            "codevector_dim",
+            width,
+            &expected,
+        )?;
         Ok(sizes)
-    }
-}
-
-fn setting(name: &'static str, value: usize, expected: String) -> TuningError {
-    TuningError::Setting {
-        name,
-        value: value.to_string(),
-        expected,
     }
 }
 
@@ -322,10 +319,7 @@ impl Quantizer {
 /// Where the last dimension of `[n, n_groups, n_codes]` is largest: one-hot, without a gradient, and by index.
 fn largest(x: &Tensor<3>) -> (Tensor<3>, Vec<Vec<usize>>) {
     let shape = x.dims();
-    let values = x.clone().detach().into_data().convert::<f32>();
-    let values: Vec<f32> = values
-        .try_into_vec()
-        .unwrap_or_else(|e| unreachable!("just converted to f32: {e:?}"));
+    let values = values_of(x.clone().detach());
     let mut hard = vec![0.0_f32; values.len()];
     let mut chosen = Vec::with_capacity(values.len() / shape[2]);
     for (row, hard) in values

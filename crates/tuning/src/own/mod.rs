@@ -24,7 +24,7 @@ pub use settings::Stimulus;
 use crate::batch::{TuningBatch, TuningData};
 use crate::config::{TuningConfig, setting};
 use crate::error::{Result, TuningError};
-use crate::evaluate::Evaluation;
+use crate::evaluate::{Evaluation, check_micro_batch};
 use crate::learning::{BatchPart, Learning};
 use crate::model::TuningModel;
 use crate::step::{rows_of, tensor};
@@ -33,6 +33,7 @@ use draws::{Masking, Place};
 /// The head of a model's own objective.
 #[allow(clippy::large_enum_variant)] // one for each run
 #[derive(Module, Debug)]
+#[non_exhaustive]
 pub enum OwnHead {
     /// Of wav2vec 2.0.
     Contrastive(ContrastiveHead),
@@ -285,7 +286,7 @@ fn masked_frames(
         }
         clips.push(first..places.len());
     }
-    let states = backbone.masked_states(tensor(samples, device), &hidden)?;
+    let states = backbone.masked_states(tensor(samples, device), hidden.view())?;
     let n_masked = places.len();
     let places = TensorData::new(places, [n_masked]);
     let places: Tensor<1, Int> = Tensor::from_data(places, device);
@@ -342,6 +343,7 @@ impl Learning<Wav2Vec2Model> for OwnObjective {
         model: &TuningModel<Wav2Vec2Model>,
         part: &BatchPart<'_>,
     ) -> Result<Tensor<1>> {
+        model.check_batch(part.batch)?;
         let place = self.place(Some(part.step), 0);
         let masks = self.masks(model.backbone(), part.batch, place)?;
         let n = self.n_counted(model, part.batch, &masks)?.max(1.0);
@@ -358,9 +360,11 @@ impl Learning<Wav2Vec2Model> for OwnObjective {
         device: &Device,
         on: &mut dyn FnMut(usize) -> ControlFlow<()>,
     ) -> Result<ControlFlow<(), Evaluation>> {
+        check_micro_batch(micro_batch)?;
         let (mut loss, mut n_counted) = (0.0, 0.0);
         for index in 0..data.n_batches() {
             let batch = data.batch(0, index).map_err(TuningError::Batch)?;
+            model.check_batch(&batch)?;
             let place = self.place(None, index);
             let masks = self.masks(model.backbone(), &batch, place)?;
             n_counted += self.n_counted(model, &batch, &masks)?;
@@ -374,10 +378,8 @@ impl Learning<Wav2Vec2Model> for OwnObjective {
                 loss += f64::from(sum.into_scalar::<f32>());
             }
         }
-        Ok(ControlFlow::Continue(Evaluation {
-            loss: loss / f64::max(n_counted, 1.0),
-            mean_r: None,
-        }))
+        let loss = loss / f64::max(n_counted, 1.0);
+        Ok(ControlFlow::Continue(Evaluation::new(loss, None)))
     }
 }
 

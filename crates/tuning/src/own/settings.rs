@@ -58,54 +58,31 @@ impl Stimulus {
     }
 
     pub(crate) fn check(&self) -> Result<()> {
-        let above_0 = |value: f64| value > 0.0 && value.is_finite();
-        let prob = self.mask_time_prob.unwrap_or(1.0);
-        let decay = self.gumbel_decay;
-        for (fits, name, value, expected) in [
+        for (name, value) in [
+            ("stimulus.logit_temperature", self.logit_temperature),
+            ("stimulus.gumbel_temperature", self.gumbel_temperature),
             (
-                prob > 0.0 && prob <= 1.0,
-                "stimulus.mask_time_prob",
-                prob,
-                "above 0, at most 1",
-            ),
-            (
-                above_0(self.logit_temperature),
-                "stimulus.logit_temperature",
-                self.logit_temperature,
-                "a number above 0",
-            ),
-            (
-                self.unmasked_weight >= 0.0 && self.unmasked_weight.is_finite(),
-                "stimulus.unmasked_weight",
-                self.unmasked_weight,
-                "a number, at least 0",
-            ),
-            (
-                self.diversity_weight >= 0.0 && self.diversity_weight.is_finite(),
-                "stimulus.diversity_weight",
-                self.diversity_weight,
-                "a number, at least 0",
-            ),
-            (
-                above_0(self.gumbel_temperature),
-                "stimulus.gumbel_temperature",
-                self.gumbel_temperature,
-                "a number above 0",
-            ),
-            (
-                above_0(self.gumbel_temperature_min),
                 "stimulus.gumbel_temperature_min",
                 self.gumbel_temperature_min,
-                "a number above 0",
-            ),
-            (
-                decay > 0.0 && decay <= 1.0,
-                "stimulus.gumbel_decay",
-                decay,
-                "above 0, at most 1",
             ),
         ] {
-            setting(fits, name, value, expected)?;
+            let fits = value > 0.0 && value.is_finite();
+            setting(fits, name, value, "a number above 0")?;
+        }
+        for (name, value) in [
+            ("stimulus.unmasked_weight", self.unmasked_weight),
+            ("stimulus.diversity_weight", self.diversity_weight),
+        ] {
+            let fits = value >= 0.0 && value.is_finite();
+            setting(fits, name, value, "a number, at least 0")?;
+        }
+        let prob = self.mask_time_prob.unwrap_or(1.0);
+        for (name, value) in [
+            ("stimulus.mask_time_prob", prob),
+            ("stimulus.gumbel_decay", self.gumbel_decay),
+        ] {
+            let fits = value > 0.0 && value <= 1.0;
+            setting(fits, name, value, "above 0, at most 1")?;
         }
         let length = self.mask_time_length.unwrap_or(1);
         for (name, value) in [

@@ -34,13 +34,10 @@ fn batch(expected: &Expected) -> TuningBatch {
         let units = expected.matrix("units");
         units.mapv(|unit| (unit >= 0.0).then_some(unit as u32))
     });
-    TuningBatch {
-        head: 0,
-        recording: "S/tale".to_owned(),
-        bold: Array2::zeros((samples.nrows(), 0)),
-        samples,
-        units,
-    }
+    let bold = Array2::zeros((samples.nrows(), 0));
+    let mut batch = TuningBatch::new(0, "S/tale".to_owned(), samples, bold);
+    batch.units = units;
+    batch
 }
 
 fn masks(expected: &Expected) -> Vec<Vec<usize>> {

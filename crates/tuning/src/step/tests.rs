@@ -56,13 +56,8 @@ impl Expected {
     }
 
     fn batch(&self) -> TuningBatch {
-        TuningBatch {
-            head: 0,
-            recording: "S/tale".to_owned(),
-            samples: self.matrix("samples"),
-            bold: self.matrix("bold"),
-            units: None,
-        }
+        let (samples, bold) = (self.matrix("samples"), self.matrix("bold"));
+        TuningBatch::new(0, "S/tale".to_owned(), samples, bold)
     }
 }
 

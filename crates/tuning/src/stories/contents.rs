@@ -28,7 +28,7 @@ impl StoryBatches<'_> {
     }
 
     fn audio_name(&self, story: usize) -> String {
-        format!("samples of {}", self.stories[story].name)
+        format!("audio of {}", self.stories[story].name)
     }
 
     fn bold_name(&self, story: usize, subject: usize) -> String {

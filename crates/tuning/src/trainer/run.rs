@@ -1,5 +1,6 @@
 //! The loop: batches read ahead, steps, evaluations, checkpoints, and a run that goes on where it was.
 
+use std::error::Error;
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
 use std::time::Instant;
@@ -86,7 +87,8 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
             if on(TuningEvent::Reading { n_done, n_batches }).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
-            validation.batch(0, n_done).map_err(TuningError::Batch)?;
+            let batch = validation.batch(0, n_done).map_err(TuningError::Batch)?;
+            self.model.check_batch(&batch)?;
         }
         Ok(ControlFlow::Continue(()))
     }
@@ -111,11 +113,11 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
             });
             let mut began = Instant::now();
             for batch in batches {
-                let batch = match batch {
+                let batch = match self.checked(batch) {
                     Ok(batch) => batch,
                     Err(error) => {
                         self.save()?;
-                        return Err(TuningError::Batch(error));
+                        return Err(error);
                     }
                 };
                 let ControlFlow::Continue(mut step) = self.step(&batch, on)? else {
@@ -141,6 +143,15 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
                 n_steps,
             })
         })
+    }
+
+    fn checked(
+        &self,
+        batch: Result<TuningBatch, Box<dyn Error + Send + Sync>>,
+    ) -> Result<TuningBatch> {
+        let batch = batch.map_err(TuningError::Batch)?;
+        self.model.check_batch(&batch)?;
+        Ok(batch)
     }
 
     /// One step; nothing is changed if it is stopped.
@@ -296,9 +307,24 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
                 kept: self.checkpoints.as_ref().map_or(0, Checkpoints::last_step),
             });
         }
-        let is_best = self.progress.best.is_none_or(|(_, loss)| found.loss < loss);
+        let is_best = self.keep_if_best(found.loss)?;
+        let (sum, n) = std::mem::take(&mut self.progress.losses);
+        Ok(on(TuningEvent::Evaluated {
+            step,
+            epoch: (step - 1) / self.n_batches,
+            train_loss: sum / n.max(1) as f64,
+            validation: found,
+            is_best,
+        }))
+    }
+
+    /// Whether the model of this step is the best so far by its validation loss, and so is kept; counts those that are
+    /// not.
+    fn keep_if_best(&mut self, found: f64) -> Result<bool> {
+        let config = &self.tuner.config;
+        let is_best = self.progress.best.is_none_or(|(_, loss)| found < loss);
         if is_best {
-            self.progress.best = Some((step, found.loss));
+            self.progress.best = Some((self.progress.step, found));
             self.progress.n_worse = 0;
             match &self.checkpoints {
                 Some(checkpoints) => checkpoints.save_best(&self.model, &self.progress)?,
@@ -308,14 +334,7 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
             self.progress.n_worse += 1;
             self.progress.done |= self.progress.n_worse >= config.patience && !config.keep_last;
         }
-        let (sum, n) = std::mem::take(&mut self.progress.losses);
-        Ok(on(TuningEvent::Evaluated {
-            step,
-            epoch: (step - 1) / self.n_batches,
-            train_loss: sum / n.max(1) as f64,
-            validation: found,
-            is_best,
-        }))
+        Ok(is_best)
     }
 
     /// Writes a checkpoint of this step, if its weights are worth keeping.

@@ -103,7 +103,7 @@ fn audio_that_changed_is_refused_though_its_size_is_the_same() {
     }
     let error = fit(&state, &data, 99).unwrap_err().to_string();
     for story in STORIES {
-        assert!(error.contains(&format!("samples of {story}")), "{error}");
+        assert!(error.contains(&format!("audio of {story}")), "{error}");
     }
 }
 
@@ -139,7 +139,7 @@ fn a_file_that_is_written_while_the_run_goes_on_stops_it() {
     wav(&dir.path().join("early.wav"), 16_000 * 16 - 1);
     let error = read.batch(1, 0).unwrap_err().to_string();
     assert!(
-        error.contains("samples of early") && error.contains("while"),
+        error.contains("audio of early") && error.contains("while"),
         "{error}"
     );
 }

@@ -6,6 +6,7 @@
     clippy::cast_sign_loss
 )]
 
+mod autotraits;
 mod changed;
 mod controls;
 mod frozen;

@@ -50,13 +50,8 @@ pub(crate) fn batches(n_batches: usize, seed: u64) -> Vec<TuningBatch> {
                 }
             }
             let sign = |voxel: usize| if voxel.is_multiple_of(2) { 1.0 } else { -1.0 };
-            TuningBatch {
-                head: 0,
-                recording: format!("S/tale-{}", i % 2),
-                samples,
-                bold: Array2::from_shape_fn((4, N_VOXELS), |(i, v)| bright[i] * sign(v)),
-                units: None,
-            }
+            let bold = Array2::from_shape_fn((4, N_VOXELS), |(i, v)| bright[i] * sign(v));
+            TuningBatch::new(0, format!("S/tale-{}", i % 2), samples, bold)
         })
         .collect()
 }

@@ -54,13 +54,9 @@ fn clips(n_batches: usize, seed: u64) -> Vec<TuningBatch> {
             (hz * t as f32 / 16_000.0 * std::f32::consts::TAU).sin()
         };
         let unit = |(clip, frame): (usize, usize)| high[[clip, (320 * frame + 200) / 1_600]];
-        TuningBatch {
-            head: 0,
-            recording: "S/tones".to_owned(),
-            samples: Array2::from_shape_fn((4, N), tone),
-            bold: Array2::zeros((4, 0)),
-            units: Some(Array2::from_shape_fn((4, 19), |at| Some(unit(at).into()))),
-        }
+        let samples = Array2::from_shape_fn((4, N), tone);
+        let units = Array2::from_shape_fn((4, 19), |at| Some(unit(at).into()));
+        TuningBatch::new(0, "S/tones".to_owned(), samples, Array2::zeros((4, 0))).with_units(units)
     };
     (0..n_batches).map(one).collect()
 }

@@ -4,10 +4,11 @@ use std::ops::ControlFlow;
 
 use braintune_tuning::{
     BrainTuner, CosineHuber, Lora, MeanSquaredError, Objective, Optimiser, Pooling,
-    SpatialCorrelation, TuningConfig, TuningEnd, TuningError, TuningEvent, TuningObjective,
-    evaluate,
+    SpatialCorrelation, TuningBatch, TuningConfig, TuningData, TuningEnd, TuningError, TuningEvent,
+    TuningObjective, evaluate,
 };
 use burn::tensor::Device;
+use ndarray::Array2;
 
 use crate::shared::{backbone, batches, device, go_on, model, settings, weights};
 
@@ -312,4 +313,78 @@ fn weights_of_voxels_must_fit() {
             .unwrap_err();
         assert!(matches!(error, TuningError::VoxelWeights { .. }), "{error}");
     }
+}
+
+/// What a batch that was changed by `change` is refused for: while training, on validation data and by `evaluate`.
+fn refused(change: impl Fn(&mut TuningBatch)) -> (&'static str, usize) {
+    let config = settings(2);
+    let tuner = BrainTuner::new(config.clone(), MeanSquaredError).unwrap();
+    let mut wrong = batches(3, 1);
+    change(&mut wrong[2]);
+    let fit = |train, validation| {
+        let found = tuner.fit(model(&config), train, validation, &device(), &mut go_on);
+        found.unwrap_err()
+    };
+    let right = batches(1, 1);
+    let plain = burn::module::Module::valid(&model(&config));
+    let evaluated = evaluate(&plain, &MeanSquaredError, &wrong, &[], 2, &Device::flex());
+    let errors = [
+        fit(&wrong, None),
+        fit(&right, Some(&wrong)),
+        evaluated.unwrap_err(),
+    ];
+    let what = errors.map(|error| match error {
+        TuningError::BatchShape {
+            recording,
+            what,
+            got,
+            ..
+        } => {
+            assert_eq!(recording, wrong[2].recording);
+            (what, got)
+        }
+        other => panic!("{other}"),
+    });
+    assert!(what.iter().all(|found| *found == what[0]), "{what:?}");
+    what[0]
+}
+
+#[test]
+fn batches_that_do_not_fit_the_model_are_refused() {
+    assert_eq!(refused(|batch| batch.head = 1), ("number of its head", 1));
+    let narrow = |batch: &mut TuningBatch| batch.bold = Array2::zeros((4, 5));
+    assert_eq!(refused(narrow), ("voxels of its responses", 5));
+    let fewer = |batch: &mut TuningBatch| batch.bold = Array2::zeros((3, 6));
+    assert_eq!(refused(fewer), ("responses, one for each clip", 3));
+    let short = |batch: &mut TuningBatch| batch.samples = Array2::zeros((4, 30));
+    assert_eq!(refused(short), ("samples of a clip", 30));
+    let none = |batch: &mut TuningBatch| batch.samples = Array2::zeros((0, 1_600));
+    assert_eq!(refused(none), ("clips", 0));
+}
+
+#[test]
+fn an_evaluation_that_cannot_be_is_refused() {
+    let config = settings(1);
+    let model = burn::module::Module::valid(&model(&config));
+    let data = batches(2, 1);
+    let evaluate = |weights: &[Option<Vec<f32>>], micro_batch| {
+        let device = Device::flex();
+        evaluate(
+            &model,
+            &MeanSquaredError,
+            &data,
+            weights,
+            micro_batch,
+            &device,
+        )
+    };
+    let error = evaluate(&[], 0).unwrap_err().to_string();
+    assert!(error.contains("micro_batch = 0"), "{error}");
+    let error = evaluate(&[Some(vec![1.0; 5])], 2).unwrap_err().to_string();
+    assert!(error.contains("expected 6, found 5"), "{error}");
+    // As many weights as voxels, all alike, change nothing.
+    let alike = evaluate(&[Some(vec![1.0; 6])], 2).unwrap();
+    assert!((alike.loss - evaluate(&[], 2).unwrap().loss).abs() < 1e-6);
+    let error = data.batch(0, 2).unwrap_err().to_string();
+    assert!(error.contains("number 2 of 2"), "{error}");
 }
