@@ -117,7 +117,7 @@ impl Size {
                 let x = FirDesign::new(&stories, delays).unwrap();
                 Box::new(move |y| {
                     let solver = params.prepare_fir(&x, &mut |_| ControlFlow::Continue(()));
-                    black_box(solver.unwrap().fit_tile(y).unwrap().coef());
+                    black_box(solver.unwrap().fit_voxels(y).unwrap().coef());
                 })
             }
             Kind::Banded(n_candidates) => {

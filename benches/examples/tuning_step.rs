@@ -83,13 +83,9 @@ fn time<B: CheckpointBackbone>(backbone: B, case: &Case, device: &Device) -> any
     let wave = |rate: f64, (row, column): (usize, usize)| {
         ((row + 1) as f64 * rate * column as f64).sin() as f32
     };
-    let batch = TuningBatch {
-        head: 0,
-        recording: "waves".to_owned(),
-        samples: Array2::from_shape_fn((case.batch, case.n_samples), |at| wave(0.37, at)),
-        bold: Array2::from_shape_fn((case.batch, case.n_voxels), |at| wave(0.11, at)),
-        units: None,
-    };
+    let samples = Array2::from_shape_fn((case.batch, case.n_samples), |at| wave(0.37, at));
+    let bold = Array2::from_shape_fn((case.batch, case.n_voxels), |at| wave(0.11, at));
+    let batch = TuningBatch::new(0, "waves".to_owned(), samples, bold);
     let mut model = TuningModel::new(backbone, &[case.n_voxels], &config, device)?;
     if let Some(folder) = &case.cache {
         model = model.with_frozen_cache(folder, "waves".to_owned())?;

@@ -175,7 +175,7 @@ impl Speech {
             ControlFlow::Continue(())
         };
         let device = Device::flex();
-        tune::run(&dataset, from, &settings, &device, to, vec![], &mut on)?;
+        tune::run(&dataset, from, &settings, &device, to, &[], &mut on)?;
         Ok(())
     }
 

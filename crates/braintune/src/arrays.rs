@@ -1,10 +1,10 @@
 //! NumPy files at the borders of the pipelines: any float or integer dtype in, f32 out.
 
 use std::fs::File;
-use std::io::{BufWriter, Read, Seek, Write};
+use std::io::{Read, Seek};
 use std::path::Path;
 
-use atomic_write_file::AtomicWriteFile;
+use braintune_audio::pointer_kind;
 use ndarray::{Array, Array1, Array2, ArrayView, Ix1, Ix2, IxDyn};
 use ndarray_npy::{ReadNpyExt, ReadableElement};
 
@@ -66,7 +66,7 @@ pub fn read_labels(path: &Path) -> Result<Vec<i64>> {
     }
     Err(file_error(
         path,
-        "holds no integers; groups are integers, one per row",
+        "holds no integers; labels are integers, one for each row or voxel",
     ))
 }
 
@@ -93,9 +93,9 @@ pub fn read_mask(path: &Path) -> Result<Vec<bool>> {
 /// # Errors
 /// The file cannot be read or is no such list.
 pub fn read_folds(path: &Path) -> Result<Vec<Vec<usize>>> {
-    let text = std::fs::read_to_string(path).map_err(io_error("read", path))?;
+    let text = std::fs::read(path).map_err(io_error("read", path))?;
     let expected = "expected the validation rows of each fold, [[row, …], …], counted from 0";
-    serde_json::from_str(&text).map_err(|e| file_error(path, format!("{expected}: {e}")))
+    serde_json::from_slice(&text).map_err(|e| file_error(path, format!("{expected}: {e}")))
 }
 
 fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
@@ -122,9 +122,10 @@ fn read_f32(path: &Path) -> Result<Array<f32, IxDyn>> {
     {
         integers!(i64, i32, i16, i8, u64, u32, u16, u8);
     }
+    let found = stored_type(path);
     Err(file_error(
         path,
-        "holds neither floats (f32, f64) nor integers",
+        format!("holds {found}, expected floats of 4 or 8 bytes or integers ('<f4', '<i2', …)"),
     ))
 }
 
@@ -162,6 +163,15 @@ where
     Ok(())
 }
 
+/// What a header says that the values are, `'<f2'` for example.
+fn stored_type(path: &Path) -> String {
+    let file = File::open(path).map(std::io::BufReader::new);
+    match file.map(Array::<f32, IxDyn>::read_npy) {
+        Ok(Err(ndarray_npy::ReadNpyError::WrongDescriptor(found))) => found.to_string(),
+        _ => "something else".to_owned(),
+    }
+}
+
 /// The array if its elements are `T`, `None` if they are something else.
 fn try_read<T: ReadableElement>(path: &Path) -> Result<Option<Array<T, IxDyn>>> {
     use ndarray_npy::ReadNpyError;
@@ -189,6 +199,16 @@ pub(crate) fn check_size(path: &Path, file: &mut File) -> Result<()> {
         .and_then(|_| file.rewind())
         .map_err(io_error("read", path))?;
     let n_bytes = file.metadata().map_err(io_error("read", path))?.len();
+    if n_bytes == 0 {
+        return Err(file_error(path, "is empty (0 bytes): copy it again"));
+    }
+    if let Some(kind) = pointer_kind(path) {
+        let hint = kind.fetch_hint();
+        return Err(file_error(
+            path,
+            format!("is a {kind} pointer, not the data: run {hint}"),
+        ));
+    }
     let header = String::from_utf8_lossy(&start).replace('"', "'");
     let shapes = header.split("'shape'").skip(1);
     let mut shapes =
@@ -207,34 +227,6 @@ pub(crate) fn check_size(path: &Path, file: &mut File) -> Result<()> {
             format!("is truncated or damaged: {n_bytes} bytes, its header says shape ({shape})"),
         )),
     }
-}
-
-/// Writes a file under a temporary name and renames.
-pub(crate) fn write_atomically(path: &Path, bytes: &[u8]) -> Result<()> {
-    write_streamed(path, |file| file.write_all(bytes))
-}
-
-/// Writes a file piece by piece under a temporary name and renames.
-pub(crate) fn write_streamed(
-    path: &Path,
-    write: impl FnOnce(&mut BufWriter<&mut File>) -> std::io::Result<()>,
-) -> Result<()> {
-    let mut file = AtomicWriteFile::open(path).map_err(io_error("write", path))?;
-    let mut buffered = BufWriter::new(file.as_file_mut());
-    write(&mut buffered)
-        .and_then(|()| buffered.flush())
-        .map_err(io_error("write", path))?;
-    drop(buffered);
-    file.commit().map_err(io_error("write", path))
-}
-
-/// Copies a file under a temporary name and renames.
-///
-/// # Errors
-/// What the file system says, naming the file.
-pub fn copy_file(from: &Path, to: &Path) -> Result<()> {
-    let mut source = File::open(from).map_err(io_error("read", from))?;
-    write_streamed(to, |file| std::io::copy(&mut source, file).map(|_| ()))
 }
 
 #[cfg(test)]

@@ -9,17 +9,38 @@
 mod entry;
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
 pub use self::entry::{Entry, EntryKind};
 use crate::error::{Result, io_error};
+use crate::model::{user_caches_of, variable};
 
 /// What is not finished and was written to within this time may still be worked on.
 const IN_WORK: Duration = Duration::from_hours(24);
 
 /// What a folder of kept features holds.
+///
+/// ```
+/// use std::time::SystemTime;
+///
+/// use braintune::cache::{CacheContents, CacheLimits, remove};
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let folder = folder.path();
+/// # std::fs::write(folder.join("notes.txt"), "not the cache's")?;
+/// let contents = CacheContents::read(folder)?;
+/// let limits = CacheLimits { max_bytes: Some(20_000_000_000), max_age: None };
+/// let cleaned = remove(&contents.beyond(limits, SystemTime::now()))?;
+/// assert_eq!((cleaned.n_entries, contents.n_bytes()), (0, 0));
+/// assert_eq!(contents.others.len(), 1); // told, and left as it is
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CacheContents {
     /// Entries, least recently used first.
     pub entries: Vec<Entry>,
@@ -29,6 +50,7 @@ pub struct CacheContents {
 
 /// Entries of one kind from one model.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct CacheGroup {
     /// What they are.
     pub kind: EntryKind,
@@ -55,6 +77,7 @@ pub struct CacheLimits {
 
 /// What a cleaning did.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Cleaned {
     /// Entries that are gone.
     pub n_entries: usize,
@@ -62,6 +85,17 @@ pub struct Cleaned {
     pub n_bytes: u64,
     /// Entries that were used since the folder was read, and stay.
     pub n_used_since: usize,
+}
+
+/// Where features are kept unless another place is given: `XDG_CACHE_HOME`/braintune, else `~/.cache/braintune`; `None`
+/// where neither `XDG_CACHE_HOME` nor `HOME` is set.
+#[must_use]
+pub fn default_folder() -> Option<PathBuf> {
+    default_folder_of(variable)
+}
+
+fn default_folder_of(get: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
+    user_caches_of(get).map(|caches| caches.join("braintune"))
 }
 
 impl CacheContents {
@@ -158,4 +192,24 @@ pub fn remove(entries: &[&Entry]) -> Result<Cleaned> {
         cleaned.n_bytes += entry.n_bytes;
     }
     Ok(cleaned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_folder_is_in_the_users_cache() {
+        let of = |set: &'static [(&str, &str)]| {
+            default_folder_of(move |name| {
+                let found = set.iter().find(|(other, _)| *other == name)?;
+                Some(OsString::from(found.1))
+            })
+        };
+        let both = of(&[("XDG_CACHE_HOME", "/xdg"), ("HOME", "/me")]);
+        assert_eq!(both.as_deref(), Some(Path::new("/xdg/braintune")));
+        let home = of(&[("HOME", "/me")]);
+        assert_eq!(home.as_deref(), Some(Path::new("/me/.cache/braintune")));
+        assert_eq!(of(&[]), None);
+    }
 }

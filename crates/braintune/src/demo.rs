@@ -9,9 +9,10 @@ use std::path::{Path, PathBuf};
 use braintune_simulation::{SimulationConfig, simulate, write_tiny_hubert};
 use burn::tensor::Device;
 
-use crate::arrays::write_atomically;
-use crate::error::{BraintuneError, Result};
+use crate::error::{BraintuneError, Result, file_error};
 use crate::event::{Event, OnEvent};
+use crate::files::{create_folder, write_atomically};
+use crate::folders::Folders;
 use crate::study::{self, Estimate, Study, StudyOutcome, StudyResults};
 
 /// The study that [`run`] does.
@@ -19,6 +20,7 @@ const STUDY: &str = include_str!("demo.toml");
 
 /// What the demo made and found.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Demo {
     /// The simulated dataset.
     pub dataset: PathBuf,
@@ -36,7 +38,7 @@ pub fn participants(seed: u64) -> SimulationConfig {
     SimulationConfig::default()
         .with_seed(seed)
         .with_n_participants(2)
-        .with_n_train_stories(5)
+        .with_n_train_stories(7)
         .with_n_test_stories(2)
         .with_story_s(120.0)
         .with_test_story_s(120.0)
@@ -50,11 +52,16 @@ pub fn participants(seed: u64) -> SimulationConfig {
 pub fn prepare(config: &SimulationConfig, out: &Path, on: &mut OnEvent<'_>) -> Result<PathBuf> {
     const STAGE: &str = "simulating participants";
     stage(on, STAGE)?;
+    let file = out.join("study.toml");
+    if std::fs::read(&file).is_ok_and(|found| found != STUDY.as_bytes()) {
+        let problem = "is not the demo's and would be replaced: give another --out, or remove it; to run a study of your own, braintune study";
+        return Err(file_error(&file, problem));
+    }
+    create_folder(out)?;
+    write_tiny_hubert(&out.join("model"))?;
     simulate(config, &out.join("dataset"), &mut |_| {
         on(Event::Stage(STAGE))
     })?;
-    write_tiny_hubert(&out.join("model"))?;
-    let file = out.join("study.toml");
     write_atomically(&file, STUDY.as_bytes())?;
     Ok(file)
 }
@@ -75,7 +82,10 @@ pub fn run(
     let (cache, results) = (out.join("cache"), out.join("results"));
     let outcome = study::run(
         &Study::read(&file)?,
-        (&cache, &results),
+        Folders {
+            cache: &cache,
+            out: &results,
+        },
         device,
         command,
         on,

@@ -138,11 +138,12 @@ pub(crate) fn file_error(path: &Path, problem: impl std::fmt::Display) -> Braint
     }
 }
 
-/// Says which recording did not suit the backbone.
+/// Says which recording did not suit the backbone, or may not: settings of windows are not the recording's fault.
 pub(crate) fn naming(audio: &Path, error: braintune_backbone::BackboneError) -> BraintuneError {
-    use braintune_backbone::BackboneError::{Audio, Windows};
+    use braintune_backbone::BackboneError::{Audio, NonFinite};
     match error {
-        Audio(problem) | Windows(problem) => file_error(audio, problem),
+        Audio(problem) => file_error(audio, problem),
+        NonFinite { .. } => file_error(audio, error),
         error => error.into(),
     }
 }

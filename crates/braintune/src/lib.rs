@@ -1,20 +1,47 @@
 //! Brain-tuning and layer-wise brain alignment of speech models: everything under one roof.
 //!
 //! The crates of the workspace are re-exported as modules ([`audio`], [`backbone`], [`fmri`],
-//! [`encoding`], [`probing`], [`tuning`], [`simulation`]). What joins them lives here: [`encode`] runs the main job, from
-//! audio and responses to one number per layer and voxel; [`tune`] tunes a model to the responses; [`probe`] says
-//! what can be read from its layers; [`ridge`] fits plain arrays; [`demo`]
-//! does the main job on a simulated participant; [`fetch`] gets models and real data; [`provenance`] says what went
-//! into a result.
+//! [`encoding`], [`probing`], [`tuning`], [`simulation`]). What joins them lives here.
+//!
+//! - Pipelines: [`encode`] runs the main job, from audio and responses to one number per layer and voxel, on the layers
+//!   of a model or on the feature spaces of [`lowlevel`]; [`tune`] tunes a model to the responses; [`probe`] says what
+//!   can be read from its layers; [`ridge`] fits plain arrays. [`study`] does all of it for several models and
+//!   participants, and [`report`] draws what it found; [`demo`] is a whole study on two simulated participants.
+//! - What they need: [`fetch`] gets models and real data, [`model`] finds a model, [`presets`] knows published lists of
+//!   stories, [`cache`] what is kept for later runs, [`device`] what to compute on, [`arrays`] reads `.npy`, [`files`]
+//!   writes what is there in one piece or not at all, [`provenance`] says what went into a result.
+//!
+//! How well the layers of a small model predict a simulated participant:
 //!
 //! ```
-//! use braintune::encoding::{Alphas, Delays};
+//! use std::ops::ControlFlow::Continue;
 //!
-//! let alphas: Alphas = "logspace:1:4:15".parse()?; // penalties are alpha²
-//! let delays: Delays = "1,2,3,4".parse()?; // TRs
-//! assert_eq!(alphas.as_slice().len(), 15);
-//! assert_eq!(delays.as_slice(), [1, 2, 3, 4]);
-//! # Ok::<(), braintune::encoding::EncodingError>(())
+//! use braintune::Folders;
+//! use braintune::backbone::{PretrainedModel, Windows};
+//! use braintune::encode::{self, EncodeConfig, ModelFeatures, Outcome};
+//! use braintune::fmri::Ds003020;
+//! use braintune::simulation::{SimulationConfig, simulate, write_tiny_hubert};
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let folder = tempfile::tempdir()?;
+//! # let folder = folder.path();
+//! let (data, model, cache, out) = ("data", "model", "cache", "out");
+//! # let [data, model, cache, out] = [data, model, cache, out].map(|name| folder.join(name));
+//! let small = SimulationConfig::default().with_n_train_stories(2).with_n_voxels(20);
+//! let truth = simulate(&small, data.as_ref(), &mut |_| Continue(()))?;
+//! write_tiny_hubert(model.as_ref())?;
+//!
+//! let loaded = PretrainedModel::load(model.as_ref(), braintune::device::by_name("flex").ok_or("no flex")?)?;
+//! let features = ModelFeatures::windowed("tiny-hubert", loaded, Windows::new(2.0, 2.0)?)?;
+//! let dataset = Ds003020::open(data.as_ref())?;
+//! let config = EncodeConfig::new(truth.subject(), vec![truth.test_story().to_owned()])?;
+//! let folders = Folders { cache: cache.as_ref(), out: out.as_ref() };
+//! let found = encode::run(&dataset, features, &config, folders, &[], &mut |_| Continue(()))?;
+//! let Outcome::Computed(rows) = found else { return Err("it was there before".into()) };
+//! assert!(rows.iter().all(|row| row.mean_r.abs() <= 1.0)); // one row per layer and region
+//! # assert!(rows.len() > 2);
+//! # Ok(())
+//! # }
 //! ```
 //!
 //! | feature | adds |
@@ -34,6 +61,7 @@ pub use braintune_tuning as tuning;
 
 pub mod arrays;
 pub mod cache;
+mod ceilings;
 mod chart;
 pub mod demo;
 pub mod device;
@@ -41,6 +69,9 @@ pub mod encode;
 mod error;
 mod event;
 pub mod fetch;
+pub mod files;
+mod fit;
+mod folders;
 pub mod lowlevel;
 pub mod model;
 mod names;
@@ -51,10 +82,17 @@ pub mod probe;
 pub mod provenance;
 pub mod report;
 pub mod ridge;
+mod rows;
 pub mod study;
 pub mod tune;
 
 pub use error::{BraintuneError, Result};
 pub use event::{Event, OnEvent};
+pub use folders::Folders;
 pub use npy_responses::NpyResponses;
-pub use npz::{Columns, Npz};
+pub use npz::{Columns, Npz, NpzValue};
+
+// The examples of the README are compiled with those of the docs.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
-use crate::error::{BraintuneError, Result, io_error};
+use crate::error::{BraintuneError, Result, file_error, io_error};
 
 /// The checkpoint folder that `model` names: itself if it is a folder, otherwise the snapshot of
 /// `org/name` in the hub cache (`HF_HUB_CACHE`, else `HF_HOME`/hub, else
@@ -15,6 +15,12 @@ pub fn resolve(model: &str) -> Result<PathBuf> {
     let folder = PathBuf::from(model);
     if folder.is_dir() {
         return Ok(folder);
+    }
+    if folder.is_file() {
+        return Err(file_error(
+            &folder,
+            "is a file; give the folder of the model, with config.json, preprocessor_config.json and model.safetensors",
+        ));
     }
     let hub = hub_cache();
     let repository = hub.join(cache_name(model));
@@ -58,9 +64,13 @@ fn hub_home_of(get: impl Fn(&str) -> Option<OsString>) -> PathBuf {
     if let Some(home) = get("HF_HOME") {
         return PathBuf::from(home);
     }
+    user_caches_of(get).unwrap_or_default().join("huggingface")
+}
+
+/// The folder in which programs keep what they can make again.
+pub(crate) fn user_caches_of(get: impl Fn(&str) -> Option<OsString>) -> Option<PathBuf> {
     let user = || get("HOME").map(|home| Path::new(&home).join(".cache"));
-    let caches = get("XDG_CACHE_HOME").map(PathBuf::from).or_else(user);
-    caches.unwrap_or_default().join("huggingface")
+    get("XDG_CACHE_HOME").map(PathBuf::from).or_else(user)
 }
 
 /// The snapshot that `refs/main` names.

@@ -6,6 +6,7 @@ use crate::error::{BraintuneError, Result};
 
 /// What a list of names stands for.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[non_exhaustive]
 pub struct Expanded {
     /// The stories.
     pub stories: Vec<String>,
@@ -28,9 +29,12 @@ pub fn expand(
     let mut expanded = Expanded::default();
     let stories = &mut expanded.stories;
     for name in names {
+        // Whoever writes a list on a command line puts blanks after commas.
+        let is_there = dataset.story(name).is_ok();
+        let name = if is_there { name } else { name.trim() };
         let preset = name.parse::<StoryPreset>();
         let Some(preset) = preset.ok().filter(|_| dataset.story(name).is_err()) else {
-            stories.push(name.clone());
+            stories.push(name.to_owned());
             continue;
         };
         let mut left_out = Vec::new();
@@ -49,7 +53,7 @@ pub fn expand(
             )));
         }
         if !left_out.is_empty() {
-            expanded.left_out.push((name.clone(), left_out));
+            expanded.left_out.push((name.to_owned(), left_out));
         }
     }
     Ok(expanded)

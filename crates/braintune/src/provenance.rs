@@ -1,5 +1,6 @@
 //! `provenance.json`: which versions, command and inputs a result came from.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
@@ -8,8 +9,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
 
-use crate::arrays::write_atomically;
 use crate::error::{BraintuneError, Result, io_error};
+use crate::files::{remove_if_there, write_atomically};
 
 /// What went into an output folder or file.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -22,6 +23,9 @@ pub struct Provenance {
     pub inputs: Value,
     /// SHA-256 of version and `inputs`: equal keys, equal results.
     pub key: String,
+    /// SHA-256 of the files of the result, by name, where they are recorded.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub outputs: BTreeMap<String, String>,
 }
 
 impl Provenance {
@@ -35,7 +39,29 @@ impl Provenance {
             command,
             inputs,
             key,
+            outputs: BTreeMap::new(),
         }
+    }
+
+    /// The same, with the SHA-256 of files of the result in `folder`.
+    ///
+    /// # Errors
+    /// A file cannot be read.
+    pub fn with_outputs(mut self, folder: &Path, names: &[&str]) -> Result<Self> {
+        for name in names {
+            let sha256 = file_sha256(&folder.join(name))?;
+            self.outputs.insert((*name).to_owned(), sha256);
+        }
+        Ok(self)
+    }
+
+    /// Whether the files that are recorded are in `folder` as they were written.
+    #[must_use]
+    pub fn outputs_are_whole(&self, folder: &Path) -> bool {
+        let is_whole = |(name, sha256): (&String, &String)| {
+            file_sha256(&folder.join(name)).is_ok_and(|found| found == *sha256)
+        };
+        self.outputs.iter().all(is_whole)
     }
 
     /// Writes the record as JSON.
@@ -64,14 +90,6 @@ impl Provenance {
             let _ = std::fs::remove_file(file); // the first error is the one to tell
             error.into()
         })
-    }
-
-    /// Whether `path` is a record with the same key.
-    #[must_use]
-    pub fn matches(&self, path: &Path) -> bool {
-        let earlier = std::fs::read_to_string(path).ok();
-        let earlier = earlier.and_then(|text| serde_json::from_str::<Self>(&text).ok());
-        earlier.is_some_and(|earlier| earlier.key == self.key)
     }
 }
 
@@ -109,12 +127,4 @@ pub fn values_sha256(values: ndarray::ArrayView2<'_, f32>) -> String {
         hasher.update(bytes);
     }
     hex::encode(hasher.finalize())
-}
-
-/// Removes a file; one that is not there is fine.
-pub(crate) fn remove_if_there(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io_error("replace", path)(e)),
-        _ => Ok(()),
-    }
 }

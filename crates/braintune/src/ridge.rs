@@ -1,18 +1,19 @@
 //! `braintune ridge`: cross-validated ridge over plain arrays, `X` and `Y` to a `.npz`.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::path::Path;
 
 use braintune_encoding::{
-    AlphaSharing, Alphas, CvScore, Delays, DesignMatrix, EncodingError, FirDesign, FitProgress,
-    FittedRidge, Folds, GridEdges, NumericalError, Precision, ResponseSource, Ridge, RidgeSolver,
-    RidgeValidParams, Solver,
+    AlphaSharing, Alphas, CvScore, Delays, DesignMatrix, FirDesign, FittedRidge, Folds, GridEdges,
+    NumericalError, OnProgress, Precision, ResponseSource, Ridge, RidgeSolver, RidgeValidParams,
+    Solver,
 };
 use linfa::ParamGuard;
 use ndarray::{Array2, ArrayView1, ArrayView2, s};
 
 use crate::error::{BraintuneError, Result};
-use crate::event::{Event, OnEvent};
+use crate::event::OnEvent;
+use crate::fit::{event, fit_voxels, read};
 use crate::npz::Npz;
 
 /// How to fit.
@@ -142,18 +143,51 @@ impl NamedResponses {
     }
 
     fn read(&self, voxels: Range<usize>) -> Result<Array2<f32>> {
-        let read = self.source.read(voxels.clone());
-        Ok(read.map_err(|source| EncodingError::Read { voxels, source })?)
+        read(&*self.source, voxels)
     }
 
-    fn check_finite(&self) -> Result<()> {
+    /// Some voxels at a time: `look` is given the number of the first and their values.
+    fn parts(&self, mut look: impl FnMut(usize, ArrayView2<'_, f32>) -> Result<()>) -> Result<()> {
         /// Values looked at together: 16 MB.
         const VALUES: usize = 1 << 22;
         let (n_rows, n_voxels) = self.shape();
         let step = (VALUES / n_rows.max(1)).max(1);
         for start in (0..n_voxels).step_by(step) {
             let part = self.read(start..n_voxels.min(start.saturating_add(step)))?;
-            finite(&self.name, part.view(), start)?;
+            look(start, part.view())?;
+        }
+        Ok(())
+    }
+
+    fn check_finite(&self) -> Result<()> {
+        self.parts(|first, part| finite(&self.name, part, first))
+    }
+
+    /// A test of one row, or of a voxel that never changes, says nothing: r and R² are 0 there.
+    fn warn_of_constant(&self) -> Result<()> {
+        let (n_rows, n_voxels) = self.shape();
+        if n_rows < 2 {
+            tracing::warn!(
+                "{} has one row, of which no correlation can be taken: r and r2 are 0",
+                self.name
+            );
+            return Ok(());
+        }
+        let mut constant = Vec::new();
+        self.parts(|first, part| {
+            #[expect(clippy::float_cmp, reason = "constant means bit for bit")]
+            let is_constant = |column: &ArrayView1<'_, f32>| column.iter().all(|x| *x == column[0]);
+            let columns = part.columns().into_iter().enumerate();
+            let found = columns.filter(|(_, column)| is_constant(column));
+            constant.extend(found.map(|(column, _)| first + column));
+            Ok(())
+        })?;
+        if let Some(voxel) = constant.first() {
+            tracing::warn!(
+                "{} never changes in {} of {n_voxels} voxels, the first is voxel {voxel}: r and r2 are 0 there",
+                self.name,
+                constant.len()
+            );
         }
         Ok(())
     }
@@ -183,6 +217,28 @@ fn same(what: &str, (a, n): (&str, usize), (b, m): (&str, usize)) -> Result<()> 
 /// `[n_features, n_voxels]` if asked for, `intercept` if there is one, and `r`, `r2` `[n_voxels]` if
 /// there is a test set. Responses and coefficients pass through memory a few voxels at a time.
 ///
+/// ```
+/// use braintune::ridge::{NamedMatrix, NamedResponses, RidgeData, RidgeSettings, fit_arrays};
+/// use ndarray::array;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let out = folder.path().join("fit.npz");
+/// let data = RidgeData {
+///     x: NamedMatrix { name: "X".into(), values: array![[1.0], [2.0], [3.0], [4.0]] },
+///     y: NamedResponses { name: "Y".into(), source: Box::new(array![[2.0_f32], [4.0], [6.0], [8.0]]) },
+///     groups: Some(vec![0, 0, 1, 1]),
+///     folds: None,
+///     test: None,
+/// };
+/// let settings = RidgeSettings { coef: true, ..RidgeSettings::new("0.01,1,100".parse()?) };
+/// let report = fit_arrays(data, &settings, &out, &mut |_| std::ops::ControlFlow::Continue(()))?;
+/// assert_eq!(report.n_voxels, 1);
+/// assert_eq!(report.edges.n_first(), 1); // no noise: the smallest alpha is best
+/// # Ok(())
+/// # }
+/// ```
+///
 /// # Errors
 /// Before the fit: arrays that do not fit together, values that are not finite, a file that cannot be written.
 pub fn fit_arrays(
@@ -192,43 +248,44 @@ pub fn fit_arrays(
     on: &mut OnEvent<'_>,
 ) -> Result<RidgeReport> {
     data.check()?;
+    if let Some((_, y)) = &data.test {
+        y.warn_of_constant()?;
+    }
+    let mut progress = |progress| on(event(progress, 0, 1));
     let folds = data.folds()?;
-    let has_scores = folds.is_some();
+    let n_scores = match &folds {
+        Some(_) => settings.alphas.as_slice().len(),
+        None => 0,
+    };
+    let params = settings.params(folds)?;
     let RidgeData {
         x, y, groups, test, ..
     } = data;
+    let delays = settings.delays.as_ref();
+    let solver = solver(&params, x.values, groups.as_deref(), delays, &mut progress)?;
     let test = test.map(|(x, y)| {
-        let delayed = settings.delays.as_ref().map(|d| d.apply(x.values.view()));
+        let delayed = delays.map(|delays| delays.apply(x.values.view()));
         (delayed.unwrap_or(x.values), y)
     });
-    let mut progress = |progress| on(event(progress));
-    let params = settings.params(folds)?;
-    let solver = match &settings.delays {
-        Some(delays) => {
-            let design = fir(x.values.view(), groups.as_deref(), delays.clone())?;
-            params.prepare_fir(&design, &mut progress)?
-        }
-        None => params.prepare_observed(&DesignMatrix::from(x.values), &mut progress)?,
-    };
-    let n_scores = if has_scores {
-        settings.alphas.as_slice().len()
-    } else {
-        0
-    };
-    let mut results = Results::new(n_scores, y.shape().1, test);
+    let n_voxels = y.shape().1;
+    let mut results = Results::new(n_scores, n_voxels, test);
     let mut npz = Npz::create(out)?;
+    let (y, budget) = (&*y.source, settings.memory_budget);
     let edges = if settings.coef {
-        let mut coef = npz.columns("coef", solver.n_features(), y.shape().1)?;
-        let each = |fitted: &FittedRidge| coef.push(&fitted.coef());
-        let edges = fit(&solver, &y, settings, &mut results, each, &mut progress)?;
+        let mut coef = npz.columns("coef", solver.n_features(), n_voxels)?;
+        let edges = fit_voxels(&solver, y, budget, &mut progress, |voxels, fitted| {
+            coef.push(fitted.coef().view())?;
+            results.add(voxels, fitted)
+        })?;
         coef.finish()?;
         edges
     } else {
-        let each = |_: &FittedRidge| Ok(());
-        fit(&solver, &y, settings, &mut results, each, &mut progress)?
+        fit_voxels(&solver, y, budget, &mut progress, |voxels, fitted| {
+            results.add(voxels, fitted)
+        })?
     };
     let report = RidgeReport {
-        n_voxels: y.shape().1,
+        n_voxels,
         edges,
         error: results.error,
         precision: solver.precision(),
@@ -237,37 +294,9 @@ pub fn fit_arrays(
     Ok(report)
 }
 
-/// Fits all voxels; each part goes to `each` and into `results`.
-fn fit(
-    solver: &RidgeSolver,
-    y: &NamedResponses,
-    settings: &RidgeSettings,
-    results: &mut Results,
-    mut each: impl FnMut(&FittedRidge) -> Result<()>,
-    on: &mut dyn FnMut(FitProgress) -> ControlFlow<()>,
-) -> Result<GridEdges> {
-    let mut failure = None;
-    let edges =
-        solver.fit_source(
-            &*y.source,
-            settings.memory_budget,
-            on,
-            |voxels, fitted| match each(&fitted).and_then(|()| results.add(voxels, &fitted)) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
-            },
-        );
-    match failure {
-        Some(error) => Err(error),
-        None => Ok(edges?),
-    }
-}
-
 /// What a fit says of itself.
 #[derive(Debug, Clone, Copy)]
+#[non_exhaustive]
 pub struct RidgeReport {
     /// Voxels fitted.
     pub n_voxels: usize,
@@ -280,6 +309,22 @@ pub struct RidgeReport {
 }
 
 impl RidgeSettings {
+    /// R² chooses an alpha for each voxel; no intercept, no delays, no coefficients, 1 GB.
+    #[must_use]
+    pub fn new(alphas: Alphas) -> Self {
+        Self {
+            alphas,
+            score: CvScore::R2,
+            solver: Solver::Auto,
+            alpha_sharing: AlphaSharing::PerVoxel,
+            precision: None,
+            memory_budget: 1 << 30,
+            intercept: false,
+            delays: None,
+            coef: false,
+        }
+    }
+
     /// The ridge that they describe.
     ///
     /// # Errors
@@ -359,27 +404,38 @@ impl Results {
     }
 }
 
-fn event(progress: FitProgress) -> Event<'static> {
-    match progress {
-        FitProgress::Decomposed { done, total } => Event::Decomposing {
-            layer: 0,
-            n_layers: 1,
-            done,
-            total,
-        },
-        FitProgress::Fitted { done, total } => Event::Fitting {
-            layer: 0,
-            n_layers: 1,
-            done,
-            total,
-        },
-        _ => Event::Stage("fit"),
+/// The decompositions that every voxel shares.
+fn solver(
+    params: &RidgeValidParams,
+    x: Array2<f32>,
+    groups: Option<&[i64]>,
+    delays: Option<&Delays>,
+    on: &mut OnProgress<'_>,
+) -> Result<RidgeSolver> {
+    Ok(match delays {
+        Some(delays) => {
+            let design = fir(x.view(), groups, delays.clone())?;
+            params.prepare_fir(&design, on)?
+        }
+        None => params.prepare_observed(&DesignMatrix::from(x), on)?,
+    })
+}
+
+/// A delay that reaches past every group would leave columns of zeros.
+fn check_delays(delays: &Delays, longest_run: usize) -> Result<()> {
+    let longest = delays.as_slice().iter().copied().max().unwrap_or_default();
+    if longest < longest_run {
+        return Ok(());
     }
+    Err(BraintuneError::Input(format!(
+        "the longest group has {longest_run} rows, a delay of {longest} reaches past all of them: its features would be 0; give shorter delays"
+    )))
 }
 
 /// `x` under delays inside each run of equal labels (all rows are one run without labels).
 fn fir(x: ArrayView2<'_, f32>, groups: Option<&[i64]>, delays: Delays) -> Result<FirDesign> {
     let Some(groups) = groups else {
+        check_delays(&delays, x.nrows())?;
         return Ok(FirDesign::new(&[x], delays)?);
     };
     let mut runs = Vec::new();
@@ -395,10 +451,7 @@ fn fir(x: ArrayView2<'_, f32>, groups: Option<&[i64]>, delays: Delays) -> Result
         runs.push(x.slice_move(s![start..start + run.len(), ..]));
         start += run.len();
     }
+    let longest_run = runs.iter().map(ArrayView2::nrows).max();
+    check_delays(&delays, longest_run.unwrap_or_default())?;
     Ok(FirDesign::new(&runs, delays)?)
-}
-
-/// Goes on whatever happens.
-pub fn ignore_events(_: Event<'_>) -> ControlFlow<()> {
-    ControlFlow::Continue(())
 }

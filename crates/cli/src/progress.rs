@@ -67,27 +67,13 @@ impl Progress {
                 n_layers,
                 done,
                 total,
-            } => {
-                self.show(
-                    &format!("layer {layer} of 0..{}", n_layers - 1),
-                    "decompositions",
-                    done,
-                    total,
-                );
-            }
+            } => self.show(&of_layer(layer, n_layers), "decompositions", done, total),
             Event::Fitting {
                 layer,
                 n_layers,
                 done,
                 total,
-            } => {
-                self.show(
-                    &format!("layer {layer} of 0..{}", n_layers - 1),
-                    "voxels",
-                    done,
-                    total,
-                );
-            }
+            } => self.show(&of_layer(layer, n_layers), "voxels", done, total),
             Event::Counted {
                 stage,
                 what,
@@ -197,6 +183,10 @@ impl Drop for Progress {
     fn drop(&mut self) {
         self.bar.finish_and_clear();
     }
+}
+
+fn of_layer(layer: usize, n_layers: usize) -> String {
+    format!("layer {layer} of 0..{}", n_layers - 1)
 }
 
 /// A line for each step of a study that is not done.

@@ -7,6 +7,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use braintune::Folders;
 use braintune::backbone::PretrainedModel;
 use braintune::backbone::{WindowFeature, Windows};
 use braintune::encode::{self, EncodeConfig, ModelFeatures, Regions};
@@ -89,8 +90,11 @@ fn of_seed(seed: u64, model: &Path, folder: &Path) -> Result<Vec<Vec<f64>>, AnyE
             &opened,
             features,
             &config,
-            (&cache, &out),
-            vec![],
+            Folders {
+                cache: &cache,
+                out: &out,
+            },
+            &[],
             &mut go_on,
         )?;
         let mut table = csv::Reader::from_path(out.join("alignment.csv"))?;

@@ -85,7 +85,7 @@ fn encoded(
         ..EncodeConfig::new(simulated.subject(), simulated.test_stories().to_vec())?
     };
     let mut go_on = |_: braintune::Event<'_>| ControlFlow::Continue(());
-    encode::run_on_grid(&opened, features, &config, out, vec![], &mut go_on)?;
+    encode::run_on_grid(&opened, features, &config, out, &[], &mut go_on)?;
     let mut table = csv::Reader::from_path(out.join("alignment.csv"))?;
     let mut rows = vec![vec![[0.0; 2]; REGIONS.len()]; n_spaces];
     for row in table.deserialize() {

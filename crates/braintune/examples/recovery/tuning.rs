@@ -8,6 +8,7 @@
 use std::ops::ControlFlow;
 use std::path::Path;
 
+use braintune::Folders;
 use braintune::simulation::{SimulationConfig, write_tiny_hubert};
 use braintune::study::{self, Study, StudyResults};
 use burn::tensor::Device;
@@ -148,7 +149,10 @@ fn of_seed(seed: u64, folder: &Path) -> Result<Found, AnyError> {
     let mut go_on = |_: braintune::Event<'_>| ControlFlow::Continue(());
     let outcome = study::run(
         &Study::read(&file)?,
-        (&cache, &out),
+        Folders {
+            cache: &cache,
+            out: &out,
+        },
         &Device::flex(),
         &[],
         &mut go_on,

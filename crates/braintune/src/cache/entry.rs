@@ -51,6 +51,7 @@ impl EntryKind {
 
 /// A file or folder of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Entry {
     /// Where it is.
     pub path: PathBuf,

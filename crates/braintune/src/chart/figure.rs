@@ -1,12 +1,15 @@
 //! A figure: a heading, a legend and panels, as one SVG file, as pixels, or as pieces of a page.
 
 use std::fmt::Write as _;
+use std::path::Path;
 use std::sync::Arc;
 
 use resvg::{tiny_skia, usvg};
 
 use super::ink::{Ink, N_HEATS, style_sheet};
 use super::svg::{Anchor, Svg, escape, fit, length, text_width};
+use crate::error::{Result, file_error};
+use crate::files::write_atomically;
 
 /// Space around and between panels of a file.
 const GAP: f64 = 14.0;
@@ -187,17 +190,21 @@ impl Figure {
         if self.keys.is_empty() { 28.0 } else { y + 8.0 }
     }
 
-    /// The whole figure as pixels, in a font that comes along.
+    /// `NAME.svg` and `NAME.png` in a folder.
     ///
     /// # Errors
-    /// The figure has no size.
-    pub(crate) fn png(&self) -> Result<Vec<u8>, String> {
-        png(&self.file())
+    /// The figure has no size, or what the file system says.
+    pub(crate) fn write(&self, folder: &Path) -> Result<()> {
+        let (svg, path) = (self.file(), folder.join(format!("{}.svg", self.name)));
+        write_atomically(&path, svg.as_bytes())?;
+        let path = folder.join(format!("{}.png", self.name));
+        let png = png(&svg).map_err(|problem| file_error(&path, problem))?;
+        write_atomically(&path, &png)
     }
 }
 
-/// SVG as pixels, two for each unit, one where it is very large.
-fn png(svg: &str) -> Result<Vec<u8>, String> {
+/// SVG, read, with the fonts that come along.
+pub(crate) fn tree(svg: &str) -> Result<usvg::Tree, String> {
     let mut fonts = usvg::fontdb::Database::new();
     fonts.load_font_data(dejavu::sans::regular().to_vec());
     fonts.load_font_data(dejavu::sans::bold().to_vec());
@@ -205,7 +212,12 @@ fn png(svg: &str) -> Result<Vec<u8>, String> {
         fontdb: Arc::new(fonts),
         ..usvg::Options::default()
     };
-    let tree = usvg::Tree::from_str(svg, &options).map_err(|e| e.to_string())?;
+    usvg::Tree::from_str(svg, &options).map_err(|e| e.to_string())
+}
+
+/// SVG as pixels, two for each unit, one where it is very large.
+fn png(svg: &str) -> Result<Vec<u8>, String> {
+    let tree = tree(svg)?;
     let pixels = f64::from(tree.size().width()) * f64::from(tree.size().height());
     let scale = if pixels * f64::from(SCALE * SCALE) > MOST_PIXELS {
         1.0

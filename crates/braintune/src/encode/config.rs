@@ -4,11 +4,12 @@ use braintune_encoding::{Alphas, CvScore, Delays, Folds, LowCeiling, TotalPower}
 use braintune_fmri::{Regions, Trim};
 use ndarray::Array1;
 
-use crate::error::Result;
+use crate::error::{BraintuneError, Result};
 use crate::lowlevel::LowLevelSpace;
 
 /// How training rows are split to choose alphas.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum CrossValidation {
     /// Each training story is left out once.
     Story,
@@ -21,6 +22,7 @@ pub enum CrossValidation {
 
 /// What to do with responses that hold NaN or are constant.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum BadVoxels {
     /// Stop with a message that says where they are.
     Stop,
@@ -88,7 +90,14 @@ impl CrossValidation {
     /// Fewer than two stories to leave one out of, too few rows for chunks, rows that are not there.
     pub fn folds(&self, rows_per_story: &[usize], seed: u64) -> Result<Folds> {
         let n_rows: usize = rows_per_story.iter().sum();
+        let naming =
+            |advice: &'static str| move |e| BraintuneError::Input(format!("{advice}: {e}"));
         Ok(match self {
+            Self::Story if rows_per_story.len() < 2 => {
+                return Err(BraintuneError::Input(
+                    "one training story, and leaving one out at a time needs two: name more --train-stories, or choose alphas within it (--cv bootstrap, --folds)".to_owned(),
+                ));
+            }
             Self::Story => {
                 let labels: Vec<i64> = (0..)
                     .zip(rows_per_story)
@@ -98,14 +107,61 @@ impl CrossValidation {
             }
             Self::Bootstrap => {
                 let n_chunks = n_rows / 4 / CHUNK_ROWS;
-                Folds::bootstrap_chunks(n_rows, N_BOOTS, CHUNK_ROWS, n_chunks, seed)?
+                let advice = "too few training rows for --cv bootstrap (or --compat huth), name more --train-stories or take --cv story";
+                let folds = Folds::bootstrap_chunks(n_rows, N_BOOTS, CHUNK_ROWS, n_chunks, seed);
+                folds.map_err(naming(advice))?
             }
-            Self::Rows(validation) => Folds::from_validation_rows(validation.clone(), n_rows)?,
+            Self::Rows(validation) => {
+                let folds = Folds::from_validation_rows(validation.clone(), n_rows);
+                folds.map_err(naming("--folds"))?
+            }
         })
     }
 }
 
 impl EncodeConfig {
+    /// Usual delays, TRs.
+    pub const DELAYS: &str = "1,2,3,4";
+    /// Usual grid of alphas.
+    pub const ALPHAS: &str = "logspace:1:4:15";
+
+    /// Permutations, and bootstrap draws, at most: all their orders are drawn before the first is used.
+    pub const MAX_DRAWS: usize = 1_000_000;
+
+    /// Numbers that can be judged without data.
+    ///
+    /// # Errors
+    /// What is wrong with one, in words.
+    pub(crate) fn check_numbers(
+        n_permutations: usize,
+        n_bootstraps: usize,
+        ceiling_threshold: f32,
+    ) -> Result<(), String> {
+        for (name, n) in [
+            ("permutations", n_permutations),
+            ("bootstraps", n_bootstraps),
+        ] {
+            if n > Self::MAX_DRAWS {
+                return Err(format!(
+                    "{n} {name}: at most {} are drawn, 1000 is usual",
+                    Self::MAX_DRAWS
+                ));
+            }
+        }
+        if n_bootstraps == 1 {
+            return Err(
+                "1 bootstrap draw (--bootstraps, or bootstraps of a study) has no spread: give 0 for no intervals, or 1000"
+                    .to_owned(),
+            );
+        }
+        if !(0.0..1.0).contains(&ceiling_threshold) {
+            return Err(format!(
+                "a ceiling threshold of {ceiling_threshold}: ceilings are correlations, give 0 or more and below 1"
+            ));
+        }
+        Ok(())
+    }
+
     /// The conventions of `HuthLab`'s and the brain-tuning papers' code, for comparison with their
     /// results: delays across story borders, bootstrap chunks, signed square root of R², NaN as 0,
     /// unit total power and low ceilings as zeros.
@@ -134,8 +190,8 @@ impl EncodeConfig {
             subject: subject.to_owned(),
             train_stories: None,
             test_stories,
-            delays: "1,2,3,4".parse()?,
-            alphas: "logspace:1:4:15".parse()?,
+            delays: Self::DELAYS.parse()?,
+            alphas: Self::ALPHAS.parse()?,
             cv: CrossValidation::Story,
             score: CvScore::R2,
             trim: Trim::new(10, 5),

@@ -12,7 +12,7 @@ use braintune_fmri::Lanczos;
 use ndarray::{Array2, s};
 
 use super::inputs::{Inputs, StoryInput};
-use crate::error::{Result, naming};
+use crate::error::{BraintuneError, Result, naming};
 use crate::event::{Event, OnEvent};
 
 /// Features of every story: `train[story][layer]` and `test[story][layer]`, `[n_kept_trs, d_model]`.
@@ -53,9 +53,21 @@ fn of_story(
     on: &mut dyn FnMut(ExtractionProgress) -> ControlFlow<()>,
 ) -> Result<Vec<Array2<f32>>> {
     let audio = load_audio(&story.audio)?;
+    if audio.samples().iter().all(|sample| *sample == 0.0) {
+        tracing::warn!(
+            "{} is silent from its beginning to its end: is it the sound of {}?",
+            story.audio.display(),
+            story.name
+        );
+    }
     let features = extractor.extract_observed(&audio, on);
     let features = features.map_err(|error| naming(&story.audio, error))?;
-    let lanczos = Lanczos::between(features.times(), &story.tr_times)?;
+    let lanczos = Lanczos::between(features.times(), &story.tr_times).map_err(|e| {
+        BraintuneError::Input(format!(
+            "story {}: {e}: a shorter --stride-s (stride_s of a study) gives more windows",
+            story.name
+        ))
+    })?;
     let mut layers = Vec::with_capacity(features.layers().len());
     for layer in features.layers() {
         let on_grid = lanczos.resample(layer.view(), features.times(), &story.tr_times)?;

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 
 use braintune_audio::probe_audio;
 use braintune_encoding::Folds;
-use braintune_fmri::{FmriError, Responses, StoryDataset, Trim};
+use braintune_fmri::{BadValues, FmriError, Responses, StoryDataset, Trim};
 use serde_json::{Value, json};
 
 use super::config::{BadVoxels, CrossValidation, EncodeConfig};
 use super::repeats::Repeats;
+use crate::ceilings::check_ceiling;
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 use crate::names::repeated;
@@ -23,6 +24,8 @@ pub(super) struct Inputs {
     pub(super) train: Vec<StoryInput>,
     pub(super) test: Vec<StoryInput>,
     pub(super) n_voxels: usize,
+    /// Stories that would be fitted on by default and have no responses.
+    left_out: Vec<String>,
 }
 
 /// One story: where its audio is and which rows of its TR grid count.
@@ -60,7 +63,9 @@ impl Inputs {
             train: Vec::new(),
             test: Vec::new(),
             n_voxels,
+            left_out: without_responses(dataset, config),
         };
+        say_left_out(&inputs.left_out, subject);
         let total = names.len();
         for (done, (name, is_test)) in names.iter().enumerate() {
             if on(Event::Checking {
@@ -133,7 +138,7 @@ impl Inputs {
                 })
                 .collect()
         };
-        json!({
+        let mut record = json!({
             "subject": config.subject,
             "model": model_name,
             "model_sha256": weights,
@@ -152,10 +157,43 @@ impl Inputs {
             "ceiling": repeats.record(config),
             "permutations": config.n_permutations,
             "bootstraps": config.n_bootstraps,
-            "regions": config.regions.to_json(),
+            "regions": config.regions,
             "seed": config.seed,
-        })
+        });
+        if !self.left_out.is_empty() {
+            record["left_out"] = json!(self.left_out);
+        }
+        record
     }
+}
+
+/// Stories that would be fitted on and have no responses; none where the training stories were given.
+fn without_responses(dataset: &dyn StoryDataset, config: &EncodeConfig) -> Vec<String> {
+    if config.train_stories.is_some() {
+        return Vec::new();
+    }
+    let stories = dataset.stories().iter().map(braintune_fmri::Story::name);
+    stories
+        .filter(|name| !config.test_stories.iter().any(|test| test == name))
+        .filter(|name| !dataset.has_responses(&config.subject, name))
+        .map(str::to_owned)
+        .collect()
+}
+
+fn say_left_out(stories: &[String], subject: &str) {
+    const MAX_NAMED: usize = 10;
+    if stories.is_empty() {
+        return;
+    }
+    let named = stories.iter().take(MAX_NAMED).cloned().collect::<Vec<_>>();
+    let more = match stories.len().saturating_sub(MAX_NAMED) {
+        0 => String::new(),
+        n => format!(" and {n} more"),
+    };
+    tracing::warn!(
+        "left out, no responses of {subject}: {}{more}; braintune check says whether files have another name",
+        named.join(", ")
+    );
 }
 
 /// Training and test stories by name, training first; `true` marks a test story.
@@ -197,10 +235,14 @@ fn quick_check(
     let audio = dataset.story(name)?.require_audio()?;
     let length_s = probe_audio(audio)?.duration_s();
     let timing = dataset.timing(name)?;
-    let shortest_s = *dataset.sound_lengths_s(name)?.start();
-    if let Some(length_s) = length_s.filter(|&length_s| length_s < shortest_s) {
+    let expected = dataset.sound_lengths_s(name)?;
+    if let Some(length_s) = length_s.filter(|length_s| !expected.contains(length_s)) {
+        let most = match *expected.end() {
+            most if most.is_finite() => format!("{:.1} to {most:.1} s", expected.start()),
+            _ => format!("at least {:.1} s", expected.start()),
+        };
         return Err(BraintuneError::Input(format!(
-            "story {name}: {} holds {length_s:.1} s of audio, its TRs end at {} s; is it the right file?",
+            "story {name}: {} holds {length_s:.1} s of audio, its TRs end at {:.1} s: expected a sound of {most}; is it the right file?",
             audio.display(),
             timing.end_s()
         )));
@@ -227,33 +269,14 @@ fn n_repeats(dataset: &dyn StoryDataset, subject: &str, story: &str) -> Result<u
 }
 
 fn check_numbers(config: &EncodeConfig, n_voxels: usize) -> Result<()> {
-    if config.n_bootstraps == 1 {
-        return Err(BraintuneError::Input(
-            "1 bootstrap draw (--bootstraps) has no spread: give 0 for no intervals, or 1000"
-                .to_owned(),
-        ));
-    }
-    let threshold = config.ceiling_threshold;
-    if !(0.0..1.0).contains(&threshold) {
-        return Err(BraintuneError::Input(format!(
-            "a ceiling threshold of {threshold}: ceilings are correlations, give 0 or more and below 1"
-        )));
-    }
-    match &config.noise_ceiling {
-        Some(ceiling) if ceiling.len() != n_voxels => Err(BraintuneError::Input(format!(
-            "the noise ceiling has {} values, {} has {n_voxels} voxels",
-            ceiling.len(),
-            config.subject
-        ))),
-        Some(ceiling) => match ceiling.iter().position(|c| c.is_infinite() || *c > 1.001) {
-            None => Ok(()),
-            Some(voxel) => Err(BraintuneError::Input(format!(
-                "the noise ceiling of voxel {voxel} is {}, it is a correlation: at most 1, NaN or 0 where there is none",
-                ceiling[voxel]
-            ))),
-        },
-        None => Ok(()),
-    }
+    let (permutations, bootstraps) = (config.n_permutations, config.n_bootstraps);
+    EncodeConfig::check_numbers(permutations, bootstraps, config.ceiling_threshold)
+        .map_err(BraintuneError::Input)?;
+    let Some(ceiling) = &config.noise_ceiling else {
+        return Ok(());
+    };
+    let refused = |problem| BraintuneError::Input(format!("{}: {problem}", config.subject));
+    check_ceiling(ceiling.view(), n_voxels).map_err(refused)
 }
 
 /// Delays that reach past every story would leave designs of zeros.
@@ -291,8 +314,16 @@ impl StoryInput {
         let rows = trim
             .rows(timing.n_trs())
             .map_err(|e| BraintuneError::Input(format!("story {name}: {e} TRs")))?;
+        if rows.len() < 2 {
+            return Err(BraintuneError::Input(format!(
+                "story {name}: a trim of {trim} leaves one TR of {}, of which no correlation can be taken",
+                timing.n_trs()
+            )));
+        }
         let all = dataset.responses(&config.subject, name)?;
-        let responses = all.rows(rows.clone())?;
+        let responses = all.rows(rows.clone());
+        let responses = responses
+            .map_err(|e| BraintuneError::Input(format!("story {name} (trim {trim}): {e}")))?;
         check_values(&responses, config, name)?;
         let audio = dataset.story(name)?.require_audio()?.to_path_buf();
         Ok(Self {
@@ -310,10 +341,17 @@ impl StoryInput {
 /// NaN, infinite and constant voxels: an error, or a warning where they are taken as zero.
 fn check_values(responses: &Responses, config: &EncodeConfig, story: &str) -> Result<()> {
     let bad = responses.bad_values();
+    let subject = &config.subject;
+    if let Some(voxel) = bad.implausible_voxels.first() {
+        tracing::warn!(
+            "story {story} of {subject}: {} voxels have values beyond {:e}, the first is voxel {voxel}: no recording has them, were they damaged?",
+            bad.implausible_voxels.len(),
+            BadValues::PLAUSIBLE
+        );
+    }
     if bad.is_empty() {
         return Ok(());
     }
-    let subject = &config.subject;
     let place = bad.first.map_or(String::new(), |(row, voxel)| {
         format!(", the first at row {row}, voxel {voxel} of the rows used")
     });

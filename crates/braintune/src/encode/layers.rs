@@ -3,12 +3,12 @@
 //! `[n_trs, d_model]` per story → design `[n_train_trs, d_model · n_delays]` → `r` and best alpha
 //! per voxel. A finished layer is kept on disk until the whole job is done.
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 use std::path::Path;
 
 use braintune_encoding::{
-    EncodingError, FirDesign, FitProgress, FittedRidge, ResponseSource, Ridge, RidgeSolver,
-    pearson_r, suggest_block_length,
+    FirDesign, FittedRidge, OnProgress, ResponseSource, Ridge, RidgeSolver, pearson_r,
+    suggest_block_length,
 };
 use braintune_fmri::StoryDataset;
 use linfa::ParamGuard;
@@ -23,7 +23,8 @@ use super::responses::StackedResponses;
 use super::state;
 use super::statistics::{RegionStatistics, Statistics};
 use crate::error::{BraintuneError, Result};
-use crate::event::{Event, OnEvent};
+use crate::event::OnEvent;
+use crate::fit::{event, fit_voxels, read};
 
 /// Result of one layer: one value per voxel, and what holds for regions.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -148,7 +149,7 @@ impl<'a> Fits<'a> {
         &self,
         solver: &RidgeSolver,
         x_test: ArrayView2<'_, f32>,
-        on: &mut dyn FnMut(FitProgress) -> ControlFlow<()>,
+        on: &mut OnProgress<'_>,
     ) -> Result<LayerResult> {
         let n_voxels = self.train.n_voxels();
         let mut statistics = self.statistics(solver, x_test)?;
@@ -162,7 +163,7 @@ impl<'a> Fits<'a> {
         result
             .stories
             .resize_with(test_rows.len(), || Vec::with_capacity(n_voxels));
-        let mut add = |voxels: Range<usize>, fitted: &FittedRidge| -> Result<()> {
+        let add = |voxels: Range<usize>, fitted: &FittedRidge| -> Result<()> {
             let y = read(&self.test, voxels.clone())?;
             let predicted = fitted.predict(x_test)?;
             result.r.extend(pearson_r(predicted.view(), y.view())?);
@@ -173,23 +174,7 @@ impl<'a> Fits<'a> {
             }
             statistics.add(voxels, y.view(), predicted.view())
         };
-        let mut failure = None;
-        let edges = solver.fit_source(
-            &self.train,
-            self.config.memory_budget,
-            on,
-            |voxels, fitted| match add(voxels, &fitted) {
-                Ok(()) => ControlFlow::Continue(()),
-                Err(error) => {
-                    failure = Some(error);
-                    ControlFlow::Break(())
-                }
-            },
-        );
-        if let Some(error) = failure {
-            return Err(error);
-        }
-        edges?;
+        fit_voxels(solver, &self.train, self.config.memory_budget, on, add)?;
         result.regions = statistics.finish()?;
         Ok(result)
     }
@@ -209,7 +194,7 @@ impl<'a> Fits<'a> {
             concatenate(Axis(1), &views).map_err(|e| BraintuneError::Input(e.to_string()))
         };
         let predicted = solver
-            .fit_tile(some(&self.train)?.view())?
+            .fit_voxels(some(&self.train)?.view())?
             .predict(x_test)?;
         let suggested = suggest_block_length(some(&self.test)?.view(), predicted.view())?;
         let longest = story_lengths.iter().copied().max().unwrap_or(0);
@@ -230,11 +215,6 @@ fn sample(n_voxels: usize) -> Vec<Range<usize>> {
     starts.map(|start| start..start + RUN).collect()
 }
 
-fn read(source: &StackedResponses<'_>, voxels: Range<usize>) -> Result<Array2<f32>> {
-    let read = source.read(voxels.clone());
-    Ok(read.map_err(|source| EncodingError::Read { voxels, source })?)
-}
-
 fn views<'s, S>(
     stories: &'s [S],
     view: impl Fn(&'s S) -> ArrayView2<'s, f32>,
@@ -251,22 +231,4 @@ fn design(stories: &[ArrayView2<'_, f32>], config: &EncodeConfig) -> Result<FirD
         return Ok(FirDesign::new(&[stacked.view()], delays)?);
     }
     Ok(FirDesign::new(stories, delays)?)
-}
-
-fn event(progress: FitProgress, layer: usize, n_layers: usize) -> Event<'static> {
-    match progress {
-        FitProgress::Decomposed { done, total } => Event::Decomposing {
-            layer,
-            n_layers,
-            done,
-            total,
-        },
-        FitProgress::Fitted { done, total } => Event::Fitting {
-            layer,
-            n_layers,
-            done,
-            total,
-        },
-        _ => Event::Stage("fit"),
-    }
 }

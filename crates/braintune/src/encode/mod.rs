@@ -7,6 +7,7 @@
 //! it follows Moussa & Toneva 2025. Held by `tests/it/encode.rs` and `tools/encode_reference.py`.
 
 mod config;
+mod earlier;
 mod features;
 mod grid;
 mod inputs;
@@ -31,10 +32,12 @@ pub use config::{BadVoxels, CrossValidation, EncodeConfig};
 pub use grid::{GridFeatures, GridStory};
 pub use stories::StoryRow;
 pub use table::AlignmentRow;
+pub(crate) use table::{AlignmentLine, read as read_alignment};
 pub use tuned_on::TunedOn;
 
 use crate::error::{BraintuneError, Result};
 use crate::event::OnEvent;
+use crate::folders::Folders;
 use crate::provenance::Provenance;
 
 /// A model as [`run`] sees it: what it is called and how it turns a story into features.
@@ -90,6 +93,7 @@ impl ModelFeatures {
 
 /// What [`run`] did.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub enum Outcome {
     /// Everything was computed; the rows of `alignment.csv`.
     Computed(Vec<AlignmentRow>),
@@ -97,22 +101,23 @@ pub enum Outcome {
     AlreadyDone,
 }
 
-/// Runs the whole job into folder `out`: `alignment.csv`, `voxels.npz`, `provenance.json`, and with
+/// Runs the whole job into [`Folders::out`]: `alignment.csv`, `voxels.npz`, `provenance.json`, and with
 /// several test stories `stories.csv`, the mean r of each of them alone.
 ///
-/// Features are kept under `cache`; finished layers under
+/// Features are kept in [`Folders::cache`]; finished layers under
 /// `out/.encode-state` until the end, so that a stopped run goes on where it was. A folder that holds the
-/// result of the same inputs is left as it is.
+/// result of the same inputs is left as it is; one of other settings is replaced.
 ///
 /// # Errors
-/// Bad input is found before anything long begins: stories, audio, responses, timing, settings.
+/// Bad input is found before anything long begins: stories, audio, responses, timing, settings, results of
+/// another participant, model or story in the folder.
 /// Nothing that looks complete is left behind by a run that fails.
 pub fn run(
     dataset: &dyn StoryDataset,
     model: ModelFeatures,
     config: &EncodeConfig,
-    (cache, out): (&Path, &Path),
-    command: Vec<String>,
+    Folders { cache, out }: Folders<'_>,
+    command: &[String],
     on: &mut OnEvent<'_>,
 ) -> Result<Outcome> {
     if let Some(tuned_on) = &model.tuned_on {
@@ -148,7 +153,7 @@ pub fn run_on_grid(
     features: GridFeatures<'_>,
     config: &EncodeConfig,
     out: &Path,
-    command: Vec<String>,
+    command: &[String],
     on: &mut OnEvent<'_>,
 ) -> Result<Outcome> {
     let inputs = inputs::Inputs::check(dataset, config, on)?;
@@ -212,13 +217,14 @@ struct Job<'a> {
 impl Job<'_> {
     fn run(
         &self,
-        command: Vec<String>,
+        command: &[String],
         on: &mut OnEvent<'_>,
         features: impl FnOnce(&mut OnEvent<'_>) -> Result<features::TrFeatures>,
     ) -> Result<Outcome> {
         let repeats = repeats::Repeats::read(self.dataset, self.inputs, self.config, on)?;
-        let provenance = Provenance::new(command, self.record(&repeats)?);
-        if output::is_complete(self.out, self.config, &provenance) {
+        let provenance = Provenance::new(command.to_vec(), self.record(&repeats)?);
+        let n_test_stories = self.config.test_stories.len();
+        if earlier::is_complete(self.out, &provenance, n_test_stories)? {
             return Ok(Outcome::AlreadyDone);
         }
         state::create(self.out)?;
@@ -227,7 +233,7 @@ impl Job<'_> {
         let results = fits.run(&stories, (self.out, &provenance.key), on)?;
         let ceiling = repeats.ceiling.as_ref().map(ndarray::Array1::view);
         let names = &self.source.names;
-        let rows = output::write(self.out, &results, ceiling, self.config, names, &provenance)?;
+        let rows = output::write(self.out, &results, ceiling, self.config, names, provenance)?;
         state::clear(self.out, results.len());
         Ok(Outcome::Computed(rows))
     }

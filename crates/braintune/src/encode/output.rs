@@ -13,19 +13,16 @@ use super::layers::LayerResult;
 use super::stories::write_stories;
 use super::table::{AlignmentRow, alignment_rows, write_csv};
 use crate::error::{Result, file_error};
+use crate::files::remove_if_there;
 use crate::npz::Npz;
-use crate::provenance::{Provenance, remove_if_there};
+use crate::provenance::Provenance;
 
-const OUTPUTS: [&str; 2] = ["alignment.csv", "voxels.npz"];
+pub(super) const OUTPUTS: [&str; 2] = ["alignment.csv", "voxels.npz"];
 
 /// Only of runs on several test stories.
-const STORIES: &str = "stories.csv";
+pub(super) const STORIES: &str = "stories.csv";
 
-pub(super) fn is_complete(out: &Path, config: &EncodeConfig, provenance: &Provenance) -> bool {
-    OUTPUTS.iter().all(|name| out.join(name).is_file())
-        && (config.test_stories.len() < 2 || out.join(STORIES).is_file())
-        && provenance.matches(&out.join("provenance.json"))
-}
+pub(super) const RECORD: &str = "provenance.json";
 
 pub(super) fn write(
     out: &Path,
@@ -33,22 +30,24 @@ pub(super) fn write(
     ceiling: Option<ArrayView1<'_, f32>>,
     config: &EncodeConfig,
     names: &Names,
-    provenance: &Provenance,
+    provenance: Provenance,
 ) -> Result<Vec<AlignmentRow>> {
     let rows = alignment_rows(results, ceiling, config)?;
     // From here until the new one is written the folder is not a complete result.
-    let record = out.join("provenance.json");
+    let record = out.join(RECORD);
     remove_if_there(&record)?;
     let [table, voxels] = OUTPUTS.map(|name| out.join(name));
     write_csv(&table, &rows, &config.subject, names)?;
     write_voxels(&voxels, results, ceiling)?;
     let stories = out.join(STORIES);
+    let mut written = OUTPUTS.to_vec();
     if config.test_stories.len() < 2 {
         remove_if_there(&stories)?; // that of an earlier run
     } else {
         write_stories(&stories, results, ceiling, config)?;
+        written.push(STORIES);
     }
-    provenance.write(&record)?;
+    provenance.with_outputs(out, &written)?.write(&record)?;
     Ok(rows)
 }
 

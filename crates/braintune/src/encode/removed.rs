@@ -60,7 +60,7 @@ impl Removal {
         test: &[ArrayView2<'_, f32>],
     ) -> Result<Residuals> {
         let (of_train, of_test) = (stacked(train)?, stacked(test)?);
-        let fitted = self.solver.fit_tile(of_train.view())?;
+        let fitted = self.solver.fit_voxels(of_train.view())?;
         let left = |low: &Array2<f32>, layer: &Array2<f32>, stories: &[ArrayView2<'_, f32>]| {
             let left = residuals(&fitted, low.view(), layer.view())?;
             let parts = rows(stories).into_iter();

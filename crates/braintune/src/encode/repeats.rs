@@ -7,7 +7,7 @@
 
 use std::ops::Range;
 
-use braintune_encoding::{NoiseCeiling, pearson_r};
+use braintune_encoding::pearson_r;
 use braintune_fmri::{Responses, StoryDataset};
 use ndarray::{Array1, Array2, Array3, Axis, s};
 use serde_json::{Value, json};
@@ -16,12 +16,11 @@ use sha2::{Digest, Sha256};
 use super::config::{BadVoxels, EncodeConfig};
 use super::inputs::{Inputs, StoryInput};
 use super::responses::{StackedResponses, mean_of};
+use crate::ceilings::{cc_max, tiles};
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 use crate::provenance::values_sha256;
 
-/// Values of repeats in memory at once: 64 MB.
-const VALUES: usize = 1 << 24;
 /// Below this correlation the stored response to a story is not the mean of its repeats.
 const SAME: f32 = 0.99;
 
@@ -52,16 +51,13 @@ impl Repeats {
         let wants_ceiling = found.ceiling.is_none() && have_equal_repeats(&inputs.test);
         let mut pass = Pass::new(dataset, inputs, config);
         let mut ceiling = Vec::new();
-        let step = pass.voxels_at_once();
-        for start in (0..inputs.n_voxels).step_by(step) {
+        for voxels in tiles(inputs.n_voxels, pass.values_of_voxel()) {
             if on(Event::Stage("repeats of the test stories")).is_break() {
                 return Err(BraintuneError::Cancelled);
             }
-            let repeats = pass.read(start..inputs.n_voxels.min(start + step))?;
+            let repeats = pass.read(voxels)?;
             if wants_ceiling {
-                let part = NoiseCeiling::from_repeats(repeats.view(), config.total_power)?;
-                #[expect(clippy::cast_possible_truncation, reason = "correlations")]
-                ceiling.extend(part.cc_max().iter().map(|&c| c as f32));
+                ceiling.extend(cc_max(repeats.view(), config.total_power)?);
             }
         }
         pass.warn();
@@ -133,10 +129,9 @@ impl<'a> Pass<'a> {
         }
     }
 
-    fn voxels_at_once(&self) -> usize {
+    fn values_of_voxel(&self) -> usize {
         let stories = self.responses.stories.iter();
-        let of_voxel: usize = stories.map(|s| s.rows.len() * s.n_repeats.max(1)).sum();
-        (VALUES / of_voxel.max(1)).max(1)
+        stories.map(|s| s.rows.len() * s.n_repeats.max(1)).sum()
     }
 
     /// Repeats of some voxels, checked: `[n_repeats, n_trs, n_voxels]`, stories one after

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::layers::{Fits, LayerResult};
-use crate::arrays::write_atomically;
-use crate::error::{Result, file_error, io_error};
+use crate::error::{Result, file_error};
+use crate::files::{create_folder, write_atomically};
 
 /// Holds finished layers while the job runs; a name that nothing else uses.
 const STATE: &str = ".encode-state";
@@ -18,10 +18,14 @@ struct SavedLayer {
     result: LayerResult,
 }
 
+/// Whether a run that was stopped left its state.
+pub(super) fn is_there(out: &Path) -> bool {
+    out.join(STATE).is_dir()
+}
+
 /// Makes the folder for finished layers and the one around it.
 pub(super) fn create(out: &Path) -> Result<()> {
-    let state = out.join(STATE);
-    std::fs::create_dir_all(&state).map_err(io_error("create", &state))
+    create_folder(&out.join(STATE))
 }
 
 pub(super) fn write_layer(out: &Path, layer: usize, key: &str, result: &LayerResult) -> Result<()> {

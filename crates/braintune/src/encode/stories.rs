@@ -11,11 +11,12 @@ use serde::{Deserialize, Serialize};
 
 use super::config::EncodeConfig;
 use super::layers::LayerResult;
-use crate::arrays::write_streamed;
 use crate::error::Result;
+use crate::files::write_streamed;
 
 /// Mean alignment of one layer in one region with one test story: a row of `stories.csv`.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct StoryRow {
     /// Hidden state, 0 to `n_layers`.
     pub layer: usize,

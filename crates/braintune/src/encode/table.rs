@@ -8,11 +8,13 @@ use ndarray::{Array1, ArrayView1};
 use super::Names;
 use super::config::EncodeConfig;
 use super::layers::LayerResult;
-use crate::arrays::write_atomically;
 use crate::error::{Result, file_error};
+use crate::files::write_atomically;
+use crate::rows::{Row, Rows};
 
 /// Mean alignment of one layer in one region: a row of `alignment.csv`.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct AlignmentRow {
     /// Hidden state, 0 to `n_layers`, or the place of a feature space.
     pub layer: usize,
@@ -80,6 +82,42 @@ pub(super) fn alignment_rows(
         row.q_value = (!q.is_nan()).then_some(q);
     }
     Ok(rows)
+}
+
+/// A line of `alignment.csv`, read back.
+#[derive(Debug, Clone)]
+pub(crate) struct AlignmentLine {
+    pub(crate) subject: String,
+    pub(crate) model: String,
+    pub(crate) layer: usize,
+    pub(crate) roi: String,
+    pub(crate) n_voxels: usize,
+    pub(crate) mean_r: Option<f64>,
+    pub(crate) mean_r_normalized: Option<f64>,
+    pub(crate) ci_low: Option<f64>,
+    pub(crate) ci_high: Option<f64>,
+    pub(crate) q_value: Option<f64>,
+}
+
+/// Reads what [`write_csv`] has written.
+pub(crate) fn read(path: &Path) -> Result<Vec<AlignmentLine>> {
+    let rows = Rows::read(path, &["subject", "model", "layer", "roi", "mean_r"])?;
+    rows.check_unique(&["subject", "model", "layer", "roi"])?;
+    let line = |row: Row<'_>| {
+        Ok(AlignmentLine {
+            subject: row.text("subject").to_owned(),
+            model: row.text("model").to_owned(),
+            layer: row.layer()?,
+            roi: row.text("roi").to_owned(),
+            n_voxels: row.number("n_voxels")?.unwrap_or(0),
+            mean_r: row.correlation("mean_r")?,
+            mean_r_normalized: row.finite("mean_r_normalized")?,
+            ci_low: row.finite("ci_low")?,
+            ci_high: row.finite("ci_high")?,
+            q_value: row.finite("q_value")?,
+        })
+    };
+    rows.iter().map(line).collect()
 }
 
 fn mean(values: impl Iterator<Item = f64>) -> f64 {

@@ -11,12 +11,11 @@
 //! but for its `CACHEDIR.TAG`, and what it wrote is found here.
 
 use std::fs;
-use std::io::{self, Write};
+use std::io;
 use std::path::{Path, PathBuf};
 
-use atomic_write_file::AtomicWriteFile;
-
 use super::error::{Result, io_error};
+use crate::files::replace;
 
 /// A model at a commit: what its files are called, and which blobs they are.
 #[derive(Debug, Clone)]
@@ -55,12 +54,7 @@ impl Snapshot {
         }
         let folder = path.parent().unwrap_or(&self.repository);
         fs::create_dir_all(folder).map_err(io_error("create", folder))?;
-        let write = || {
-            let mut file = AtomicWriteFile::open(&path)?;
-            file.write_all(self.commit.as_bytes())?;
-            file.commit()
-        };
-        write().map_err(io_error("write", &path))
+        replace(&path, self.commit.as_bytes()).map_err(io_error("write", &path))
     }
 }
 

@@ -8,12 +8,12 @@ use std::fs::{self, File, OpenOptions};
 use std::io::{ErrorKind, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
-use atomic_write_file::AtomicWriteFile;
 use serde::{Deserialize, Serialize};
 
 use super::checksum::{Checksum, Hasher};
 use super::error::{FetchError, Result, io_error};
 use super::plan::PlannedFile;
+use crate::files::replace;
 
 /// More than a note has: a damaged one must not fill the memory.
 const MAX_NOTE_BYTES: u64 = 64 << 10;
@@ -158,12 +158,7 @@ impl Partial {
         self.hasher = self.checksum.hasher(self.note.size);
         self.note.etag = etag.map(str::to_owned);
         let note = serde_json::to_vec(&self.note).map_err(|e| FetchError::Input(e.to_string()))?;
-        let write = || {
-            let mut file = AtomicWriteFile::open(&self.note_path)?;
-            file.write_all(&note)?;
-            file.commit()
-        };
-        write().map_err(io_error("write", &self.note_path))
+        replace(&self.note_path, &note).map_err(io_error("write", &self.note_path))
     }
 
     pub(super) fn append(&mut self, bytes: &[u8]) -> Result<()> {

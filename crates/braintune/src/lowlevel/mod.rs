@@ -8,14 +8,15 @@
 use std::fmt;
 use std::str::FromStr;
 
-use braintune_audio::load_audio;
+use braintune_audio::{load_audio, probe_audio};
 use braintune_fmri::{
-    FmriError, LowLevelExtractor, LowLevelFeature, Stimulus, Story, StoryTiming, read_textgrid,
+    FmriError, LowLevelExtractor, LowLevelFeature, Stimulus, Story, StoryTiming, TextGrid,
+    read_textgrid,
 };
 use ndarray::{Array2, Axis, concatenate};
 
 use crate::encode::{GridFeatures, GridStory};
-use crate::error::{BraintuneError, Result};
+use crate::error::{BraintuneError, Result, file_error};
 use crate::names::repeated;
 
 /// Name of the space of all that the sound gives without a model.
@@ -71,6 +72,13 @@ impl LowLevelSpace {
     #[must_use]
     pub fn features(&self) -> &[LowLevelFeature] {
         &self.features
+    }
+
+    /// Whether all of its features are in `other` too.
+    #[must_use]
+    pub fn is_within(&self, other: &Self) -> bool {
+        let mut features = self.features.iter();
+        features.all(|feature| other.features.contains(feature))
     }
 
     /// The name and what it stands for, for provenance.
@@ -158,12 +166,7 @@ impl FittedSpace {
             None => None,
         };
         let labels = match of(false) {
-            Some(extractor) => Some(read_textgrid(story.textgrid().ok_or_else(|| {
-                FmriError::NoTextGrid {
-                    story: story.name().into(),
-                    feature: extractor.feature().name(),
-                }
-            })?)?),
+            Some(extractor) => Some(labels(story, extractor.feature())?),
             None => None,
         };
         let stimulus = |extractor: &LowLevelExtractor| match (&sound, &labels) {
@@ -177,6 +180,33 @@ impl FittedSpace {
         let parts: Vec<_> = parts.collect::<Result<_, _>>()?;
         let views: Vec<_> = parts.iter().map(Array2::view).collect();
         concatenate(Axis(1), &views).map_err(|e| BraintuneError::Input(e.to_string()))
+    }
+}
+
+/// The labels of a story, which end with its sound.
+fn labels(story: &Story, feature: LowLevelFeature) -> Result<TextGrid> {
+    /// As the check of a dataset has it, in seconds.
+    const MAX_AFTER_SOUND_S: f64 = 1.0;
+    let missing = || FmriError::NoTextGrid {
+        story: story.name().into(),
+        feature: feature.name(),
+    };
+    let path = story.textgrid().ok_or_else(missing)?;
+    let labels = read_textgrid(path)?;
+    let sound_s = match story.audio() {
+        Some(audio) => probe_audio(audio)?.duration_s(),
+        None => None,
+    };
+    let labels_s = labels.duration_s();
+    match sound_s {
+        Some(sound_s) if labels_s > sound_s + MAX_AFTER_SOUND_S => Err(file_error(
+            path,
+            format!(
+                "its labels last until {labels_s:.1} s, the sound of {} {sound_s:.1} s; is it the right file?",
+                story.name()
+            ),
+        )),
+        _ => Ok(labels),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! A task's recordings go through each model once, all layers at a time, features kept in the cache; then a probe per
 //! layer. `probes.csv`, `paired.csv` where there are several models, per task predictions and a figure (SVG and PNG),
-//! and `provenance.json`. Held by `tests/it/probe.rs`.
+//! and `provenance.json`. Held by `crates/cli/tests/it/probe.rs`.
 
 mod figure;
 mod question;
@@ -19,9 +19,11 @@ use braintune_probing::{
 use serde_json::json;
 
 pub use question::{Question, QuestionSettings};
+pub(crate) use table::{ProbeLine, read as read_probes};
 
-use crate::error::{BraintuneError, Result, io_error};
+use crate::error::{BraintuneError, Result, file_error};
 use crate::event::{Event, OnEvent};
+use crate::files::create_folder;
 use crate::names::repeated;
 use crate::provenance::Provenance;
 
@@ -56,14 +58,15 @@ impl ProbedModel {
         })
     }
 
-    fn features(&self, audio: &Waveform) -> braintune_backbone::Result<FrameFeatures> {
+    fn features(&self, audio: &Waveform) -> Result<FrameFeatures> {
         let (layers, times) = self.extractor.extract(audio)?.into_parts();
-        Ok(FrameFeatures { layers, times })
+        Ok(FrameFeatures::new(layers, times)?)
     }
 }
 
 /// What one model gave on one task.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct ModelProbed {
     /// The model's name in tables.
     pub model: String,
@@ -85,7 +88,8 @@ pub fn run(
     on: &mut OnEvent<'_>,
 ) -> Result<Vec<Vec<ModelProbed>>> {
     check(tasks, models)?;
-    std::fs::create_dir_all(out).map_err(io_error("create", out))?;
+    check_folder(out)?;
+    create_folder(out)?;
     let mut results = Vec::with_capacity(tasks.len());
     let mut tables = table::Tables::default();
     for task in tasks {
@@ -138,6 +142,21 @@ fn record(
         "control": settings.control,
         "seed": settings.seed,
     })
+}
+
+/// A record of another command stays: what it says may be heeded later.
+fn check_folder(out: &Path) -> Result<()> {
+    let path = out.join("provenance.json");
+    let Ok(text) = std::fs::read_to_string(&path) else {
+        return Ok(());
+    };
+    match serde_json::from_str::<Provenance>(&text) {
+        Ok(found) if found.inputs["tasks"].is_array() => Ok(()),
+        _ => Err(file_error(
+            &path,
+            "is no record of probe and would be replaced; give another --out, or remove it",
+        )),
+    }
 }
 
 fn check(tasks: &[Box<dyn ProbeTask>], models: &[ProbedModel]) -> Result<()> {

@@ -15,6 +15,7 @@ use crate::tune::StoryRoles;
 
 /// What is asked of layers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
 pub enum Question {
     /// `phonemes`: which of 39 phonemes an utterance has (TIMIT).
     Phonemes,
@@ -79,7 +80,7 @@ impl Default for QuestionSettings {
 
 impl Question {
     /// Every question.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: &'static [Self] = &[
         Self::Phonemes,
         Self::PhonemeFrames,
         Self::SentenceType,
@@ -241,11 +242,10 @@ impl FromStr for Question {
     type Err = BraintuneError;
 
     fn from_str(text: &str) -> Result<Self> {
-        let found = Self::ALL
-            .into_iter()
-            .find(|question| question.name() == text);
-        found.ok_or_else(|| {
-            let known = Self::ALL.map(Self::name).join(", ");
+        let mut all = Self::ALL.iter().copied();
+        all.find(|question| question.name() == text).ok_or_else(|| {
+            let known = Self::ALL.iter().map(|question| question.name());
+            let known = known.collect::<Vec<_>>().join(", ");
             BraintuneError::Input(format!("no probe is called {text}; there are {known}"))
         })
     }

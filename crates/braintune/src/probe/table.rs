@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use braintune_probing::{Penalty, ProbeSettings, ProbeValue, Probed, paired_bootstrap};
+use braintune_probing::{Penalty, ProbeSettings, Probed, paired_bootstrap};
 
 use super::ModelProbed;
-use crate::arrays::write_streamed;
-use crate::error::{Result, io_error};
+use crate::error::Result;
+use crate::files::{remove_if_there, write_streamed};
+use crate::rows::{Row, Rows};
 
-/// A row of `probes.csv`.
-struct Row<'a> {
+/// A row of `probes.csv` to be.
+struct Found<'a> {
     layer: usize,
     metric: &'a str,
     value: f64,
@@ -77,19 +78,65 @@ impl Tables {
             return write_csv(&path, PAIRED, &self.paired);
         }
         // That of an earlier run with more models would not belong to these results.
-        match std::fs::remove_file(&path) {
-            Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", &path)(e)),
-            _ => Ok(()),
-        }
+        remove_if_there(&path)
     }
 }
 
+/// Metrics of `probes.csv` that are no scores.
+const NO_SCORES: [&str; 6] = [
+    "control",
+    "selectivity",
+    "c",
+    "median_alpha",
+    "baseline",
+    "peak_layer",
+];
+
+/// A line of `probes.csv`, read back.
+#[derive(Debug, Clone)]
+pub(crate) struct ProbeLine {
+    pub(crate) task: String,
+    pub(crate) model: String,
+    pub(crate) layer: usize,
+    pub(crate) metric: String,
+    pub(crate) value: Option<f64>,
+    pub(crate) ci_low: Option<f64>,
+    pub(crate) ci_high: Option<f64>,
+    pub(crate) n_test: usize,
+}
+
+impl ProbeLine {
+    /// Whether it is a score, and not what is told beside scores.
+    pub(crate) fn is_score(&self) -> bool {
+        !NO_SCORES.contains(&self.metric.as_str())
+    }
+}
+
+/// Reads what [`Tables::write`] has written.
+pub(crate) fn read(path: &Path) -> Result<Vec<ProbeLine>> {
+    let rows = Rows::read(path, &["task", "model", "layer", "metric", "value"])?;
+    rows.check_unique(&["task", "model", "layer", "metric"])?;
+    let line = |row: Row<'_>| {
+        Ok(ProbeLine {
+            task: row.text("task").to_owned(),
+            model: row.text("model").to_owned(),
+            layer: row.layer()?,
+            metric: row.text("metric").to_owned(),
+            value: row.number("value")?,
+            ci_low: row.number("ci_low")?,
+            ci_high: row.number("ci_high")?,
+            n_test: row.number("n_test")?.unwrap_or(0),
+        })
+    };
+    rows.iter().map(line).collect()
+}
+
 /// Scores of every layer, control and selectivity, the penalty, the baseline, and the layer where the first score peaks.
-fn rows(found: &Probed) -> Vec<Row<'_>> {
+fn rows(found: &Probed) -> Vec<Found<'_>> {
     let mut rows = Vec::new();
     for layer in &found.layers {
         let mut add = |metric, value, interval| {
-            rows.push(Row {
+            rows.push(Found {
                 layer: layer.layer,
                 metric,
                 value,
@@ -97,13 +144,13 @@ fn rows(found: &Probed) -> Vec<Row<'_>> {
             });
         };
         for score in &layer.scores {
-            let ProbeValue { estimate, interval } = score.value;
-            add(score.metric, estimate, interval);
+            let value = score.value;
+            add(score.metric, value.estimate, value.interval);
         }
         if let Some(control) = &layer.control {
             add("control", control.value, None);
-            let ProbeValue { estimate, interval } = control.selectivity;
-            add("selectivity", estimate, interval);
+            let selectivity = control.selectivity;
+            add("selectivity", selectivity.estimate, selectivity.interval);
         }
         match layer.penalty {
             Some(Penalty::C(c)) => add("c", c, None),
@@ -115,7 +162,7 @@ fn rows(found: &Probed) -> Vec<Row<'_>> {
         }
     }
     if let Some(peak) = &found.peak {
-        rows.push(Row {
+        rows.push(Found {
             layer: peak.layer,
             metric: "peak_layer",
             value: peak.layer as f64,

@@ -3,11 +3,12 @@
 use std::fmt::Write as _;
 
 use super::files::slug;
-use super::view::{Measure, Summary, View};
+use super::view::{Summary, View};
 use crate::chart::{
     Bar, BarChart, BarGroup, Figure, Key, Level, Line, LineChart, Panel, Point, count, number,
     range, range_of_bars, range_of_lines,
 };
+use crate::study::Measure;
 
 const HEIGHT: f64 = 214.0;
 /// Regions beside each other in a chart of bars.

@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use super::table::Table;
-use crate::arrays::write_atomically;
 use crate::chart::Figure;
 use crate::error::{Result, file_error, io_error};
+use crate::files::write_atomically;
 
 /// A name as a part of a file name: letters, digits, `-`, `_` and `.` stay.
 pub(super) fn slug(name: &str) -> String {
@@ -40,11 +40,7 @@ pub(super) fn write(figures: &[&Figure], tables: &[Table], dir: &Path) -> Result
     };
     let drawn = folder("figures", !figures.is_empty())?;
     for figure in figures {
-        let path = drawn.join(format!("{}.svg", figure.name));
-        write_atomically(&path, figure.file().as_bytes())?;
-        let path = path.with_file_name(format!("{}.png", figure.name));
-        let png = figure.png().map_err(|problem| file_error(&path, problem))?;
-        write_atomically(&path, &png)?;
+        figure.write(&drawn)?;
     }
     let written = folder("tables", !tables.is_empty())?;
     for table in tables {

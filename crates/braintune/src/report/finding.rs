@@ -166,7 +166,7 @@ fn tested(view: &View<'_>, model: &str, (reference, condition): (&str, &str)) ->
         test.model == model
             && test.condition == condition
             && test.reference == reference
-            && test.measure == view.measure.name()
+            && test.measure == view.measure
             && late.contains(&test.layer)
     });
     let of: Vec<&Comparison> = of.collect();

@@ -23,8 +23,8 @@ mod voxels;
 
 use std::path::{Path, PathBuf};
 
-use crate::arrays::write_atomically;
 use crate::error::Result;
+use crate::files::write_atomically;
 use crate::study::StudyResults;
 use section::Report;
 
@@ -45,6 +45,22 @@ pub fn html(results: &StudyResults, dir: &Path) -> String {
 }
 
 /// Writes `figures/`, `tables/` and then `report.html` into `dir`; the path of the latter.
+///
+/// ```
+/// use braintune::report;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let dir = folder.path();
+/// let table = "subject,model,layer,roi,mean_r\nS1,tiny,0,all,0.05\nS1,tiny,1,all,0.11\n";
+/// std::fs::write(dir.join("alignment.csv"), table)?; // as `encode` leaves it
+/// let results = report::read(dir)?;
+/// assert_eq!(results.curves[0].mean_r[1].value, Some(0.11));
+/// let page = report::write(&results, dir)?;
+/// assert!(page.ends_with("report.html") && dir.join("figures").is_dir());
+/// # Ok(())
+/// # }
+/// ```
 ///
 /// # Errors
 /// What the file system says, naming the file.

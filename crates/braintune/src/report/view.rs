@@ -4,21 +4,12 @@
 use std::ops::RangeInclusive;
 
 use crate::chart::Ink;
-use crate::study::{AlignmentCurve, Condition, ConditionKind, StudyResults};
+use crate::study::{AlignmentCurve, Condition, ConditionKind, Measure, StudyResults};
 
 /// A study, looked at.
 pub(super) struct View<'a> {
     pub(super) results: &'a StudyResults,
     pub(super) measure: Measure,
-}
-
-/// What alignment is told in.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Measure {
-    /// Mean Pearson r.
-    MeanR,
-    /// Mean of r / noise ceiling.
-    Normalized,
 }
 
 /// A mean over participants.
@@ -43,14 +34,6 @@ impl Measure {
         match self {
             Self::MeanR => "mean r",
             Self::Normalized => "r / noise ceiling",
-        }
-    }
-
-    /// As [`crate::study::Comparison`] names it.
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::MeanR => "mean_r",
-            Self::Normalized => "normalized",
         }
     }
 }

@@ -8,42 +8,19 @@ use ndarray::Array1;
 use statrs::distribution::{ContinuousCDF, StudentsT};
 
 use super::gather::Encoded;
-use super::results::{Comparison, Estimate};
+use super::results::{Comparison, Estimate, Measure, Unit};
 use crate::error::Result;
 
 /// Fewest units for which the smallest two-sided p, 2 / 2^n, is below 0.05; as many participants are units by themselves.
 pub(super) const FEWEST_UNITS: usize = 6;
 
-/// What is compared.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Measure {
-    MeanR,
-    Normalized,
-}
-
 impl Measure {
-    const ALL: [Self; 2] = [Self::MeanR, Self::Normalized];
-
-    fn name(self) -> &'static str {
+    fn of(self, mean_r: Option<f64>, normalized: Option<f64>) -> Option<f64> {
         match self {
-            Self::MeanR => "mean_r",
-            Self::Normalized => "normalized",
-        }
-    }
-
-    fn of(self, mean_r: f64, normalized: Option<f64>) -> Option<f64> {
-        match self {
-            Self::MeanR => Some(mean_r),
+            Self::MeanR => mean_r,
             Self::Normalized => normalized,
         }
     }
-}
-
-/// What is paired.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
-    Participants,
-    ParticipantByStory,
 }
 
 impl Unit {
@@ -53,13 +30,6 @@ impl Unit {
             Self::Participants
         } else {
             Self::ParticipantByStory
-        }
-    }
-
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Participants => "participants",
-            Self::ParticipantByStory => "participant x story",
         }
     }
 }
@@ -77,7 +47,7 @@ impl Pair<'_> {
     pub(super) fn compare(&self, rois: &[String], unit: Unit) -> Result<Vec<Comparison>> {
         let layers = self.encoded.iter().map(|(of, _)| of.n_layers()).max();
         let mut found = Vec::new();
-        for measure in Measure::ALL {
+        for &measure in Measure::ALL {
             for roi in rois {
                 for layer in 0..layers.unwrap_or(0) {
                     let differences = self.differences(layer, roi, measure, unit);
@@ -121,9 +91,9 @@ impl Pair<'_> {
             roi: roi.to_owned(),
             condition: self.condition.to_owned(),
             reference: self.reference.to_owned(),
-            measure: measure.name().to_owned(),
+            measure,
             difference: mean_with_interval(differences),
-            unit: unit.name().to_owned(),
+            unit,
             n_units,
             n_positive: differences.iter().filter(|d| **d > 0.0).count(),
             p_value,
@@ -149,7 +119,7 @@ fn values(
         Unit::ParticipantByStory => {
             let rows = encoded.stories.iter();
             let rows = rows.filter(|row| row.layer == layer && row.roi == roi);
-            rows.map(|row| measure.of(row.mean_r, row.mean_r_normalized))
+            rows.map(|row| measure.of(Some(row.mean_r), row.mean_r_normalized))
                 .collect()
         }
     }
@@ -173,10 +143,10 @@ fn mean_with_interval(values: &[f64]) -> Estimate {
 
 /// Puts q values beside the p values, over all comparisons of one measure.
 pub(super) fn add_q_values(comparisons: &mut [Comparison]) {
-    for measure in Measure::ALL {
+    for &measure in Measure::ALL {
         let mut of_measure: Vec<&mut Comparison> = comparisons
             .iter_mut()
-            .filter(|comparison| comparison.measure == measure.name())
+            .filter(|comparison| comparison.measure == measure)
             .collect();
         let p: Array1<f64> = of_measure
             .iter()

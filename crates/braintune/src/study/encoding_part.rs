@@ -5,7 +5,7 @@ use braintune_encoding::{Alphas, CvScore, Delays};
 use braintune_fmri::Trim;
 use serde::Deserialize;
 
-use crate::encode::{BadVoxels, CrossValidation};
+use crate::encode::{BadVoxels, CrossValidation, EncodeConfig};
 use crate::error::{BraintuneError, Result};
 
 /// `[encoding]`.
@@ -31,12 +31,12 @@ pub(super) struct EncodingPart {
 impl Default for EncodingPart {
     fn default() -> Self {
         Self {
-            window_s: 16.1,
-            stride_s: 0.1,
+            window_s: Windows::default().length_s(),
+            stride_s: Windows::default().stride_s(),
             window_feature: FeatureName::LastFrame,
             share_convolutions: false,
-            delays: Grid::Text("1,2,3,4".to_owned()),
-            alphas: Grid::Text("logspace:1:4:15".to_owned()),
+            delays: Grid::Text(EncodeConfig::DELAYS.to_owned()),
+            alphas: Grid::Text(EncodeConfig::ALPHAS.to_owned()),
             cv: CvName::Story,
             score: ScoreName::R2,
             trim: None,
@@ -103,18 +103,8 @@ impl EncodingPart {
     pub(super) fn check(&self) -> Result<()> {
         self.delays()?;
         self.alphas()?;
-        if self.bootstraps == 1 {
-            return Err(BraintuneError::Input(
-                "bootstraps = 1 has no spread: give 0 for no intervals, or 1000".to_owned(),
-            ));
-        }
-        let threshold = self.ceiling_threshold;
-        if !(0.0..1.0).contains(&threshold) {
-            return Err(BraintuneError::Input(format!(
-                "ceiling_threshold = {threshold}: ceilings are correlations, give 0 or more and below 1"
-            )));
-        }
-        Ok(())
+        EncodeConfig::check_numbers(self.permutations, self.bootstraps, self.ceiling_threshold)
+            .map_err(BraintuneError::Input)
     }
 
     pub(super) fn windows(&self) -> Result<Windows> {
@@ -160,5 +150,44 @@ impl EncodingPart {
             BadName::Stop => BadVoxels::Stop,
             BadName::Zero => BadVoxels::Zero,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_refused_as_those_of_encode_are() {
+        let refused = |part: EncodingPart| {
+            let error = part.check().expect_err("it cannot be");
+            let own = EncodeConfig::check_numbers(
+                part.permutations,
+                part.bootstraps,
+                part.ceiling_threshold,
+            );
+            assert_eq!(Err(error.to_string()), own);
+            error.to_string()
+        };
+        let usual = EncodingPart::default;
+        assert!(usual().check().is_ok());
+        let bootstraps = refused(EncodingPart {
+            bootstraps: 1,
+            ..usual()
+        });
+        assert!(bootstraps.contains("bootstraps"), "{bootstraps}");
+        let permutations = refused(EncodingPart {
+            permutations: EncodeConfig::MAX_DRAWS + 1,
+            ..usual()
+        });
+        assert!(
+            permutations.contains("1000001 permutations: at most 1000000"),
+            "{permutations}"
+        );
+        let threshold = refused(EncodingPart {
+            ceiling_threshold: 1.0,
+            ..usual()
+        });
+        assert!(threshold.contains("threshold of 1"), "{threshold}");
     }
 }

@@ -15,7 +15,6 @@ use braintune_backbone::PretrainedModel;
 use burn::tensor::Device;
 use ndarray::Array2;
 
-use super::Plan;
 use super::file::Study;
 use super::inputs::{Inputs, Model};
 use super::marker::StepState;
@@ -25,6 +24,7 @@ use crate::event::{Event, OnEvent};
 
 /// What a study will take.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct DryRun {
     /// Every step.
     pub steps: Vec<StepEstimate>,
@@ -32,6 +32,7 @@ pub struct DryRun {
 
 /// What a step will take.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct StepEstimate {
     /// Its name.
     pub name: String,
@@ -80,15 +81,11 @@ impl Study {
             speed,
             extracted: BTreeSet::new(),
         };
-        let steps = plan_steps(&plan).map(|(step, state)| costs.of(step, state));
+        let steps = plan.steps().map(|(step, state)| costs.of(step, state));
         Ok(DryRun {
             steps: steps.collect::<Result<_>>()?,
         })
     }
-}
-
-fn plan_steps(plan: &Plan) -> impl Iterator<Item = (&Step, StepState)> {
-    plan.steps()
 }
 
 /// How fast this machine is.

@@ -8,12 +8,13 @@ use std::path::{Path, PathBuf};
 
 use braintune_backbone::Windows;
 use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue, ValueDeserializer};
 
 use super::encoding_part::EncodingPart;
 use super::tuning_part::Tuning;
+use crate::encode::EncodeConfig;
 use crate::error::{BraintuneError, Result, file_error, io_error};
 use crate::lowlevel::LowLevelSpace;
 use crate::names::repeated;
@@ -23,6 +24,29 @@ use crate::probe::Question;
 const LONGEST_NAME: usize = 100;
 
 /// A study as its file describes it.
+///
+/// ```
+/// use braintune::study::Study;
+///
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let folder = tempfile::tempdir()?;
+/// # let file = folder.path().join("small.toml");
+/// std::fs::write(
+///     &file,
+///     r#"
+///     title = "Two layers"
+///     dataset.path = "ds003020"
+///     models = [{ name = "tiny", path = "openai/whisper-tiny.en" }]
+///     conditions.controls = ["block-permuted"]
+///     tuning.epochs = 5
+///     "#,
+/// )?;
+/// let study = Study::read(&file)?;
+/// assert_eq!(study.title(), "Two layers");
+/// assert!(study.default_out().ends_with("small-results"));
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug, Clone)]
 pub struct Study {
     pub(super) path: PathBuf,
@@ -47,6 +71,9 @@ pub(super) struct StudyFile {
     pub(super) probes: Option<ProbesPart>,
     pub(super) baselines: Option<BaselinesPart>,
     pub(super) low_level: Option<LowLevelPart>,
+    /// Read apart, as [`Tuning`]; here so that messages list it among the keys.
+    #[serde(rename = "tuning")]
+    _tuning: Option<IgnoredAny>,
 }
 
 /// `[dataset]`.
@@ -252,13 +279,7 @@ impl Study {
             let name = controls[i].name();
             return Err(self.wrong(format!("control {name} is named twice: once is enough")));
         }
-        if let Some(probes) = &self.file.probes {
-            for (name, value) in [("n_words", probes.n_words), ("draws", probes.draws)] {
-                if value < 2 {
-                    return Err(self.wrong(format!("[probes]: {name} = {value}: at least 2")));
-                }
-            }
-        }
+        self.check_probes()?;
         self.windows()?;
         self.file
             .encoding
@@ -267,6 +288,24 @@ impl Study {
         self.baselines()?;
         self.low_level()?;
         self.questions().map(|_| ())
+    }
+
+    fn check_probes(&self) -> Result<()> {
+        let Some(probes) = &self.file.probes else {
+            return Ok(());
+        };
+        for (name, value) in [("n_words", probes.n_words), ("draws", probes.draws)] {
+            if value < 2 {
+                return Err(self.wrong(format!("[probes]: {name} = {value}: at least 2")));
+            }
+        }
+        let (draws, most) = (probes.draws, EncodeConfig::MAX_DRAWS);
+        if draws > most {
+            return Err(self.wrong(format!(
+                "[probes]: draws = {draws}: at most {most}, 2000 is usual"
+            )));
+        }
+        Ok(())
     }
 
     /// Windows of `[encoding]`.

@@ -7,9 +7,11 @@ use ndarray_npy::NpzReader;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
-use super::results::{Estimate, ProbeCurve};
-use crate::encode::StoryRow;
+use super::curves::probe_curves;
+use super::results::ProbeCurve;
+use crate::encode::{AlignmentLine, StoryRow, read_alignment};
 use crate::error::{Result, file_error, io_error};
+use crate::probe::read_probes;
 
 /// What an encoding step left.
 pub(super) struct Encoded {
@@ -20,25 +22,12 @@ pub(super) struct Encoded {
     pub(super) ceiling: Option<Array1<f32>>,
 }
 
-/// A line of `alignment.csv`.
-#[derive(Debug, Clone, Deserialize)]
-pub(super) struct AlignmentLine {
-    pub(super) layer: usize,
-    pub(super) roi: String,
-    pub(super) n_voxels: usize,
-    pub(super) mean_r: f64,
-    pub(super) mean_r_normalized: Option<f64>,
-    pub(super) ci_low: Option<f64>,
-    pub(super) ci_high: Option<f64>,
-    pub(super) q_value: Option<f64>,
-}
-
 impl Encoded {
     pub(super) fn read(folder: &Path) -> Result<Self> {
         let stories = folder.join("stories.csv");
         let path = folder.join("voxels.npz");
         Ok(Self {
-            rows: read_csv(&folder.join("alignment.csv"))?,
+            rows: read_alignment(&folder.join("alignment.csv"))?,
             stories: if stories.exists() {
                 read_csv(&stories)?
             } else {
@@ -54,7 +43,10 @@ impl Encoded {
     }
 
     pub(super) fn n_layers(&self) -> usize {
-        self.of_roi("all").count()
+        self.of_roi("all")
+            .map(|row| row.layer + 1)
+            .max()
+            .unwrap_or(0)
     }
 }
 
@@ -69,7 +61,7 @@ fn npz(path: &Path) -> Result<NpzReader<std::fs::File>> {
     NpzReader::new(file).map_err(|e| file_error(path, e))
 }
 
-pub(super) fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
+fn read_csv<T: DeserializeOwned>(path: &Path) -> Result<Vec<T>> {
     let mut table = csv::Reader::from_path(path).map_err(|e| file_error(path, e))?;
     let rows = table.deserialize().collect::<csv::Result<_>>();
     rows.map_err(|e| file_error(path, e))
@@ -108,56 +100,15 @@ pub(super) fn training(folder: &Path) -> Result<(Losses, Option<usize>)> {
     ))
 }
 
-/// A line of `probes.csv`.
-#[derive(Debug, Clone, Deserialize)]
-struct ProbeLine {
-    task: String,
-    layer: usize,
-    metric: String,
-    value: Option<f64>,
-    ci_low: Option<f64>,
-    ci_high: Option<f64>,
-    n_test: usize,
-}
-
-impl ProbeLine {
-    fn estimate(&self) -> Estimate {
-        Estimate {
-            value: self.value,
-            low: self.ci_low,
-            high: self.ci_high,
-        }
-    }
-}
-
 /// Curves of the first score of every task of a probing step.
 pub(super) fn probes(
     folder: &Path,
     (model, condition, participant): (&str, &str, Option<&str>),
 ) -> Result<Vec<ProbeCurve>> {
-    let lines: Vec<ProbeLine> = read_csv(&folder.join("probes.csv"))?;
-    let of_task = |lines: &[ProbeLine]| {
-        let first = &lines[0];
-        let of = |metric: &str| {
-            lines
-                .iter()
-                .filter(move |line| line.metric == metric)
-                .collect::<Vec<_>>()
-        };
-        let mut scores = of(&first.metric);
-        scores.sort_by_key(|line| line.layer);
-        ProbeCurve {
-            task: first.task.clone(),
-            model: model.to_owned(),
-            condition: condition.to_owned(),
-            participant: participant.map(str::to_owned),
-            metric: first.metric.clone(),
-            scores: scores.iter().map(|line| line.estimate()).collect(),
-            baseline: of("baseline").first().and_then(|line| line.value),
-            peak: of("peak_layer").first().map(|line| line.estimate()),
-            n_test: first.n_test,
-        }
-    };
-    let tasks = lines.chunk_by(|a, b| a.task == b.task);
-    Ok(tasks.map(of_task).collect())
+    let mut curves = probe_curves(&read_probes(&folder.join("probes.csv"))?, condition);
+    for curve in &mut curves {
+        model.clone_into(&mut curve.model);
+        curve.participant = participant.map(str::to_owned);
+    }
+    Ok(curves)
 }

@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use braintune_backbone::{Checkpoint, PretrainedModel};
+use braintune_backbone::{Checkpoint, FrozenPart, PretrainedModel};
 use braintune_fmri::{DatasetFiles, FmriError, Regions, Trim, open_dataset};
 use burn::tensor::Device;
 use serde_json::{Value, json};
@@ -89,6 +89,7 @@ impl Inputs {
         inputs.check_roi_names(study)?;
         inputs.find_spaces(study)?;
         inputs.read(study, on)?;
+        inputs.check_voxels(study)?;
         Ok(inputs)
     }
 
@@ -152,25 +153,13 @@ impl Inputs {
         }
         check_counts(study, name, &roles, &encoding)?;
         let (_, n_voxels) = dataset.response_shape(name, &roles.test[0])?;
-        let file = |given: &Option<PerParticipant>| {
-            given.as_ref().and_then(|given| match given {
-                PerParticipant::All(path) => Some(study.resolve(path)),
-                PerParticipant::Each(files) => files.get(name).map(|path| study.resolve(path)),
-            })
-        };
-        let part = &study.file.dataset;
-        let regions = file(&part.rois)
-            .map(|path| Regions::read(&path))
-            .transpose()?;
-        let regions = regions.unwrap_or_default();
-        let in_file = |e: FmriError| study.wrong(format!("rois of {name}: {e}"));
-        regions.check(n_voxels).map_err(in_file)?;
-        let ceiling = file(&part.noise_ceiling).map(|path| ceiling(&path, name, n_voxels));
+        let file = study.file_of(name, study.file.dataset.noise_ceiling.as_ref());
+        let ceiling = file.map(|path| ceiling(&path, name, n_voxels));
         Ok(Participant {
             name: name.to_owned(),
             roles,
             encoding,
-            regions,
+            regions: study.regions(name, n_voxels)?,
             ceiling: ceiling.transpose()?,
             n_voxels,
             responses: BTreeMap::new(),
@@ -240,6 +229,23 @@ impl Inputs {
         }
     }
 
+    /// Tuning has voxels to learn of every participant.
+    fn check_voxels(&self, study: &Study) -> Result<()> {
+        let part = &study.file.conditions;
+        let is_learnt = |control: &ControlName| *control != ControlName::Stimulus;
+        if !part.tuned && !part.controls.iter().any(is_learnt) {
+            return Ok(());
+        }
+        for who in &self.participants {
+            let voxels = who.voxels(&study.tuning);
+            let names = std::slice::from_ref(&who.name);
+            let config = &study.tuning.config;
+            let checked = voxels.check(&*self.dataset, names, &who.roles.test, config);
+            checked.map_err(|e| study.wrong(format!("[tuning]: {e}")))?;
+        }
+        Ok(())
+    }
+
     /// Reads and hashes sounds and responses.
     fn read(&mut self, study: &Study, on: &mut OnEvent<'_>) -> Result<()> {
         let (trim, test_trim) = self.trims(study);
@@ -277,6 +283,28 @@ impl Inputs {
     }
 }
 
+impl Study {
+    /// The file of a participant.
+    fn file_of(&self, name: &str, given: Option<&PerParticipant>) -> Option<PathBuf> {
+        let path = match given? {
+            PerParticipant::All(path) => path,
+            PerParticipant::Each(files) => files.get(name)?,
+        };
+        Some(self.resolve(path))
+    }
+
+    /// Regions of a participant; none where there is no file of them.
+    fn regions(&self, name: &str, n_voxels: usize) -> Result<Regions> {
+        let Some(path) = self.file_of(name, self.file.dataset.rois.as_ref()) else {
+            return Ok(Regions::default());
+        };
+        let regions = Regions::read(&path)?;
+        let in_file = |e: FmriError| self.wrong(format!("rois of {name}: {e}"));
+        regions.check(n_voxels).map_err(in_file)?;
+        Ok(regions)
+    }
+}
+
 impl Model {
     fn check(study: &Study, part: &ModelPart, device: &Device) -> Result<Self> {
         let beside = study.resolve(Path::new(&part.path));
@@ -307,13 +335,8 @@ impl Model {
             )));
         }
         let tunes = study.file.conditions.tuned || !controls.is_empty();
-        let layer = study.tuning.config.layer.filter(|_| tunes);
-        if let Some(layer) = layer.filter(|&layer| layer >= spec.n_hidden_states()) {
-            return Err(study.wrong(format!(
-                "[tuning]: layer = {layer}: {} has hidden states 0 to {}",
-                part.name,
-                spec.n_hidden_states() - 1
-            )));
+        if tunes {
+            check_layers(study, &part.name, spec.n_layers)?;
         }
         Ok(Self {
             name: part.name.clone(),
@@ -324,6 +347,25 @@ impl Model {
             family: model_type,
             folder,
         })
+    }
+}
+
+/// Layers that `[tuning]` names are there.
+fn check_layers(study: &Study, model: &str, n_layers: usize) -> Result<()> {
+    let config = &study.tuning.config;
+    if let Some(layer) = config.layer.filter(|&layer| layer > n_layers) {
+        return Err(study.wrong(format!(
+            "[tuning]: layer = {layer}: {model} has hidden states 0 to {n_layers}"
+        )));
+    }
+    let parts = config.frozen_parts()?;
+    let beyond = |part: &&FrozenPart| matches!(part, FrozenPart::Layers(layers) if *layers.end() >= n_layers);
+    match parts.iter().find(beyond) {
+        None => Ok(()),
+        Some(part) => Err(study.wrong(format!(
+            "[tuning]: freeze = [\"{part}\"]: {model} has layers 0 to {}",
+            n_layers.saturating_sub(1)
+        ))),
     }
 }
 
@@ -391,8 +433,9 @@ fn check_counts(study: &Study, name: &str, roles: &StoryRoles, encoding: &[Strin
     };
     if roles.train.len() < needed {
         return Err(study.wrong(format!(
-            "{name} has responses to {} training stories, {needed} are needed to tune on (2 with the control other-story)",
-            roles.train.len()
+            "{name} has responses to {} training stor{}, {needed} are needed to tune on (2 with the control other-story)",
+            roles.train.len(),
+            ending(roles.train.len())
         )));
     }
     let needed = match study.file.encoding.cv() {
@@ -401,11 +444,17 @@ fn check_counts(study: &Study, name: &str, roles: &StoryRoles, encoding: &[Strin
     };
     if encoding.len() < needed {
         return Err(study.wrong(format!(
-            "{name} has responses to {} encoding stories, {needed} are needed (2 to leave one out at a time)",
-            encoding.len()
+            "{name} has responses to {} encoding stor{}, {needed} are needed (2 to leave one out at a time)",
+            encoding.len(),
+            ending(encoding.len())
         )));
     }
     Ok(())
+}
+
+/// Of `story`.
+fn ending(n: usize) -> &'static str {
+    if n == 1 { "y" } else { "ies" }
 }
 
 /// Sound and time base of a story.

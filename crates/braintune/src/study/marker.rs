@@ -11,8 +11,8 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use super::steps::{Step, Work};
-use crate::arrays::write_atomically;
 use crate::error::{Result, file_error, io_error};
+use crate::files::write_atomically;
 use crate::provenance::sha256_hex;
 
 const MARKER: &str = ".step.json";
@@ -46,6 +46,7 @@ enum FileState {
 
 /// How far a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum StepState {
     /// Its results are there.
     Done,

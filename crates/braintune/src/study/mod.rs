@@ -6,6 +6,7 @@
 //! `study_damage.rs`.
 
 mod comparisons;
+mod curves;
 mod encoding_part;
 mod estimate;
 mod file;
@@ -29,19 +30,21 @@ use std::path::{Path, PathBuf};
 use burn::tensor::Device;
 use serde_json::json;
 
+pub(crate) use curves::{alignment_curves, probe_curves};
 pub use estimate::{DryRun, StepEstimate};
 pub use file::Study;
 pub use marker::StepState;
 pub use results::{
     AlignmentCurve, BaselineAlignment, Comparison, Condition, ConditionKind, DataSharing, Estimate,
-    Excluded, LowLevelImpact, ProbeCurve, SCHEMA_VERSION, Setting, StepRecord, StepStatus,
-    StudyResults, SurfaceView, TrainingCurve, VoxelChange,
+    Excluded, LowLevelImpact, Measure, ProbeCurve, SCHEMA_VERSION, Setting, StepRecord, StepStatus,
+    StudyResults, SurfaceView, TrainingCurve, Unit, VoxelChange,
 };
 pub use steps::Step;
 
-use crate::arrays::write_atomically;
 use crate::error::{BraintuneError, Result, file_error, io_error};
 use crate::event::{Event, OnEvent};
+use crate::files::write_atomically;
+use crate::folders::Folders;
 use inputs::Inputs;
 use work::Workshop;
 
@@ -71,6 +74,7 @@ impl Plan {
 
 /// How a study ended.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct StudyOutcome {
     /// What it found, as in `study.json`.
     pub results: StudyResults,
@@ -106,7 +110,7 @@ impl Study {
     }
 }
 
-/// Runs what is not done yet of a study into folder `out`, and writes `study.json` there.
+/// Runs what is not done yet of a study into [`Folders::out`], and writes `study.json` there.
 ///
 /// Steps that fail are recorded, those that need them are skipped, the rest goes on. The same call goes on from whatever
 /// an earlier one left, and ends with the same files.
@@ -116,7 +120,7 @@ impl Study {
 /// [`BraintuneError::Cancelled`].
 pub fn run(
     study: &Study,
-    (cache, out): (&Path, &Path),
+    Folders { cache, out }: Folders<'_>,
     device: &Device,
     command: &[String],
     on: &mut OnEvent<'_>,

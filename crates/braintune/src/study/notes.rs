@@ -2,101 +2,101 @@
 
 use std::collections::BTreeSet;
 
+use braintune_backbone::WindowFeature;
 use braintune_tuning::BLOCK_TRS;
 
-use super::comparisons::{FEWEST_UNITS, Unit};
+use super::comparisons::FEWEST_UNITS;
 use super::file::Study;
 use super::inputs::Inputs;
 use super::participant::Participant;
-use super::results::{ConditionKind, Excluded, Setting, StepStatus, StudyResults};
+use super::results::{Excluded, Setting, StepStatus, StudyResults, Unit};
 use super::summary::Found;
 use crate::encode::{BadVoxels, CrossValidation};
 use crate::error::Result;
 
 /// Settings in words.
 pub(super) fn settings(study: &Study, inputs: &Inputs) -> Result<Vec<Setting>> {
-    let mut settings = Vec::new();
-    let mut add = |name: &str, value: String| {
-        settings.push(Setting {
-            name: name.to_owned(),
-            value,
-        });
-    };
-    let (roles, part) = (&inputs.roles, &study.file.encoding);
-    add("dataset", inputs.dataset.name().to_owned());
-    add("test stories", roles.test.join(", "));
-    let windows = study.windows()?;
-    add(
-        "features",
-        format!(
-            "windows of {} s, one each {} s ({:?})",
-            windows.length_s(),
-            windows.stride_s(),
-            windows.feature()
-        ),
-    );
-    add("FIR delays", format!("{} TRs", part.delays()?));
-    let alphas = part.alphas()?;
-    let alphas = alphas.as_slice();
-    add(
-        "ridge alphas",
-        format!(
-            "{} from {} to {}, penalty alpha squared, one per voxel",
-            alphas.len(),
-            alphas[0],
-            alphas[alphas.len() - 1]
-        ),
-    );
-    add(
-        "alphas chosen by",
-        match part.cv() {
-            CrossValidation::Story => format!("leaving one story out, {:?}", part.score()),
-            _ => format!("bootstrapped chunks, {:?}", part.score()),
-        },
-    );
-    let (trim, test_trim) = inputs.trims(study);
-    add(
-        "TRs dropped at both ends",
-        format!("{trim} of training stories, {test_trim} of test stories"),
-    );
-    add(
-        "ceiling threshold of means",
-        part.ceiling_threshold.to_string(),
-    );
-    add(
-        "intervals and tests",
-        format!(
-            "{} block bootstraps, {} block permutations",
-            part.bootstraps, part.permutations
-        ),
-    );
-    let is_tuned = |kind| matches!(kind, ConditionKind::Tuned | ConditionKind::Control);
-    if inputs
-        .conditions
-        .iter()
-        .any(|condition| is_tuned(condition.kind))
-    {
-        let tuning = &study.tuning;
-        let config = &tuning.config;
-        add("tuning stories", roles.train.join(", "));
-        add("validation stories", roles.validation.join(", "));
-        add(
-            "tuning",
-            format!(
-                "{} epochs at most, batches of {} clips of {} s, learning rates {:e} (backbone) and {:e} (head)",
-                config.epochs, config.batch_size, config.clip_s, config.lr_backbone, config.lr_head
-            ),
-        );
-        add(
-            "voxels tuned to",
-            format!("noise ceiling above {}", tuning.ceiling_threshold),
-        );
+    let mut settings = of_encoding(study, inputs)?;
+    let mut conditions = inputs.conditions.iter();
+    if conditions.any(|condition| condition.kind.is_tuned()) {
+        settings.extend(of_tuning(study, inputs));
     }
     if let Some(probes) = &study.file.probes {
-        add("probes", probes.tasks.join(", "));
+        settings.push(setting("probes", probes.tasks.join(", ")));
     }
-    add("seed", study.file.seed.to_string());
+    settings.push(setting("seed", study.file.seed.to_string()));
     Ok(settings)
+}
+
+fn setting(name: &str, value: String) -> Setting {
+    Setting {
+        name: name.to_owned(),
+        value,
+    }
+}
+
+fn of_encoding(study: &Study, inputs: &Inputs) -> Result<Vec<Setting>> {
+    let (part, windows) = (&study.file.encoding, study.windows()?);
+    let features = format!(
+        "windows of {} s, one each {} s ({})",
+        windows.length_s(),
+        windows.stride_s(),
+        match windows.feature() {
+            WindowFeature::StrideMean => "mean of the newest stride",
+            _ => "last frame",
+        }
+    );
+    let alphas = part.alphas()?;
+    let alphas = alphas.as_slice();
+    let grid = format!(
+        "{} from {} to {}, penalty alpha squared, one per voxel",
+        alphas.len(),
+        alphas[0],
+        alphas[alphas.len() - 1]
+    );
+    let chosen_by = match part.cv() {
+        CrossValidation::Story => format!("leaving one story out, {:?}", part.score()),
+        _ => format!("bootstrapped chunks, {:?}", part.score()),
+    };
+    let (trim, test_trim) = inputs.trims(study);
+    let trims = format!("{trim} of training stories, {test_trim} of test stories");
+    let tests = format!(
+        "{} block bootstraps, {} block permutations",
+        part.bootstraps, part.permutations
+    );
+    let threshold = part.ceiling_threshold.to_string();
+    Ok(vec![
+        setting("dataset", inputs.dataset.name().to_owned()),
+        setting("test stories", inputs.roles.test.join(", ")),
+        setting("features", features),
+        setting("FIR delays", format!("{} TRs", part.delays()?)),
+        setting("ridge alphas", grid),
+        setting("alphas chosen by", chosen_by),
+        setting("TRs dropped at both ends", trims),
+        setting("ceiling threshold of means", threshold),
+        setting("intervals and tests", tests),
+    ])
+}
+
+fn of_tuning(study: &Study, inputs: &Inputs) -> [Setting; 4] {
+    let (tuning, roles) = (&study.tuning, &inputs.roles);
+    let config = &tuning.config;
+    let steps = format!(
+        "{} epoch{} at most, batches of {} clips of {} s, learning rates {:e} (backbone) and {:e} (head)",
+        config.epochs,
+        if config.epochs == 1 { "" } else { "s" },
+        config.batch_size,
+        config.clip_s,
+        config.lr_backbone,
+        config.lr_head
+    );
+    let voxels = format!("noise ceiling above {}", tuning.ceiling_threshold);
+    [
+        setting("tuning stories", roles.train.join(", ")),
+        setting("validation stories", roles.validation.join(", ")),
+        setting("tuning", steps),
+        setting("voxels tuned to", voxels),
+    ]
 }
 
 /// What was left out, and why.
@@ -166,9 +166,8 @@ pub(super) fn warnings(found: &Found<'_>, results: &StudyResults) -> Vec<String>
 fn of_ceilings(found: &Found<'_>, place: usize, who: &Participant) -> Vec<String> {
     let name = &who.name;
     let mut warnings = Vec::new();
-    let is_tuned = |kind| matches!(kind, ConditionKind::Tuned | ConditionKind::Control);
     let mut conditions = found.inputs.conditions.iter();
-    if !who.has_ceilings() && conditions.any(|condition| is_tuned(condition.kind)) {
+    if !who.has_ceilings() && conditions.any(|condition| condition.kind.is_tuned()) {
         warnings.push(format!(
             "{name}: no test story was repeated and no noise ceiling is given: all voxels are tuned to"
         ));

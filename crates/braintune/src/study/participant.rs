@@ -1,6 +1,7 @@
 //! One participant of a study: stories, regions and responses, checked and hashed.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::path::Path;
 
 use braintune_fmri::{DatasetFiles, FmriError, Regions, Trim};
@@ -8,11 +9,13 @@ use ndarray::Array1;
 use serde_json::{Value, json};
 
 use super::file::Study;
+use super::tuning_part::Tuning;
 use crate::arrays::read_vector;
+use crate::ceilings::check_ceiling;
 use crate::encode::BadVoxels;
 use crate::error::{BraintuneError, Result, file_error};
 use crate::provenance::values_sha256;
-use crate::tune::StoryRoles;
+use crate::tune::{StoryRoles, VoxelChoice};
 
 /// One participant.
 pub(super) struct Participant {
@@ -75,26 +78,15 @@ impl Participant {
                 self.n_voxels
             )));
         }
-        let rows = trim.rows(dataset.timing(story)?.n_trs());
         let place = format!("story {story} of {name}");
-        let rows = rows.map_err(|e| {
-            study.wrong(format!(
-                "{place}: {e} TRs: see trim and test_trim of [encoding]"
-            ))
-        })?;
-        let longest = study.file.encoding.delays()?;
-        let longest = longest.as_slice().iter().copied().max().unwrap_or(0);
-        if rows.len() <= longest {
-            return Err(study.wrong(format!(
-                "{place}: trim and test_trim of [encoding] leave {} TRs, and its longest delay is {longest}: nothing is left to fit",
-                rows.len()
-            )));
-        }
-        let found = all.rows(rows.clone())?.bad_values();
+        let rows = kept_rows(&place, trim, dataset.timing(story)?.n_trs(), study)?;
+        let kept = all.rows(rows.clone());
+        let kept = kept.map_err(|e| study.wrong(format!("[encoding], trims: {place}: {e}")))?;
+        let found = kept.bad_values();
         let is_stop = study.file.encoding.bad_voxels() == BadVoxels::Stop;
         if found.n_infinite > 0 || (is_stop && !found.is_empty()) {
             return Err(BraintuneError::Input(format!(
-                "story {story} of {name}: {} voxels hold NaN, {} infinite values, {} are constant; mend infinite ones, and give bad_voxels = \"zero\" in [encoding] to take NaN as 0 and go on",
+                "{place}: {} voxels hold NaN, {} infinite values, {} are constant; mend infinite ones, and give bad_voxels = \"zero\" in [encoding] to take NaN as 0 and go on",
                 found.nan_voxels.len(),
                 found.infinite_voxels.len(),
                 found.constant_voxels.len()
@@ -114,6 +106,15 @@ impl Participant {
         Ok(())
     }
 
+    /// Voxels that are tuned to.
+    pub(super) fn voxels(&self, tuning: &Tuning) -> VoxelChoice {
+        VoxelChoice {
+            ceilings: self.ceiling.clone().into_iter().collect(),
+            threshold: Some(tuning.ceiling_threshold),
+            ..VoxelChoice::default()
+        }
+    }
+
     /// Whether tuning has ceilings to choose voxels by: given ones, or those of a repeated test story.
     pub(super) fn has_ceilings(&self) -> bool {
         let repeated = |story: &String| {
@@ -127,27 +128,30 @@ impl Participant {
     }
 }
 
+/// Rows that are kept of `n_trs`, of which there have to be some after every delay.
+fn kept_rows(place: &str, trim: Trim, n_trs: usize, study: &Study) -> Result<Range<usize>> {
+    let rows = trim.rows(n_trs).map_err(|e| {
+        study.wrong(format!(
+            "{place}: {e} TRs: see trim and test_trim of [encoding]"
+        ))
+    })?;
+    let longest = study.file.encoding.delays()?;
+    let longest = longest.as_slice().iter().copied().max().unwrap_or(0);
+    if rows.len() <= longest {
+        return Err(study.wrong(format!(
+            "{place}: trim and test_trim of [encoding] leave {} TRs, and its longest delay is {longest}: nothing is left to fit",
+            rows.len()
+        )));
+    }
+    Ok(rows)
+}
+
 /// Noise ceilings of a participant's voxels, from a file.
 pub(super) fn ceiling(path: &Path, name: &str, n_voxels: usize) -> Result<Array1<f32>> {
     let ceiling = read_vector(path)?;
-    if ceiling.len() != n_voxels {
-        return Err(file_error(
-            path,
-            format!(
-                "holds {} noise ceilings, {name} has {n_voxels} voxels",
-                ceiling.len()
-            ),
-        ));
-    }
-    match ceiling.iter().position(|c| c.is_infinite() || *c > 1.001) {
-        None => Ok(ceiling),
-        Some(voxel) => Err(file_error(
-            path,
-            format!(
-                "the noise ceiling of voxel {voxel} is {}, it is a correlation: at most 1, NaN or 0 where there is none",
-                ceiling[voxel]
-            ),
-        )),
+    match check_ceiling(ceiling.view(), n_voxels) {
+        Ok(()) => Ok(ceiling),
+        Err(problem) => Err(file_error(path, format!("{name}: {problem}"))),
     }
 }
 

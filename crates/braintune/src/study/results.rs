@@ -82,6 +82,7 @@ pub struct Condition {
 /// What a condition is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum ConditionKind {
     /// The model as it came.
     Pretrained,
@@ -91,6 +92,14 @@ pub enum ConditionKind {
     Control,
     /// Random weights.
     Random,
+}
+
+impl ConditionKind {
+    /// Whether it was tuned, to responses or to something else, so that its state belongs to a participant.
+    #[must_use]
+    pub fn is_tuned(self) -> bool {
+        matches!(self, Self::Tuned | Self::Control)
+    }
 }
 
 /// A number with its 95 % interval.
@@ -157,12 +166,12 @@ pub struct Comparison {
     pub condition: String,
     /// What it is compared with.
     pub reference: String,
-    /// What is compared: `mean_r` or `normalized`.
-    pub measure: String,
+    /// What is compared.
+    pub measure: Measure,
     /// Mean of condition less reference, with its interval over units.
     pub difference: Estimate,
-    /// What is paired: `participants` or `participant x story`.
-    pub unit: String,
+    /// What is paired.
+    pub unit: Unit,
     /// How many there are.
     pub n_units: usize,
     /// How many of them have a difference above 0.
@@ -171,6 +180,55 @@ pub struct Comparison {
     pub p_value: Option<f64>,
     /// False discovery rate over all comparisons of the study.
     pub q_value: Option<f64>,
+}
+
+/// What alignment is told in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Measure {
+    /// Mean Pearson r.
+    #[serde(rename = "mean_r")]
+    MeanR,
+    /// Mean of r / noise ceiling.
+    #[serde(rename = "normalized")]
+    Normalized,
+}
+
+impl Measure {
+    /// Every measure.
+    pub const ALL: &'static [Self] = &[Self::MeanR, Self::Normalized];
+
+    /// Its name in `study.json` and tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::MeanR => "mean_r",
+            Self::Normalized => "normalized",
+        }
+    }
+}
+
+/// What a comparison pairs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
+pub enum Unit {
+    /// Participants.
+    #[serde(rename = "participants")]
+    Participants,
+    /// Each participant with each test story.
+    #[serde(rename = "participant x story")]
+    ParticipantByStory,
+}
+
+impl Unit {
+    /// Its name in `study.json` and tables.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Participants => "participants",
+            Self::ParticipantByStory => "participant x story",
+        }
+    }
 }
 
 /// Probe scores of every layer.
@@ -315,6 +373,7 @@ pub struct StepRecord {
 /// How a step ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
 pub enum StepStatus {
     /// Its results are there.
     Done,
@@ -352,5 +411,21 @@ impl StudyResults {
             steps: Vec::new(),
             provenance: serde_json::Value::Null,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn measures_and_units_are_their_names_in_json() {
+        for &measure in Measure::ALL {
+            assert_eq!(serde_json::json!(measure), measure.name());
+        }
+        for unit in [Unit::Participants, Unit::ParticipantByStory] {
+            assert_eq!(serde_json::json!(unit), unit.name());
+        }
+        assert!(serde_json::from_str::<Measure>("\"r2\"").is_err());
     }
 }

@@ -213,7 +213,7 @@ impl Graph<'_> {
             "trims": [trim.to_string(), test_trim.to_string()],
             "train": prints(inputs, who, &who.encoding),
             "test": prints(inputs, who, &who.roles.test),
-            "regions": who.regions.to_json(),
+            "regions": who.regions,
             "ceiling": who.ceiling_sha256(),
             "seed": self.study.file.seed,
         })
@@ -293,8 +293,7 @@ impl Inputs {
 
     /// Whether the state of the model belongs to the participant.
     pub(super) fn is_tuned(&self, case: Case) -> bool {
-        let kind = self.conditions[case.condition].kind;
-        matches!(kind, ConditionKind::Tuned | ConditionKind::Control)
+        self.conditions[case.condition].kind.is_tuned()
     }
 
     /// Folder of the checkpoint, relative to the study's; none for the model as it came.

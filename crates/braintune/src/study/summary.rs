@@ -4,15 +4,16 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::comparisons::{Pair, Unit, add_q_values};
+use super::comparisons::{Pair, add_q_values};
+use super::curves::{alignment_curves, of_alignment};
 use super::file::Study;
 use super::gather::{self, Encoded, correlations};
 use super::inputs::Inputs;
 use super::notes;
 use super::pictures::Pictures;
 use super::results::{
-    AlignmentCurve, BaselineAlignment, ConditionKind, DataSharing, Estimate, LowLevelImpact,
-    StepRecord, StepStatus, StudyResults, TrainingCurve, VoxelChange,
+    AlignmentCurve, BaselineAlignment, ConditionKind, DataSharing, LowLevelImpact, StepRecord,
+    StepStatus, StudyResults, TrainingCurve, Unit, VoxelChange,
 };
 use super::steps::{Case, Step, Work};
 use super::{Plan, voxels};
@@ -36,33 +37,12 @@ pub(super) fn results(
     command: &[String],
 ) -> Result<StudyResults> {
     let inputs = &plan.inputs;
-    let done = plan.steps.iter().zip(&records);
-    let done = done.filter(|(_, record)| record.status == StepStatus::Done);
-    let mut found = Found {
-        study,
-        inputs,
-        out: &plan.out,
-        done: done.map(|(step, _)| step).collect(),
-        encoded: Vec::new(),
-    };
-    for step in &found.done {
-        if let Work::Encode(case) = step.work {
-            found
-                .encoded
-                .push((case, Encoded::read(&plan.out.join(&step.folder))?));
-        }
-    }
+    let found = Found::read(study, plan, &records)?;
     let mut results = StudyResults::new(&study.title(), study.question());
-    results.models = inputs
-        .models
-        .iter()
-        .map(|model| model.name.clone())
-        .collect();
-    results.participants = inputs
-        .participants
-        .iter()
-        .map(|who| who.name.clone())
-        .collect();
+    let models = inputs.models.iter();
+    results.models = models.map(|model| model.name.clone()).collect();
+    let participants = inputs.participants.iter();
+    results.participants = participants.map(|who| who.name.clone()).collect();
     results.conditions.clone_from(&inputs.conditions);
     results.rois = found.rois();
     results.settings = notes::settings(study, inputs)?;
@@ -82,6 +62,27 @@ pub(super) fn results(
     results.provenance = provenance(plan, command);
     results.steps = records;
     Ok(results)
+}
+
+impl<'a> Found<'a> {
+    fn read(study: &'a Study, plan: &'a Plan, records: &[StepRecord]) -> Result<Self> {
+        let done = plan.steps.iter().zip(records);
+        let done = done.filter(|(_, record)| record.status == StepStatus::Done);
+        let mut found = Self {
+            study,
+            inputs: &plan.inputs,
+            out: &plan.out,
+            done: done.map(|(step, _)| step).collect(),
+            encoded: Vec::new(),
+        };
+        for step in &found.done {
+            if let Work::Encode(case) = step.work {
+                let encoded = Encoded::read(&found.folder(step))?;
+                found.encoded.push((case, encoded));
+            }
+        }
+        Ok(found)
+    }
 }
 
 impl Found<'_> {
@@ -111,26 +112,8 @@ impl Found<'_> {
     fn curves(&self) -> Vec<AlignmentCurve> {
         let mut curves = Vec::new();
         for (case, encoded) in &self.encoded {
-            let [model, condition, participant] = self.inputs.names(*case).map(str::to_owned);
-            let regions = &self.inputs.participants[case.participant].regions;
-            for roi in std::iter::once("all").chain(regions.names()) {
-                let rows: Vec<_> = encoded.of_roi(roi).collect();
-                let estimate = |row: &&gather::AlignmentLine| Estimate {
-                    value: Some(row.mean_r),
-                    low: row.ci_low,
-                    high: row.ci_high,
-                };
-                curves.push(AlignmentCurve {
-                    model: model.clone(),
-                    condition: condition.clone(),
-                    participant: participant.clone(),
-                    roi: roi.to_owned(),
-                    n_voxels: rows.first().map_or(0, |row| row.n_voxels),
-                    mean_r: rows.iter().map(estimate).collect(),
-                    normalized: rows.iter().map(|row| row.mean_r_normalized).collect(),
-                    q_value: rows.iter().map(|row| row.q_value).collect(),
-                });
-            }
+            let [_, condition, _] = self.inputs.names(*case);
+            curves.extend(alignment_curves(&encoded.rows, condition));
         }
         curves
     }
@@ -145,13 +128,9 @@ impl Found<'_> {
                 found.push(BaselineAlignment {
                     baseline: self.inputs.baselines[space].name().to_owned(),
                     participant: self.inputs.participants[participant].name.clone(),
-                    roi: row.roi,
-                    mean_r: Estimate {
-                        value: Some(row.mean_r),
-                        low: row.ci_low,
-                        high: row.ci_high,
-                    },
+                    mean_r: of_alignment(&row),
                     normalized: row.mean_r_normalized,
+                    roi: row.roi,
                 });
             }
         }
@@ -234,7 +213,10 @@ impl Found<'_> {
                 {
                     continue;
                 }
-                let (full_r, residual_r) = (full.mean_r, residual.mean_r);
+                let percent = |(full, residual): (f64, f64)| {
+                    (full > 0.0).then(|| 100.0 * (full - residual) / full)
+                };
+                let both = full.mean_r.zip(residual.mean_r);
                 found.push(LowLevelImpact {
                     feature: self.inputs.low_level[space].name().to_owned(),
                     model: model.to_owned(),
@@ -242,9 +224,9 @@ impl Found<'_> {
                     participant: participant.to_owned(),
                     roi: full.roi.clone(),
                     layer: full.layer,
-                    full: Some(full_r),
-                    residual: Some(residual_r),
-                    impact: (full_r > 0.0).then(|| 100.0 * (full_r - residual_r) / full_r),
+                    full: full.mean_r,
+                    residual: residual.mean_r,
+                    impact: both.and_then(percent),
                 });
             }
         }
@@ -295,9 +277,7 @@ impl Found<'_> {
             if case.model == model && case.condition == 0 {
                 sums.resize(sums.len().max(encoded.n_layers()), 0.0);
                 for row in encoded.of_roi("all") {
-                    if let Some(sum) = sums.get_mut(row.layer) {
-                        *sum += row.mean_r;
-                    }
+                    sums[row.layer] += row.mean_r.unwrap_or(0.0);
                 }
             }
         }
@@ -325,12 +305,11 @@ impl Found<'_> {
 
     /// Empty where nothing was tuned.
     fn sharing(&self) -> Vec<DataSharing> {
-        let is_tuned = |kind| matches!(kind, ConditionKind::Tuned | ConditionKind::Control);
         if !self
             .inputs
             .conditions
             .iter()
-            .any(|condition| is_tuned(condition.kind))
+            .any(|condition| condition.kind.is_tuned())
         {
             return Vec::new();
         }

@@ -15,8 +15,8 @@ use ndarray::ArrayView1;
 
 use self::colours::Colours;
 use self::raster::Picture;
-use crate::arrays::write_atomically;
 use crate::error::{BraintuneError, Result, file_error};
+use crate::files::write_atomically;
 
 /// Folder of a dataset in which surfaces are looked for.
 const FOLDER: &str = "surfaces";
@@ -25,6 +25,7 @@ const MATRIX: &str = "voxel_to_fsaverage";
 
 /// How a surface is looked at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum View {
     /// A flat map from above: x to the right, y up.
     Flat,
@@ -43,6 +44,7 @@ pub struct Surfaces {
 
 /// Which colours values get.
 #[derive(Debug, Clone, Copy, PartialEq)]
+#[non_exhaustive]
 pub enum Scale {
     /// From 0 up, such as correlations; what is below 0 has the colour of 0. None: up to the 99th percentile.
     Sequential(Option<f32>),

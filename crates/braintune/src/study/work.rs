@@ -1,5 +1,6 @@
 //! Doing one step, through the functions that the commands of the same names call.
 
+use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -14,13 +15,14 @@ use serde_json::{Value, json};
 use super::file::{ControlName, SplitName, Study};
 use super::inputs::{Inputs, Model};
 use super::steps::{Case, Work};
-use crate::arrays::copy_file;
 use crate::encode::{self, EncodeConfig, ModelFeatures, TunedOn};
 use crate::error::Result;
 use crate::event::{Event, OnEvent};
+use crate::files::copy_file;
+use crate::folders::Folders;
 use crate::lowlevel::grid_features;
 use crate::probe::{self, ProbedModel, QuestionSettings};
-use crate::tune::{self, StoryRoles, TuneSettings, VoxelChoice};
+use crate::tune::{self, StoryRoles, TuneSettings};
 
 /// What steps share.
 pub(super) struct Workshop<'a> {
@@ -66,11 +68,7 @@ impl Workshop<'_> {
         let who = &self.inputs.participants[case.participant];
         let tuning = &self.study.tuning;
         let mut settings = TuneSettings::new(vec![who.name.clone()], who.roles.clone());
-        settings.voxels = VoxelChoice {
-            ceilings: who.ceiling.clone().into_iter().collect(),
-            threshold: Some(tuning.ceiling_threshold),
-            ..VoxelChoice::default()
-        };
+        settings.voxels = who.voxels(tuning);
         let control = self.inputs.control(self.study, case);
         settings.control = control.map(|control| match control {
             ControlName::BlockPermuted => Control::BlockPermuted { block: BLOCK_TRS },
@@ -91,7 +89,7 @@ impl Workshop<'_> {
             &settings,
             self.device,
             folder,
-            self.command.to_vec(),
+            self.command,
             &mut told,
         )?;
         Ok(())
@@ -116,8 +114,11 @@ impl Workshop<'_> {
             &*self.inputs.dataset,
             model,
             &config,
-            (self.cache, folder),
-            self.command.to_vec(),
+            Folders {
+                cache: self.cache,
+                out: folder,
+            },
+            self.command,
             on,
         )?;
         Ok(())
@@ -135,7 +136,7 @@ impl Workshop<'_> {
             grid_features(vec![self.inputs.baselines[space].clone()])?,
             &self.study.encode_config(self.inputs, participant)?,
             folder,
-            self.command.to_vec(),
+            self.command,
             on,
         )?;
         Ok(())
@@ -254,7 +255,14 @@ impl Study {
             } else {
                 question.task(&folder, &settings)
             };
-            task.map_err(|e| self.wrong(format!("[probes]: {question}: {e}")))
+            task.map_err(|e| {
+                let mut problem = format!("[probes]: {question}: {e}");
+                for reason in std::iter::successors(e.source(), |&e| e.source()) {
+                    problem.push_str(": ");
+                    problem.push_str(&reason.to_string());
+                }
+                self.wrong(problem)
+            })
         };
         questions.map(task).collect()
     }

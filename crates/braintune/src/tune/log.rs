@@ -8,15 +8,15 @@ use std::path::{Path, PathBuf};
 
 use braintune_tuning::TuningEvent;
 
-use crate::arrays::write_atomically;
+use crate::chart::{Figure, Ink, Key, Line, LineChart, Point};
 use crate::error::{Result, io_error};
+use crate::files::write_atomically;
 
 const HEADER: &str = "step,epoch,lr_backbone,lr_head,train_loss,gradient_norm,clips_per_s,validation_loss,validation_mean_r";
 /// Cells of a row before those of the evaluation.
 const N_STEP_CELLS: usize = 7;
-const WIDTH: f64 = 640.0;
-const HEIGHT: f64 = 360.0;
-const MARGIN: f64 = 48.0;
+/// Size of the figure.
+const SIZE: (f64, f64) = (612.0, 300.0);
 
 pub(super) struct TrainingLog {
     path: PathBuf,
@@ -166,62 +166,60 @@ impl TrainingLog {
             return Ok(());
         }
         self.write()?;
-        write_atomically(&self.figure, self.svg().as_bytes())
+        write_atomically(&self.figure, self.curves().file().as_bytes())
     }
 
-    fn svg(&self) -> String {
-        let train: Vec<(f64, f64)> = self
-            .rows
-            .iter()
-            .map(|row| (row.step as f64, row.train_loss))
-            .collect();
-        let validation = self
-            .rows
-            .iter()
-            .filter_map(|row| Some((row.step as f64, row.validation_loss?)));
-        let validation: Vec<(f64, f64)> = validation.collect();
-        let losses = || train.iter().chain(&validation).map(|(_, loss)| *loss);
-        let (low, high) = (
-            losses().fold(f64::INFINITY, f64::min),
-            losses().fold(f64::NEG_INFINITY, f64::max),
-        );
-        let last = train.last().map_or(1.0, |(step, _)| step.max(1.0));
-        let range = (high - low).max(f64::MIN_POSITIVE);
-        let place = |&(step, loss): &(f64, f64)| {
-            let x = MARGIN + (WIDTH - 2.0 * MARGIN) * step / last;
-            let y = HEIGHT - MARGIN - (HEIGHT - 2.0 * MARGIN) * (loss - low) / range;
-            format!("{x:.1},{y:.1}")
+    /// Training loss of every step, validation loss where it was measured.
+    fn curves(&self) -> Figure {
+        let (train, validation) = (Ink::REFERENCE, Ink::TUNED);
+        let mut keys = vec![(Key::Outline(train), String::from("training loss"))];
+        let mut lines = vec![line(&self.rows, "training loss", train, |row| {
+            Some(row.train_loss)
+        })];
+        lines[0].thin = true;
+        let measured = line(&self.rows, "validation loss", validation, |row| {
+            row.validation_loss
+        });
+        if !measured.points.is_empty() {
+            keys.push((Key::Line(validation), measured.name.clone()));
+            lines.push(measured);
+        }
+        let chart = LineChart {
+            title: "loss",
+            aside: "",
+            x_label: "step",
+            y_label: "loss",
+            size: SIZE,
+            y_range: None,
+            lines: &lines,
+            levels: &[],
         };
-        let line = |points: &[(f64, f64)], colour: &str, width: f64| {
-            let points: Vec<String> = points.iter().map(place).collect();
-            format!(
-                "<polyline fill=\"none\" stroke=\"{colour}\" stroke-width=\"{width}\" points=\"{}\"/>\n",
-                points.join(" ")
-            )
-        };
-        let text = |x: f64, y: f64, anchor: &str, colour: &str, text: &str| {
-            format!(
-                "<text x=\"{x}\" y=\"{y}\" text-anchor=\"{anchor}\" fill=\"{colour}\">{text}</text>\n"
-            )
-        };
-        let (left, right, top, bottom) = (MARGIN, WIDTH - MARGIN, MARGIN, HEIGHT - MARGIN);
-        let mut svg = format!(
-            "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {WIDTH} {HEIGHT}\" font-family=\"sans-serif\" font-size=\"12\">\n<rect width=\"100%\" height=\"100%\" fill=\"white\"/>\n<path d=\"M{left} {top}V{bottom}H{right}\" fill=\"none\" stroke=\"#333\"/>\n"
-        );
-        svg += &line(&train, "#9ab", 1.0);
-        svg += &line(&validation, "#c33", 2.0);
-        svg += &text(left - 6.0, top + 4.0, "end", "#333", &format!("{high:.3}"));
-        svg += &text(
-            left - 6.0,
-            bottom + 4.0,
-            "end",
-            "#333",
-            &format!("{low:.3}"),
-        );
-        svg += &text(right, bottom + 18.0, "end", "#333", &format!("step {last}"));
-        svg += &text(right, top - 20.0, "end", "#678", "training loss");
-        svg += &text(right, top - 4.0, "end", "#c33", "validation loss");
-        svg + "</svg>\n"
+        Figure {
+            name: String::from("training"),
+            title: String::from("Training"),
+            note: String::new(),
+            keys,
+            columns: 1,
+            panels: vec![chart.panel()],
+        }
+    }
+}
+
+/// A loss by step, as far as it is known; a gap where it is no number.
+fn line(rows: &[Row], name: &str, ink: Ink, loss: fn(&Row) -> Option<f64>) -> Line {
+    let point = |row: &Row| {
+        let loss = loss(row)?;
+        Some(Point {
+            x: row.step as f64,
+            y: loss.is_finite().then_some(loss),
+            band: None,
+        })
+    };
+    Line {
+        name: name.to_owned(),
+        ink,
+        thin: false,
+        points: rows.iter().filter_map(point).collect(),
     }
 }
 
@@ -247,10 +245,7 @@ mod tests {
             step: 1,
             epoch: 0,
             train_loss: 2.0,
-            validation: Evaluation {
-                loss: 1.5,
-                mean_r: Some(0.25),
-            },
+            validation: Evaluation::new(1.5, Some(0.25)),
             is_best: true,
         };
         let read = || std::fs::read_to_string(dir.path().join("training.csv")).expect("the log");
@@ -266,5 +261,23 @@ mod tests {
             .expect("it reads");
         log.add(&evaluated).expect("it is written");
         assert_eq!(read(), once);
+    }
+
+    #[test]
+    fn the_curves_are_drawn_with_and_without_a_validation() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let mut log = TrainingLog::new(dir.path(), false);
+        let row = |step, validation_loss| Row {
+            step,
+            train_loss: if step == 2 { f64::NAN } else { 1.0 },
+            validation_loss,
+            text: String::new(),
+        };
+        log.rows = (1..5).map(|step| row(step, None)).collect();
+        let alone = log.curves().file();
+        assert!(alone.contains("training loss") && !alone.contains("validation"));
+        assert!(!alone.contains("NaN"), "{alone}");
+        log.rows[3].validation_loss = Some(0.5);
+        assert!(log.curves().file().contains("validation loss"));
     }
 }

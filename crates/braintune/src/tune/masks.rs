@@ -2,15 +2,13 @@
 //!
 //! Held by `tests/it/tune.rs` and `tests/it/targets.rs`.
 
-use braintune_encoding::{NoiseCeiling, TotalPower, stack_repeats};
-use braintune_fmri::{FmriError, Responses, StoryDataset};
+use braintune_encoding::{TotalPower, stack_repeats};
+use braintune_fmri::{FmriError, Responses, Story, StoryDataset};
 use braintune_tuning::{HeadSharing, TunedSubject, TuningConfig, VoxelWeights};
 use ndarray::Array1;
 
+use crate::ceilings::{cc_max, check_ceiling, tiles};
 use crate::error::{BraintuneError, Result};
-
-/// Values of repeats in memory at once: 64 MB.
-const VALUES: usize = 1 << 24;
 
 /// Which voxels are learnt: a mask, or those above a noise ceiling.
 #[derive(Debug, Clone, PartialEq)]
@@ -74,7 +72,10 @@ impl VoxelChoice {
         for (i, name) in subjects.iter().enumerate() {
             let has_mask = self.masks.get(i).is_some() || threshold.is_none();
             let ceiling = match self.ceilings.get(i) {
-                Some(ceiling) => Some(checked(name, ceiling)?),
+                Some(ceiling) => {
+                    let n_voxels = n_voxels(dataset, name).unwrap_or(ceiling.len());
+                    Some(checked(name, ceiling, n_voxels)?)
+                }
                 None if has_mask && !is_weighted => None,
                 None => from_repeats(dataset, name, test_stories)?,
             };
@@ -88,6 +89,18 @@ impl VoxelChoice {
             chosen.weights = vec![mean_of(&chosen.weights)];
         }
         Ok(chosen)
+    }
+
+    /// Whether there are voxels to learn, for whoever wants to know long before the run.
+    pub(crate) fn check(
+        &self,
+        dataset: &dyn StoryDataset,
+        subjects: &[String],
+        test_stories: &[String],
+        config: &TuningConfig,
+    ) -> Result<()> {
+        let chosen = self.choose(dataset, subjects, test_stories, config);
+        chosen.map(|_| ())
     }
 
     fn mask(
@@ -104,7 +117,7 @@ impl VoxelChoice {
         };
         let Some(ceiling) = ceiling else {
             tracing::warn!(
-                "{subject}: no noise ceiling to be had (no test story was repeated): all voxels are learnt; choose with --mask or --noise-ceiling"
+                "{subject}: no noise ceiling to be had (no test story was repeated): all voxels are learnt; choose with --mask or --noise-ceiling, in a study with noise_ceiling"
             );
             return Ok(None);
         };
@@ -156,15 +169,17 @@ fn mean_of(weights: &[Option<Vec<f32>>]) -> Option<Vec<f32>> {
     Some((0..first.len()).map(mean).collect())
 }
 
-/// Ceilings that can be correlations; NaN is a voxel without one.
-fn checked(subject: &str, ceiling: &Array1<f32>) -> Result<Array1<f32>> {
-    let is_none = |c: &f32| !c.is_nan() && !(-1.0..=1.0).contains(c);
-    match ceiling.iter().position(is_none) {
-        Some(voxel) => Err(BraintuneError::Input(format!(
-            "the noise ceiling of {subject} at voxel {voxel} is {}: expected a correlation, -1 to 1 (the root of an explainable variance)",
-            ceiling[voxel]
-        ))),
-        None => Ok(ceiling.clone()),
+/// Voxels of a subject, where responses to any story can be read.
+fn n_voxels(dataset: &dyn StoryDataset, subject: &str) -> Option<usize> {
+    let mut stories = dataset.stories().iter().map(Story::name);
+    let shape = stories.find_map(|story| dataset.response_shape(subject, story).ok());
+    shape.map(|(_, n_voxels)| n_voxels)
+}
+
+fn checked(subject: &str, ceiling: &Array1<f32>, n_voxels: usize) -> Result<Array1<f32>> {
+    match check_ceiling(ceiling.view(), n_voxels) {
+        Ok(()) => Ok(ceiling.clone()),
+        Err(problem) => Err(BraintuneError::Input(format!("{subject}: {problem}"))),
     }
 }
 
@@ -175,7 +190,7 @@ fn above(threshold: f32, subject: &str, ceiling: &Array1<f32>) -> Result<Vec<boo
     }
     let highest = ceiling.iter().fold(f32::NAN, |a: f32, b| a.max(*b));
     Err(BraintuneError::Input(format!(
-        "{subject}: no voxel has a noise ceiling above {threshold}, the highest of {} is {highest:.3}; lower --ceiling-threshold or give a --mask",
+        "{subject}: no voxel has a noise ceiling above {threshold}, the highest of {} is {highest:.3}; lower --ceiling-threshold, in a study ceiling_threshold of [tuning]",
         ceiling.len()
     )))
 }
@@ -200,22 +215,24 @@ fn from_repeats(
             continue;
         }
         let timing = dataset.timing(story)?;
-        let rows = timing.kept(trim)?;
+        let rows = timing.kept(trim).map_err(|e| {
+            BraintuneError::Input(format!(
+                "test story {story}: {e} TRs (the dataset's trim of test stories): name others, or give a noise ceiling (--noise-ceiling, in a study noise_ceiling)"
+            ))
+        })?;
         let (_, n_voxels) = dataset.response_shape(subject, story)?;
-        let step = (VALUES / (rows.len() * n_repeats).max(1)).max(1);
         let mut ceiling = Vec::with_capacity(n_voxels);
-        for start in (0..n_voxels).step_by(step) {
-            let voxels = start..n_voxels.min(start + step);
+        for voxels in tiles(n_voxels, rows.len() * n_repeats) {
             let repeats = dataset.repeats_columns(subject, story, voxels)?;
             let repeats: Vec<Responses> = repeats
                 .into_iter()
                 .map(|repeat| Ok(repeat.rows(rows.clone())?.nan_to_zero()))
                 .collect::<Result<_>>()?;
             let views: Vec<_> = repeats.iter().map(Responses::bold).collect();
-            let stacked = stack_repeats(&views)?;
-            let part = NoiseCeiling::from_repeats(stacked.view(), TotalPower::default())?;
-            #[expect(clippy::cast_possible_truncation, reason = "correlations")]
-            ceiling.extend(part.cc_max().iter().map(|&c| c as f32));
+            ceiling.extend(cc_max(
+                stack_repeats(&views)?.view(),
+                TotalPower::default(),
+            )?);
         }
         return Ok(Some(ceiling.into()));
     }
@@ -225,6 +242,22 @@ fn from_repeats(
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_ceiling_that_a_study_takes_is_one_that_its_tuning_takes() {
+        let rounded = Array1::from(vec![1.0005, 0.3, f32::NAN]);
+        let taken = checked("S", &rounded, 3).expect("a correlation, rounded");
+        assert_eq!(
+            above(0.4, "S", &taken).expect("one is high"),
+            [true, false, false]
+        );
+        let refused = checked("S", &Array1::from(vec![0.5, 1.5]), 2);
+        let refused = refused.expect_err("no correlation").to_string();
+        assert!(
+            refused.starts_with("S: ") && refused.contains("voxel 1 is 1.5"),
+            "{refused}"
+        );
+    }
 
     #[test]
     fn weights_are_ceilings_over_the_mean_of_those_that_are_learnt() {

@@ -72,8 +72,31 @@ impl TuneSettings {
     }
 }
 
+impl TuneSettings {
+    /// Whether there is another story of which each subject has responses, where a control takes them.
+    fn check_control(&self, dataset: &dyn StoryDataset) -> Result<()> {
+        let Some(Control::OtherStory { stories }) = &self.control else {
+            return Ok(());
+        };
+        for subject in &self.subjects {
+            let heard = stories
+                .iter()
+                .filter(|story| dataset.has_responses(subject, story))
+                .count();
+            if heard < 2 {
+                return Err(BraintuneError::Input(format!(
+                    "control other-story: {subject} has responses to {heard} of the training stories {}, at least two are needed",
+                    stories.join(", ")
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
 /// How a run ended.
 #[derive(Debug, Clone, PartialEq)]
+#[non_exhaustive]
 pub struct TuneOutcome {
     /// All epochs, or earlier.
     pub end: TuningEnd,
@@ -94,9 +117,10 @@ pub fn run(
     settings: &TuneSettings,
     device: &Device,
     out: &Path,
-    command: Vec<String>,
+    command: &[String],
     on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
 ) -> Result<TuneOutcome> {
+    settings.check_control(dataset)?;
     let checkpoint = Checkpoint::open(model)?;
     let device = device.clone().autodiff();
     let job = Job {
@@ -125,7 +149,7 @@ struct Job<'a> {
     settings: &'a TuneSettings,
     device: &'a Device,
     out: &'a Path,
-    command: Vec<String>,
+    command: &'a [String],
     weights: String,
 }
 
@@ -150,6 +174,9 @@ impl Job<'_> {
         let training: &dyn StoryDataset = control.as_ref().map_or(self.dataset, |control| control);
         let train = self.batches(training, &chosen.subjects, &stories.train, rate)?;
         let validation = self.validation(training, &chosen.subjects, &train, rate)?;
+        for batches in std::iter::once(&train).chain(&validation) {
+            batches.check_responses()?;
+        }
         let mut model = TuningModel::new(backbone, train.n_voxels(), config, self.device)?;
         if let Some(folder) = &self.settings.cache {
             model = model.with_frozen_cache(folder, self.weights.clone())?;
@@ -169,7 +196,7 @@ impl Job<'_> {
         subjects: &[TunedSubject],
         on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
     ) -> Result<TuneOutcome> {
-        std::fs::create_dir_all(self.out).map_err(crate::error::io_error("create", self.out))?;
+        crate::files::create_folder(self.out)?;
         let mut log = TrainingLog::new(self.out, self.settings.resume);
         let tuner = tuner
             .with_origin(json!({ "weights_sha256": self.weights }))
@@ -351,7 +378,7 @@ impl Job<'_> {
             "best_step": outcome.best.map(|(step, _)| step),
             "best_validation_loss": outcome.best.map(|(_, loss)| loss),
         });
-        Provenance::new(self.command.clone(), inputs)
+        Provenance::new(self.command.to_vec(), inputs)
     }
 }
 
@@ -360,7 +387,7 @@ fn write_npy(path: &Path, values: &Array1<bool>) -> Result<()> {
     values
         .write_npy(&mut bytes)
         .map_err(|e| crate::error::file_error(path, e.to_string()))?;
-    crate::arrays::write_atomically(path, &bytes)
+    crate::files::write_atomically(path, &bytes)
 }
 
 /// Clips are of a length that the backbone takes.

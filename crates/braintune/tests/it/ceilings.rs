@@ -196,7 +196,8 @@ fn damaged_repeats_are_named_before_anything_long_begins() {
         .iter()
         .map(|repeat| repeat.slice(s![.., 1..]).to_owned())
         .collect();
-    let dataset = in_memory(&stored, &config, &mean, Some(narrow));
-    let refused = run_on(&dataset, folder.path(), &zero, &mut go_on).unwrap_err();
+    let mut dataset = in_memory(&stored, &config, &mean, None);
+    let refused = dataset.add_repeats(&config.subject, story, narrow);
+    let refused = refused.unwrap_err();
     assert!(refused.to_string().contains("voxels"), "{refused}");
 }

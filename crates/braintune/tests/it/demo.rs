@@ -12,7 +12,7 @@ fn its_study_can_be_done_with_what_it_writes() {
     let folder = tempfile::tempdir().unwrap();
     let config = demo::participants(3)
         .with_story_s(40.0)
-        .with_test_story_s(60.0);
+        .with_test_story_s(100.0);
     let mut go_on = |_: braintune::Event<'_>| ControlFlow::Continue(());
     let file = demo::prepare(&config, folder.path(), &mut go_on).unwrap();
     let study = Study::read(&file).unwrap();
@@ -26,6 +26,25 @@ fn its_study_can_be_done_with_what_it_writes() {
         .filter(|(step, _)| step.name.starts_with("tune "));
     // Two participants, their responses and permuted ones.
     assert_eq!(tuned.count(), 4);
+}
+
+#[test]
+fn files_that_were_changed_stay_as_they_are() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = demo::participants(3)
+        .with_story_s(40.0)
+        .with_test_story_s(60.0);
+    let mut go_on = |_: braintune::Event<'_>| ControlFlow::Continue(());
+    let at = |name: &str| folder.path().join(name);
+    std::fs::create_dir(at("model")).unwrap();
+    for name in ["model/config.json", "study.toml"] {
+        std::fs::write(at(name), "mine").unwrap();
+        let refused = demo::prepare(&config, folder.path(), &mut go_on).unwrap_err();
+        assert!(refused.to_string().contains(name), "{refused}");
+        assert_eq!(std::fs::read(at(name)).unwrap(), b"mine");
+        assert!(!at("dataset").exists());
+        std::fs::remove_file(at(name)).unwrap();
+    }
 }
 
 #[test]

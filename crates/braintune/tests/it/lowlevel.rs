@@ -14,8 +14,8 @@ use crate::simulated::{config, correlations, go_on, means, participant, run};
 
 fn on_grid(folder: &Path, features: GridFeatures<'_>, config: &EncodeConfig) -> Outcome {
     let dataset = Ds003020::open(&folder.join("dataset")).unwrap();
-    let out = folder.join("out");
-    encode::run_on_grid(&dataset, features, config, &out, vec![], &mut go_on).unwrap()
+    let out = folder.join("grid/out");
+    encode::run_on_grid(&dataset, features, config, &out, &[], &mut go_on).unwrap()
 }
 
 #[test]
@@ -39,8 +39,8 @@ fn layers_that_come_on_the_grid_are_encoded_as_the_model_is() {
     let names = ["in", "one", "two"].map(str::to_owned).to_vec();
     let features = GridFeatures::new(names, "whisper-micro", make).unwrap();
     assert_eq!(means(on_grid(folder.path(), features, &config)), of_model);
-    assert_eq!(correlations(folder.path()), r);
-    let table = std::fs::read_to_string(folder.path().join("out/alignment.csv")).unwrap();
+    assert_eq!(correlations(&folder.path().join("grid")), r);
+    let table = std::fs::read_to_string(folder.path().join("grid/out/alignment.csv")).unwrap();
     for row in ["SIM01,in,0,all,", "SIM01,one,1,all,", "SIM01,two,2,all,"] {
         assert!(table.contains(row), "{table}");
     }
@@ -99,6 +99,7 @@ fn what_follows_the_sound_goes_with_the_acoustics_of_a_layer() {
         ..full.clone()
     };
     let full = means(run(folder.path(), &full, &mut go_on).unwrap());
+    std::fs::remove_dir_all(folder.path().join("out")).unwrap();
     let less = means(run(folder.path(), &less, &mut go_on).unwrap());
     for (full, less) in full
         .iter()

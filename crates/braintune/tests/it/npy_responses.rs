@@ -131,7 +131,7 @@ fn files_that_are_not_what_they_say_are_named_with_what_was_found() {
     );
     refused(&float("(11, 7)", &[]), &["truncated"]);
     refused(&float("(11, 7)", &bytes)[..60], &["no readable .npy"]);
-    refused(b"", &["no readable .npy"]);
+    refused(b"", &["is empty"]);
     refused(b"once upon a time", &["no readable .npy"]);
     // Other types.
     for descr in ["'<c8'", "'|b1'", "'<U1'", "'<f2'"] {

@@ -2,8 +2,8 @@
 
 use braintune::study::{
     AlignmentCurve, BaselineAlignment, Comparison, Condition, ConditionKind, DataSharing, Estimate,
-    Excluded, LowLevelImpact, ProbeCurve, Setting, StepRecord, StepStatus, StudyResults,
-    TrainingCurve, VoxelChange,
+    Excluded, LowLevelImpact, Measure, ProbeCurve, Setting, StepRecord, StepStatus, StudyResults,
+    TrainingCurve, Unit, VoxelChange,
 };
 
 /// 8 participants, 13 hidden states, 20 regions, 2 models, 5 conditions.
@@ -309,9 +309,9 @@ fn compared(study: &mut StudyResults, model: usize, condition: usize, n_states: 
                 roi: study.rois[roi].clone(),
                 condition: CONDITIONS[condition].0.to_owned(),
                 reference: CONDITIONS[0].0.to_owned(),
-                measure: "normalized".to_owned(),
+                measure: Measure::Normalized,
                 difference: with_interval(difference, 0.02),
-                unit: "participants".to_owned(),
+                unit: Unit::Participants,
                 n_units: n,
                 n_positive: if difference > 0.0 { n } else { n / 3 },
                 p_value: (n > 5).then_some(p),

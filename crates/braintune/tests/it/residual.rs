@@ -93,7 +93,7 @@ fn run(
     on: &mut OnEvent<'_>,
 ) -> Result<Outcome, BraintuneError> {
     let out = folder.join("out");
-    encode::run_on_grid(&dataset(folder), layers(), config, &out, vec![], on)
+    encode::run_on_grid(&dataset(folder), layers(), config, &out, &[], on)
 }
 
 #[test]
@@ -129,9 +129,14 @@ fn a_stopped_residual_run_goes_on_and_another_removal_is_another_result() {
     assert_eq!(again, Outcome::AlreadyDone);
     let with_word_rate = correlations(stopped.path());
     for other in [Some("phoneme-rate"), None] {
-        let outcome = run(stopped.path(), &config(other), &mut go_on).unwrap();
+        let before = outputs(stopped.path());
+        let refused = run(stopped.path(), &config(other), &mut go_on).unwrap_err();
+        assert!(refused.to_string().contains("--remove"), "{refused}");
+        assert!(before == outputs(stopped.path()));
+        let fresh = tempfile::tempdir().unwrap();
+        let outcome = run(fresh.path(), &config(other), &mut go_on).unwrap();
         assert!(matches!(outcome, Outcome::Computed(_)), "{other:?}");
-        assert_ne!(correlations(stopped.path()), with_word_rate);
+        assert_ne!(correlations(fresh.path()), with_word_rate);
     }
 }
 
@@ -146,7 +151,7 @@ fn features_that_do_not_fit_the_stories_are_refused() {
         };
         let features = GridFeatures::new(vec!["x".to_owned()], "x", make).unwrap();
         let out = folder.path().join("out");
-        let outcome = encode::run_on_grid(&dataset, features, &config, &out, vec![], &mut go_on);
+        let outcome = encode::run_on_grid(&dataset, features, &config, &out, &[], &mut go_on);
         assert!(!out.join("alignment.csv").exists());
         outcome.unwrap_err().to_string()
     };

@@ -7,7 +7,7 @@ use braintune::backbone::{PretrainedModel, Windows};
 use braintune::encode::{self, AlignmentRow, EncodeConfig, ModelFeatures, Outcome};
 use braintune::fmri::{Ds003020, StoryDataset};
 use braintune::simulation::{SimulatedDataset, SimulationConfig, simulate};
-use braintune::{BraintuneError, Event, OnEvent};
+use braintune::{BraintuneError, Event, Folders, OnEvent};
 use burn::tensor::Device;
 use ndarray::{Array, Array2, Dimension};
 use ndarray_npy::{NpzReader, ReadableElement};
@@ -53,8 +53,11 @@ pub(crate) fn run_on(
         dataset,
         ModelFeatures::windowed("micro", model, Windows::new(4.0, 2.0).unwrap()).unwrap(),
         config,
-        (&folder.join("cache"), &folder.join("out")),
-        vec!["test".to_owned()],
+        Folders {
+            cache: &folder.join("cache"),
+            out: &folder.join("out"),
+        },
+        &["test".to_owned()],
         on,
     )
 }
@@ -84,6 +87,6 @@ pub(crate) fn outputs(folder: &Path) -> [Vec<u8>; 2] {
 pub(crate) fn means(outcome: Outcome) -> Vec<AlignmentRow> {
     match outcome {
         Outcome::Computed(rows) => rows,
-        Outcome::AlreadyDone => panic!("a fresh folder"),
+        other => panic!("a fresh folder: {other:?}"),
     }
 }

@@ -7,8 +7,10 @@ use std::path::{Path, PathBuf};
 use braintune::backbone::{CheckpointBackbone, Wav2Vec2Config, Wav2Vec2Model};
 use braintune::fmri::{Ds003020, StoryDataset, write_responses};
 use braintune::simulation::{SimulationConfig, simulate};
-use braintune::study::{StepState, StepStatus, Study, StudyOutcome, StudyResults, run};
-use braintune::{BraintuneError, Event};
+use braintune::study::{
+    Measure, StepState, StepStatus, Study, StudyOutcome, StudyResults, Unit, run,
+};
+use braintune::{BraintuneError, Event, Folders};
 use burn::tensor::Device;
 
 pub(crate) const STUDY: &str = r#"
@@ -121,7 +123,10 @@ impl Place {
         let command = ["test".to_owned()];
         run(
             &self.study(text)?,
-            (&cache, &out),
+            Folders {
+                cache: &cache,
+                out: &out,
+            },
             &Device::flex(),
             &command,
             on,
@@ -234,12 +239,15 @@ fn it_finds_every_curve_and_a_second_run_does_nothing() {
     assert_ne!(of("pretrained"), of("random-weights"));
 
     // Three conditions against the first, the tuned one against its control; SIM02 has nothing normalised.
-    let mean_r = results.comparisons.iter().filter(|c| c.measure == "mean_r");
+    let mean_r = results
+        .comparisons
+        .iter()
+        .filter(|c| c.measure == Measure::MeanR);
     assert_eq!(mean_r.clone().count(), 4 * 3 * n_rois);
     assert!(
         mean_r
             .clone()
-            .all(|c| c.n_units == 2 && c.p_value.is_none() && c.unit == "participants")
+            .all(|c| c.n_units == 2 && c.p_value.is_none() && c.unit == Unit::Participants)
     );
     assert!(
         results
@@ -449,7 +457,7 @@ fn several_test_stories_are_units_of_tests() {
     let results = place.run(&text, "out").unwrap().results;
     let comparison = &results.comparisons[0];
     assert_eq!(
-        (comparison.unit.as_str(), comparison.n_units),
+        (comparison.unit.name(), comparison.n_units),
         ("participant x story", 4)
     );
     let table = std::fs::read_to_string(place.path("out/encode/tiny/pretrained/SIM01/stories.csv"));

@@ -9,7 +9,7 @@ use crate::study::{Place, STUDY, UNTUNED, assert_same, files, statuses};
 #[test]
 fn a_step_that_fails_is_recorded_and_the_rest_goes_on() {
     let place = Place::new();
-    let failing = STUDY.replace("ceiling_threshold = 0.1", "ceiling_threshold = 0.999");
+    let failing = STUDY.replace("epochs = 1", "epochs = 1\nlr_backbone = 1e30");
     let outcome = place.run(&failing, "out").unwrap();
     let found = statuses(&outcome.results);
     assert_eq!(found["tune tiny brain-tuned SIM01"], StepStatus::Failed);
@@ -23,7 +23,7 @@ fn a_step_that_fails_is_recorded_and_the_rest_goes_on() {
         .iter()
         .find(|step| step.status == StepStatus::Failed);
     let problem = failed.unwrap().problem.as_ref().unwrap();
-    assert!(problem.contains("0.999"), "{problem}");
+    assert!(problem.contains("diverged"), "{problem}");
     assert!(
         outcome
             .results
@@ -139,6 +139,43 @@ fn bad_studies_start_nothing() {
         error.contains("SIM02") && error.contains("thelasttrain"),
         "{error}"
     );
+}
+
+#[test]
+fn tuning_and_tests_that_cannot_be_are_refused_before_anything_starts() {
+    let place = Place::new();
+    for (text, to, named) in [
+        (
+            "epochs = 1",
+            "epochs = 1\nfreeze = [\"layers:0-9\"]",
+            vec!["study.toml", "[tuning]", "layers:0-9", "layers 0 to 1"],
+        ),
+        (
+            "ceiling_threshold = 0.1",
+            "ceiling_threshold = 0.999",
+            vec!["study.toml", "[tuning]", "above 0.999", "SIM01"],
+        ),
+        (
+            "permutations = 20",
+            "permutations = 1000000000000",
+            vec!["study.toml", "[encoding]", "at most 1000000"],
+        ),
+        (
+            "draws = 50",
+            "draws = 4000000000",
+            vec!["study.toml", "[probes]", "at most 1000000"],
+        ),
+        (
+            "[dataset]",
+            "[encode]\nstride_s = 2.0\n[dataset]",
+            vec!["study.toml", "`encode`", "`tuning`"],
+        ),
+    ] {
+        let error = place.refused(&STUDY.replacen(text, to, 1));
+        for name in named {
+            assert!(error.contains(name), "{name:?} is not in {error:?}");
+        }
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use braintune::fmri::{Ds003020, StoryDataset};
 use braintune::simulation::{SimulationConfig, simulate};
 use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, run};
 use braintune::tuning::{Control, Lora, TuningEnd, TuningEvent, VoxelWeights};
-use braintune::{BraintuneError, Event};
+use braintune::{BraintuneError, Event, Folders};
 use burn::tensor::Device;
 use ndarray::Array1;
 
@@ -100,15 +100,7 @@ impl Setup {
         on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
     ) -> Result<TuneOutcome, BraintuneError> {
         let (device, out) = (Device::flex(), self.out(out));
-        run(
-            dataset,
-            &self.model,
-            settings,
-            &device,
-            &out,
-            Vec::new(),
-            on,
-        )
+        run(dataset, &self.model, settings, &device, &out, &[], on)
     }
 
     pub(crate) fn out(&self, name: &str) -> PathBuf {
@@ -168,7 +160,7 @@ fn it_writes_a_checkpoint_that_loads_with_all_that_belongs_to_it() {
     let n_read = roles.train.len() + roles.validation.len();
     assert_eq!(
         read.keys()
-            .filter(|what| what.starts_with("samples of "))
+            .filter(|what| what.starts_with("audio of "))
             .count(),
         n_read
     );
@@ -256,8 +248,11 @@ fn a_test_story_that_the_model_was_tuned_on_is_refused() {
             &setup.dataset,
             model,
             &config,
-            (&cache, &out),
-            Vec::new(),
+            Folders {
+                cache: &cache,
+                out: &out,
+            },
+            &[],
             on,
         )
     };
@@ -364,7 +359,7 @@ fn voxels_that_cannot_be_are_refused_before_anything_is_made() {
     settings.voxels.threshold = Some(0.4);
     let error = setup.run(&settings, "a").unwrap_err().to_string();
     assert!(
-        error.contains("12 voxels") && error.contains("mask has 5"),
+        error.contains("12 voxels") && error.contains("noise ceiling has 5"),
         "{error}"
     );
     settings.voxels.ceilings = vec![Array1::from_elem(12, 40.0)];

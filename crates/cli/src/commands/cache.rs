@@ -5,7 +5,9 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::{Duration, SystemTime};
 
+use anyhow::bail;
 use braintune::cache::{CacheContents, CacheLimits, Entry, remove};
+use braintune::fetch::human_size;
 
 use super::model::cache_folder;
 
@@ -41,13 +43,21 @@ struct Age(Duration);
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let folder = cache_folder(args.dir.as_ref())?;
+    // A cache that the environment names may not be there yet.
+    let of_environment = std::env::var_os("BRAINTUNE_CACHE").map(PathBuf::from);
+    if args.dir.is_some() && args.dir != of_environment && !folder.exists() {
+        bail!(
+            "--dir {} is not there: give the folder of a cache",
+            folder.display()
+        );
+    }
     let contents = CacheContents::read(&folder)?;
     let now = SystemTime::now();
     table(&contents, now);
     for other in &contents.others {
         say!("not the cache's, left as it is: {}", other.display());
     }
-    let total = size(contents.n_bytes());
+    let total = human_size(contents.n_bytes());
     say!(
         "{}: {} entries, {total}",
         folder.display(),
@@ -77,14 +87,18 @@ fn clean(args: &Args, contents: &CacheContents, now: SystemTime) -> anyhow::Resu
                 ago(*last_used, now)
             );
         }
-        say!("would remove {} entries, {}", beyond.len(), size(n_bytes));
+        say!(
+            "would remove {} entries, {}",
+            beyond.len(),
+            human_size(n_bytes)
+        );
         return Ok(());
     }
     let cleaned = remove(&beyond)?;
     say!(
         "removed {} entries, {}",
         cleaned.n_entries,
-        size(cleaned.n_bytes)
+        human_size(cleaned.n_bytes)
     );
     if cleaned.n_used_since > 0 {
         say!("left {} that were used meanwhile", cleaned.n_used_since);
@@ -93,7 +107,7 @@ fn clean(args: &Args, contents: &CacheContents, now: SystemTime) -> anyhow::Resu
     if limits.max_bytes.is_some_and(|most| left > most) {
         say!(
             "{} are left: what may still be worked on, or was used meanwhile",
-            size(left)
+            human_size(left)
         );
     }
     Ok(())
@@ -120,23 +134,9 @@ fn table(contents: &CacheContents, now: SystemTime) {
             weights.chars().take(12).collect::<String>(),
             group.shape,
             group.n_entries,
-            size(group.n_bytes),
+            human_size(group.n_bytes),
             ago(group.last_used, now)
         );
-    }
-}
-
-fn size(n_bytes: u64) -> String {
-    const UNITS: [&str; 5] = ["B", "kB", "MB", "GB", "TB"];
-    let (mut value, mut unit) = (n_bytes as f64, 0);
-    while value >= 999.5 && unit + 1 < UNITS.len() {
-        value /= 1000.0;
-        unit += 1;
-    }
-    match unit {
-        0 => format!("{n_bytes} B"),
-        _ if value < 9.95 => format!("{value:.1} {}", UNITS[unit]),
-        _ => format!("{value:.0} {}", UNITS[unit]),
     }
 }
 

@@ -2,19 +2,19 @@
 
 mod table;
 
-use std::io::Write;
+use std::fs::File;
+use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use atomic_write_file::AtomicWriteFile;
 use braintune::BraintuneError;
+use braintune::files::write_atomically;
 use braintune::fmri::{
     CheckEntry, CheckEvent, CheckReport, CheckStatus, DatasetFiles, Fix, check_dataset,
     fix_dataset, open_dataset,
 };
 
-use super::check_output;
+use super::{check_output, check_replaceable};
 use crate::interrupt;
 use crate::progress::Progress;
 
@@ -46,6 +46,10 @@ pub(crate) struct Args {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     check_output(&args.out, &[])?;
+    check_replaceable(&args.out, "report of check", |file| {
+        let text = File::open(file).map(BufReader::new).ok();
+        text.is_some_and(|text| serde_json::from_reader::<_, CheckReport>(text).is_ok())
+    })?;
     let mut dataset = open_dataset(&args.dataset)?;
     let subjects = match &args.subject {
         Some(subject) => {
@@ -64,7 +68,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     report.fixed = fixed;
     write(&args.out, &report)?;
     table::say(&report);
-    let n_problems = summarise(&report, &args.out);
+    let mut n_problems = summarise(&report, &args.out);
+    if subjects.is_empty() {
+        say!(
+            "error   {} has no participant: no responses are there to encode or to tune on",
+            args.dataset.display()
+        );
+        n_problems += 1;
+    }
     Ok(ExitCode::from(if n_problems > 0 { 2 } else { 0 }))
 }
 
@@ -102,12 +113,7 @@ fn checked(
 
 fn write(path: &Path, report: &CheckReport) -> anyhow::Result<()> {
     let text = format!("{:#}\n", serde_json::to_value(report)?);
-    let write = || {
-        let mut file = AtomicWriteFile::open(path)?;
-        file.write_all(text.as_bytes())?;
-        file.commit()
-    };
-    write().with_context(|| format!("cannot write {}", path.display()))
+    Ok(write_atomically(path, text.as_bytes())?)
 }
 
 /// Which file an entry is about, as far as its message does not say it.

@@ -34,7 +34,7 @@ On real data:
        braintune fetch model openai/whisper-tiny.en
   3. how well each layer predicts each voxel:
        braintune encode --dataset DIR --subject UTS03 --model openai/whisper-tiny.en --out RESULTS
-     (start with --stride-s 2 for a first look: twenty times fewer windows)
+     (start with --stride-s 2 --window-feature stride-mean for a first look: twenty times fewer windows)
   4. or all of this in one go, from a study file like the demo's (docs/study.md):
        braintune study STUDY.toml --dry-run";
 

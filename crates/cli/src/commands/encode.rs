@@ -3,21 +3,25 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use braintune::Event;
+use anyhow::bail;
 use braintune::arrays::{read_folds, read_vector};
 use braintune::backbone::Windows;
 use braintune::encode::{
     self, BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Outcome, Regions, run_on_grid,
 };
 use braintune::encoding::{Alphas, Delays};
-use braintune::fmri::{StoryDataset, Trim};
+use braintune::fmri::{Story, StoryDataset, Trim};
 use braintune::lowlevel::{LowLevelSpace, grid_features};
+use braintune::{Event, Folders};
 use clap::{ArgGroup, ValueEnum};
 
 use super::model::{CacheArgs, ModelArgs, SOURCE, WindowArgs};
 use super::stories::{expand, expand_given};
-use super::{command_line, open, report};
+use super::{check_out_folder, command_line, open, report};
 use crate::progress::Progress;
+
+/// Test story of ds003020, which was heard ten times.
+const USUAL_TEST_STORY: &str = "wheretheressmoke";
 
 /// How well every layer of a model predicts every voxel of a participant.
 ///
@@ -63,7 +67,7 @@ pub(crate) struct Args {
         alias = "test-story",
         value_name = "C,…",
         value_delimiter = ',',
-        default_value = "wheretheressmoke"
+        default_value = USUAL_TEST_STORY
     )]
     test_stories: Vec<String>,
     #[command(flatten)]
@@ -73,7 +77,7 @@ pub(crate) struct Args {
         long,
         value_name = "TRS",
         allow_hyphen_values = true,
-        default_value = "1,2,3,4"
+        default_value = EncodeConfig::DELAYS
     )]
     delays: Delays,
     /// Alphas, rising; the penalty is alpha squared, S/(S^2+alpha^2)
@@ -81,7 +85,7 @@ pub(crate) struct Args {
         long,
         value_name = "GRID",
         allow_hyphen_values = true,
-        default_value = "logspace:1:4:15"
+        default_value = EncodeConfig::ALPHAS
     )]
     alphas: Alphas,
     /// How alphas are chosen: leave one story out, or bootstrapped chunks [default: story; bootstrap with --compat huth]
@@ -146,21 +150,36 @@ enum Compat {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = args.windows.windows(&args.model)?;
+    check_out_folder(&args.out, [("the dataset", &*args.dataset)])?;
     let dataset = open(&args.dataset)?;
     let config = config(args, &*dataset)?;
     let outcome = match &args.features {
         Some(spaces) => {
             args.model.check_unused()?;
+            check_removed(spaces, args.remove.as_ref())?;
             let features = grid_features(spaces.clone())?;
             let mut progress = Progress::new();
             let mut on = |event: Event<'_>| progress.on(event);
             let out = &args.out;
-            run_on_grid(&*dataset, features, &config, out, command_line(), &mut on)?
+            run_on_grid(&*dataset, features, &config, out, &command_line(), &mut on)?
         }
         None => of_model(args, windows, &*dataset, &config)?,
     };
     report(&outcome, &args.out);
     Ok(ExitCode::SUCCESS)
+}
+
+/// What is left of features without themselves is how stories differ in scale, which tells nothing.
+fn check_removed(spaces: &[LowLevelSpace], removed: Option<&LowLevelSpace>) -> anyhow::Result<()> {
+    let Some(removed) = removed else {
+        return Ok(());
+    };
+    if let Some(space) = spaces.iter().find(|space| space.is_within(removed)) {
+        bail!(
+            "--features {space} --remove {removed}: nothing would be left of {space}; leave one of them out"
+        );
+    }
+    Ok(())
 }
 
 fn of_model(
@@ -169,18 +188,33 @@ fn of_model(
     dataset: &dyn StoryDataset,
     config: &EncodeConfig,
 ) -> anyhow::Result<Outcome> {
+    let folders = args.model.folders()?;
+    check_out_folder(&args.out, folders.iter().map(|(what, dir)| (*what, &**dir)))?;
     let tuned_on = args.model.tuned_on()?;
     let model = args.model.load()?;
     let model = ModelFeatures::windowed(&args.model.name()?, model, windows)?.tuned_on(tuned_on);
-    let folders = (&*args.cache.folder()?, &*args.out);
+    let cache = args.cache.folder()?;
+    let folders = Folders {
+        cache: &cache,
+        out: &args.out,
+    };
     let mut progress = Progress::new();
     let mut on = |event: Event<'_>| progress.on(event);
-    let outcome = encode::run(dataset, model, config, folders, command_line(), &mut on)?;
+    let outcome = encode::run(dataset, model, config, folders, &command_line(), &mut on)?;
     Ok(outcome)
 }
 
 fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfig> {
     let (trim, test_trim) = dataset.default_trims();
+    dataset.check_subject(&args.subject)?;
+    if args.test_stories == [USUAL_TEST_STORY] && dataset.story(USUAL_TEST_STORY).is_err() {
+        let stories = dataset.stories().iter().map(Story::name);
+        bail!(
+            "{} has no story {USUAL_TEST_STORY}, the default of --test-stories: name test stories, it has {}",
+            args.dataset.display(),
+            stories.collect::<Vec<_>>().join(", ")
+        );
+    }
     let subject = std::slice::from_ref(&args.subject);
     let test_stories = expand(dataset, subject, &args.test_stories, &[])?;
     let train_stories = expand_given(dataset, subject, args.train_stories.as_ref(), &test_stories)?;

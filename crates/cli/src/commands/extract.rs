@@ -1,18 +1,20 @@
 //! `braintune extract`: hidden states of every layer for one audio file.
 
-use std::path::PathBuf;
+use std::fs::File;
+use std::io::Read;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
-use braintune::arrays::copy_file;
 use braintune::audio::Waveform;
 use braintune::backbone::{CachedExtractor, FeatureExtractor};
+use braintune::files::copy_file;
 use braintune::provenance::{Provenance, file_sha256};
 use braintune::{BraintuneError, Event};
 use clap::ArgGroup;
 
 use super::model::{CacheArgs, ModelArgs, SOURCE, WindowArgs};
-use super::{check_output, command_line};
+use super::{check_output, check_replaceable, command_line};
 use crate::progress::Progress;
 
 /// Hidden states of every layer for one audio file.
@@ -55,8 +57,15 @@ impl Args {
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     let windows = args.windows.windows(&args.model)?;
     let audio = braintune::audio::load_audio(&args.audio)?;
+    if audio.samples().iter().all(|sample| *sample == 0.0) {
+        say!(
+            "warning: {} is silent from its beginning to its end",
+            args.audio.display()
+        );
+    }
     check_output(&args.out, &[&args.audio])?;
     args.model.check_outside(&args.out)?;
+    check_replaceable(&args.out, "features of extract", holds_features)?;
     let model = args.model.load()?;
     let weights = model.weights_sha256().to_owned();
     let extractor = if args.whole {
@@ -101,6 +110,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         args.out.display()
     );
     Ok(ExitCode::SUCCESS)
+}
+
+/// Whether a file begins as [`write`] leaves it: its first names stand in the first bytes.
+fn holds_features(file: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = File::open(file).and_then(|file| file.take(4096).read_to_end(&mut start));
+    let name = b"\"hidden_states.0\"";
+    read.is_ok() && start.windows(name.len()).any(|part| part == name)
 }
 
 fn write(

@@ -18,8 +18,9 @@ pub(crate) mod tune;
 
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail};
+use anyhow::bail;
 use braintune::encode::{AlignmentRow, Outcome};
+use braintune::files::create_folder;
 use braintune::fmri::{DatasetFiles, open_dataset};
 
 /// Opens a dataset of any kind, and says which of its stories cannot be used.
@@ -58,7 +59,41 @@ fn check_output(file: &Path, inputs: &[&PathBuf]) -> anyhow::Result<()> {
         .parent()
         .filter(|folder| !folder.as_os_str().is_empty());
     let Some(folder) = folder else { return Ok(()) };
-    std::fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))
+    Ok(create_folder(folder)?)
+}
+
+/// Before any work: a file that is there is replaced only where it `is_ours`, or empty.
+fn check_replaceable(
+    file: &Path,
+    what: &str,
+    is_ours: impl FnOnce(&Path) -> bool,
+) -> anyhow::Result<()> {
+    let holds_something = std::fs::metadata(file).is_ok_and(|found| found.len() > 0);
+    if holds_something && !is_ours(file) {
+        bail!(
+            "--out {} is there and holds no {what}: it would be lost; give another name, or remove it",
+            file.display()
+        );
+    }
+    Ok(())
+}
+
+/// Before any work: results do not go among the files of an input, of which they could replace some.
+fn check_out_folder<'a>(
+    out: &Path,
+    inputs: impl IntoIterator<Item = (&'static str, &'a Path)>,
+) -> anyhow::Result<()> {
+    let Ok(real) = out.canonicalize() else {
+        return Ok(());
+    };
+    let same = |(_, input): &(_, &Path)| input.canonicalize().is_ok_and(|input| input == real);
+    match inputs.into_iter().find(same) {
+        None => Ok(()),
+        Some((what, _)) => bail!(
+            "--out {} is the folder of {what}, some of whose files would be replaced; give another place",
+            out.display()
+        ),
+    }
 }
 
 /// Says where the result is and shows the alignment per layer.
@@ -78,6 +113,7 @@ fn report(outcome: &Outcome, out: &Path) {
                     .display()
             );
         }
+        _ => {}
     }
 }
 

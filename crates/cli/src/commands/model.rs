@@ -38,10 +38,10 @@ pub(crate) struct DeviceArgs {
 #[derive(Debug, clap::Args)]
 pub(crate) struct WindowArgs {
     /// Window length in seconds, the newest stride included
-    #[arg(long, value_name = "S", default_value_t = 16.1)]
+    #[arg(long, value_name = "S", default_value_t = Windows::default().length_s())]
     window_s: f64,
     /// Seconds from one window end to the next
-    #[arg(long, value_name = "S", default_value_t = 0.1)]
+    #[arg(long, value_name = "S", default_value_t = Windows::default().stride_s())]
     stride_s: f64,
     /// What stands for a window
     #[arg(long, value_name = "WHAT", default_value = "last-frame")]
@@ -129,6 +129,16 @@ impl ModelArgs {
         Ok(())
     }
 
+    /// Folders of the model and of its adapter; `tune` writes adapters into a folder of its results.
+    pub(crate) fn folders(&self) -> anyhow::Result<Vec<(&'static str, PathBuf)>> {
+        let mut folders = vec![("the model", self.resolve()?)];
+        if let Some(adapter) = &self.adapter {
+            folders.push(("the adapter", adapter.clone()));
+            folders.extend(adapter.parent().map(|tuned| ("the adapter", tuned.into())));
+        }
+        Ok(folders)
+    }
+
     /// Stories that the model, or its adapter, was tuned on, where `tune` says so beside it.
     pub(crate) fn tuned_on(&self) -> anyhow::Result<Option<TunedOn>> {
         // `tune` writes adapters into a folder of its results.
@@ -177,16 +187,14 @@ impl CacheArgs {
 
 /// Where features are kept unless another place is `given`.
 pub(crate) fn cache_folder(given: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
-    if let Some(folder) = given {
-        return Ok(folder.clone());
+    let is_file = |dir: &&PathBuf| dir.ancestors().any(Path::is_file);
+    if let Some(dir) = given.filter(is_file) {
+        bail!(
+            "--cache {} is a file or lies below one, a folder is expected",
+            dir.display()
+        );
     }
-    let set = |name| {
-        std::env::var_os(name)
-            .filter(|value| !value.is_empty())
-            .map(PathBuf::from)
-    };
-    set("XDG_CACHE_HOME")
-        .or_else(|| set("HOME").map(|home| home.join(".cache")))
-        .map(|cache| cache.join("braintune"))
+    let folder = given.cloned().or_else(braintune::cache::default_folder);
+    folder
         .context("neither HOME nor XDG_CACHE_HOME is set: say with --cache where features are kept")
 }

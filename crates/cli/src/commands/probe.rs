@@ -9,8 +9,8 @@ use braintune::probe::{ModelProbed, ProbedModel, QuestionSettings};
 use braintune::probing::{ProbeKind, ProbeSettings, ProbeTask, TimitSplit, is_timit};
 use clap::ValueEnum;
 
-use super::command_line;
 use super::model::{CacheArgs, DeviceArgs, name_of};
+use super::{check_out_folder, command_line};
 use crate::progress::Progress;
 
 /// What can be read from every layer of a model: a probe per layer on labelled speech.
@@ -61,7 +61,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "F.csv")]
     classes: Option<PathBuf>,
     /// Draws behind the 95 % intervals
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
     bootstraps: u32,
     /// Leave out the control on random labels
     #[arg(long)]
@@ -134,13 +134,16 @@ enum Compat {
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     check_flags(args)?;
+    check_out_folder(&args.out, [("the data", &*args.data)])?;
     let tasks = args.task.iter().map(|&question| task(question, args));
     let tasks = tasks.collect::<anyhow::Result<Vec<_>>>()?;
     let device = args.device.get()?;
     let cache = args.cache.folder()?;
     let mut models = Vec::with_capacity(args.model.len());
     for named in &args.model {
-        let model = PretrainedModel::load(&braintune::model::resolve(named)?, device.clone())?;
+        let folder = braintune::model::resolve(named)?;
+        check_out_folder(&args.out, [("a model", &*folder)])?;
+        let model = PretrainedModel::load(&folder, device.clone())?;
         models.push(ProbedModel::new(name_of(named), model, &cache)?);
     }
     let mut progress = Progress::new();
@@ -233,7 +236,7 @@ fn task(question: Question, args: &Args) -> anyhow::Result<Box<dyn ProbeTask>> {
 }
 
 fn table(of_task: &[ModelProbed]) {
-    for ModelProbed { model, found } in of_task {
+    for ModelProbed { model, found, .. } in of_task {
         let baseline = found
             .baseline
             .map_or_else(String::new, |score| format!(", most frequent {score:.4}"));

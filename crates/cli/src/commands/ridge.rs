@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::str::FromStr;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 use braintune::arrays::{read_folds, read_labels, read_matrix};
 use braintune::encoding::{
     AlphaSharing, Alphas, CvScore, Delays, Precision, ResponseSource, Solver, measure_flops_per_s,
@@ -60,7 +60,7 @@ pub(crate) struct Args {
     /// What chooses the alpha: the mean over folds of each fold's score
     #[arg(long, default_value = "r2")]
     score: Score,
-    /// FIR delays in samples, applied inside each group
+    /// FIR delays in samples, applied inside each group; test rows are taken as one stretch
     #[arg(long, value_name = "N,…", allow_hyphen_values = true)]
     delays: Option<Delays>,
     /// Centre features and responses on the training rows of each fold
@@ -210,6 +210,15 @@ pub(crate) fn run(args: Args) -> anyhow::Result<ExitCode> {
         folds: args.folds.as_deref().map(read_folds).transpose()?,
         test,
     };
+    let n_alphas = args.alphas.as_slice().len();
+    if n_alphas > 1 && data.groups.is_none() && data.folds.is_none() {
+        bail!(
+            "{n_alphas} alphas and nothing to choose among them by: give --groups or --folds, or a single alpha"
+        );
+    }
+    if let Some(file) = &args.folds {
+        data.folds().with_context(|| file.display().to_string())?;
+    }
     let alpha_sharing = args.alpha_per.sharing(data.y.source.n_voxels())?;
     let out = args.out.clone();
     let provenance = Provenance::new(command_line(), inputs(&args)?);

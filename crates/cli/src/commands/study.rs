@@ -3,8 +3,9 @@
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use braintune::Event;
+use braintune::fetch::human_size;
 use braintune::study::{DryRun, StepState, StepStatus, Study, StudyOutcome};
+use braintune::{Event, Folders};
 
 use super::command_line;
 use super::model::{CacheArgs, DeviceArgs};
@@ -46,7 +47,10 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     let mut on = |event: Event<'_>| progress.on(event);
-    let folders = (cache.as_path(), out.as_path());
+    let folders = Folders {
+        cache: &cache,
+        out: &out,
+    };
     let outcome = braintune::study::run(&study, folders, &device, &command_line(), &mut on)?;
     drop(progress);
     report(&outcome);
@@ -65,7 +69,7 @@ pub(crate) fn report(outcome: &StudyOutcome) {
         match step.status {
             StepStatus::Done => {}
             StepStatus::Failed => say!("failed:  {}: {problem}", step.name),
-            StepStatus::Skipped => say!("skipped: {}: {problem}", step.name),
+            _ => say!("skipped: {}: {problem}", step.name),
         }
     }
     for warning in &outcome.results.warnings {
@@ -96,7 +100,7 @@ fn describe(found: &DryRun) {
             StepState::Done => "done",
             StepState::Begun => "begun",
             StepState::Outdated => "outdated",
-            StepState::New => "to do",
+            _ => "to do",
         };
         say!(
             "{:<52} {state:<9} {:>8} {:>8} {:>9} {:>9} {:>9} {:>9}",
@@ -104,8 +108,8 @@ fn describe(found: &DryRun) {
             step.n_trs,
             step.n_voxels,
             step.n_windows,
-            size(step.cache_bytes),
-            size(step.result_bytes),
+            human_size(step.cache_bytes),
+            human_size(step.result_bytes),
             duration(step.seconds)
         );
     }
@@ -120,13 +124,9 @@ fn describe(found: &DryRun) {
     say!(
         "{} steps; {} of cache, {} of results; {rest}",
         found.steps.len(),
-        size(cache),
-        size(results)
+        human_size(cache),
+        human_size(results)
     );
-}
-
-fn size(bytes: u64) -> String {
-    indicatif::HumanBytes(bytes).to_string()
 }
 
 fn duration(seconds: f64) -> String {

@@ -9,7 +9,8 @@ use braintune::backbone::FrozenPart;
 use braintune::fmri::{StoryDataset, StoryPreset};
 use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, targets_from_folder};
 use braintune::tuning::{
-    BLOCK_TRS, Control, TargetDataset, TuningConfig, TuningEnd, TuningEvent, VoxelWeights,
+    BLOCK_TRS, Control, TargetDataset, TuningConfig, TuningEnd, TuningError, TuningEvent,
+    VoxelWeights,
 };
 use clap::ValueEnum;
 
@@ -149,7 +150,7 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         &settings,
         &device,
         &args.out,
-        command_line(),
+        &command_line(),
         &mut |event| {
             tell(event, &mut progress);
             interrupt::poll()
@@ -212,7 +213,12 @@ fn settings(
         TuneSettings::new(args.subjects.clone(), stories)
     };
     settings.config = match &args.config {
-        Some(file) => TuningConfig::from_file(file)?,
+        Some(file) => TuningConfig::from_file(file).map_err(|error| match error {
+            TuningError::Setting { .. } => {
+                anyhow::Error::new(error).context(file.display().to_string())
+            }
+            error => error.into(),
+        })?,
         None => TuningConfig::default(),
     };
     if let Some(epochs) = args.epochs {
@@ -276,6 +282,9 @@ fn control(args: &Args, stories: &StoryRoles) -> anyhow::Result<Option<Control>>
 }
 
 fn voxels(args: &Args, weights: VoxelWeights) -> anyhow::Result<VoxelChoice> {
+    if args.ceiling_threshold.is_nan() {
+        bail!("--ceiling-threshold NaN: ceilings are correlations, give a number below 1");
+    }
     let has_both = !args.mask.is_empty() && !args.noise_ceiling.is_empty();
     if has_both && weights == VoxelWeights::Equal {
         bail!(

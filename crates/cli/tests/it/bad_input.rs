@@ -160,18 +160,11 @@ fn stories_subjects_and_settings_that_are_not_there() {
         std::fs::write(&rois, text).unwrap();
         assert_refused(&encode(folder.path(), &["--rois", "rois.json"]), &[part]);
     }
-    let subject = [
-        "encode",
-        "--dataset",
-        "dataset",
-        "--subject",
-        "S9",
-        "--model",
-        "m",
-        "--out",
-        "out",
-    ];
-    assert_refused(&braintune(folder.path(), &subject), &["no model m"]);
+    for (subject, parts) in [("S9", ["S9", "SIM01"]), ("SIM01", ["no model m", "fetch"])] {
+        let mut args = vec!["encode", "--dataset", "dataset", "--subject", subject];
+        args.extend(["--model", "m", "--test-stories", &test, "--out", "out"]);
+        assert_refused(&braintune(folder.path(), &args), &parts);
+    }
     let none = ["check", "--dataset", "nowhere"];
     assert_refused(&braintune(folder.path(), &none), &["nowhere"]);
     assert_refused(

@@ -91,6 +91,11 @@ fn ceilings_come_from_the_repeats_and_the_table_is_full() {
     let few = ["--permutations", "19", "--bootstraps", "0"];
     let output = encode(folder.path(), &few);
     assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("under other settings: they are replaced"),
+        "{}",
+        stderr(&output)
+    );
     let table = std::fs::read_to_string(folder.path().join("out/alignment.csv")).unwrap();
     assert!(table.lines().nth(1).unwrap().contains(",,,0."), "{table}");
 }
@@ -177,6 +182,7 @@ fn low_level_features_stand_in_for_a_model_and_can_be_taken_out_of_one() {
         starts("SIM01,word-rate,0,all,") && starts("SIM01,mfcc+energy,1,all,"),
         "{table}"
     );
+    std::fs::remove_dir_all(folder.path().join("out")).unwrap();
     assert_refused(
         &features(&["--features", "loudness"]),
         &["loudness", "acoustic"],
@@ -194,6 +200,7 @@ fn low_level_features_stand_in_for_a_model_and_can_be_taken_out_of_one() {
     let full = encode(folder.path(), &[]);
     assert!(full.status.success(), "{}", stderr(&full));
     let r = voxels(folder.path()).0;
+    std::fs::remove_dir_all(folder.path().join("out")).unwrap();
     let rest = encode(folder.path(), &["--remove", "acoustic"]);
     assert!(rest.status.success(), "{}", stderr(&rest));
     let left = voxels(folder.path()).0;

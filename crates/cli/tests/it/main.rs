@@ -3,6 +3,7 @@
     clippy::unwrap_used,
     clippy::result_large_err,
     clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
     missing_docs
 )]
 
@@ -18,6 +19,7 @@ mod fetch;
 #[path = "../../../braintune/tests/it/fetch_server.rs"]
 mod fetch_server;
 mod probe;
+mod refused;
 mod report;
 // Studies of the facade's tests; not all of it is needed here.
 #[allow(dead_code, clippy::cast_sign_loss)]

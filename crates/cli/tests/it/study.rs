@@ -86,6 +86,8 @@ fn it_says_what_it_will_do_does_it_and_does_it_once() {
         said.contains("tune tiny brain-tuned SIM01") && said.contains("to do"),
         "{said}"
     );
+    // Sizes as everywhere else: powers of 1000.
+    assert!(said.contains(" kB") && !said.contains("iB"), "{said}");
     assert!(!folder.path().join("study-results").exists());
     let done = run(&[]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
@@ -104,7 +106,7 @@ fn it_says_what_it_will_do_does_it_and_does_it_once() {
 
     let path = folder.path().join("study.toml");
     let text = std::fs::read_to_string(&path).unwrap();
-    let failing = text.replace("ceiling_threshold = 0.0", "ceiling_threshold = 0.999");
+    let failing = text.replace("epochs = 2", "epochs = 2\nlr_backbone = 1e30");
     std::fs::write(&path, failing).unwrap();
     let failed = run(&[]);
     assert_eq!(failed.status.code(), Some(1), "{}", stderr(&failed));

@@ -1,12 +1,12 @@
 //! A picture of the cortex with its colour bar and words, as PNG.
 
 use std::fmt::Write;
-use std::sync::Arc;
 
-use resvg::{tiny_skia, usvg};
+use resvg::tiny_skia;
 
 use super::colours::{Colours, GREY};
 use super::raster::Picture;
+use crate::chart::tree;
 
 /// Pixels under the picture, for the bar and words.
 const BELOW: usize = 84;
@@ -16,14 +16,8 @@ const BAR: usize = 240;
 /// `label` stands over the bar.
 pub(super) fn png(picture: &Picture, colours: &Colours, label: &str) -> Result<Vec<u8>, String> {
     let (width, height) = (picture.width.max(BAR + 80), picture.height + BELOW);
-    let mut fonts = usvg::fontdb::Database::new();
-    fonts.load_font_data(dejavu::sans::regular().to_vec());
-    let options = usvg::Options {
-        fontdb: Arc::new(fonts),
-        ..usvg::Options::default()
-    };
     let svg = words(picture, (width, height), colours, label);
-    let tree = usvg::Tree::from_str(&svg, &options).map_err(|e| e.to_string())?;
+    let tree = tree(&svg)?;
     let size = |n: usize| u32::try_from(n).map_err(|e| e.to_string());
     let pixels = tiny_skia::Pixmap::new(size(width)?, size(height)?);
     let mut pixels = pixels.ok_or("a picture without size")?;
