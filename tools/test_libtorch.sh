@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 export LIBTORCH_BYPASS_VERSION_CHECK=1
 if [ -n "${1:-}" ]; then
   python=$(command -v "$1")
+  python=$(cd "$(dirname "$python")" && pwd)/$(basename "$python")
   # torch-sys asks the `python3` of PATH.
   PATH="$(dirname "$python"):$PATH"
   export PATH LIBTORCH_USE_PYTORCH=1

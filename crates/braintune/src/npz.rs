@@ -188,6 +188,9 @@ impl Npz {
     pub fn finish(self) -> Result<()> {
         let write = io_error("write", &self.path);
         let fused = self.zip.finish().map_err(|e| file_error(&self.path, e))?;
+        if fused.failed {
+            return Err(file_error(&self.path, "an earlier write to it failed"));
+        }
         let done = fused
             .inner
             .into_inner()

@@ -17,11 +17,11 @@ pub enum TuningEvent {
         /// Checkpoints that were damaged, and how.
         skipped: Vec<(PathBuf, String)>,
     },
-    /// Validation data are read once before the first step.
+    /// Responses, and then validation data, are read once before the first step.
     Reading {
-        /// Batches that were read.
+        /// Stories or batches that were read.
         n_done: usize,
-        /// Batches of an evaluation.
+        /// Stories, or batches of an evaluation.
         n_batches: usize,
     },
     /// Some clips of a step went through the model. To stop here drops what of this step was done, and

@@ -13,7 +13,7 @@
 
 use std::collections::BTreeMap;
 use std::error::Error;
-use std::ops::Range;
+use std::ops::{ControlFlow, Range};
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -188,19 +188,25 @@ impl<'a> StoryBatches<'a> {
     }
 
     /// Reads all responses once, a story at a time: values that cannot be learnt are found before the first step, not
-    /// when their story comes up.
+    /// when their story comes up. `on` gets the stories that were read and their number, and can stop it.
     ///
     /// # Errors
     /// [`TuningError::NotFinite`], and what reading can cause.
-    pub fn check_responses(&self) -> Result<()> {
+    pub fn check_responses(
+        &self,
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
         for (story, plan) in self.stories.iter().enumerate() {
+            if on(story, self.stories.len()).is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
             for (subject, TunedSubject { name, .. }) in self.subjects.iter().enumerate() {
                 if self.dataset.has_responses(name, &plan.name) {
                     self.bold(story, subject)?;
                 }
             }
         }
-        Ok(())
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Outputs that each head needs.

@@ -44,8 +44,13 @@ pub(super) fn is_complete(out: &Path, new: &Provenance, n_test_stories: usize) -
             ),
         ));
     }
+    let under = if old.braintune == new.braintune {
+        "under other settings".to_owned()
+    } else {
+        format!("by version {}", old.braintune)
+    };
     tracing::warn!(
-        "{} holds results of the same inputs under other settings: they are replaced",
+        "{} holds results of the same inputs {under}: they are replaced",
         out.display()
     );
     Ok(false)
@@ -97,7 +102,6 @@ fn difference(old: &Value, new: &Value) -> Option<String> {
         ("subject", "participant"),
         ("model", "model"),
         ("removed", "--remove"),
-        ("features", "features"),
     ] {
         if old[key] != new[key] {
             let (old, new) = (text(&old[key]), text(&new[key]));
@@ -115,11 +119,12 @@ fn difference(old: &Value, new: &Value) -> Option<String> {
         let names = |of: &[(String, [Value; 2])]| -> Vec<String> {
             of.iter().map(|(name, _)| name.clone()).collect()
         };
-        if names(&old) != names(&new) {
+        let (olds, news) = (names(&old), names(&new));
+        if olds != news {
             return Some(format!(
                 "this run has the {what} stories {} where they have {}",
-                names(&new).join(", "),
-                names(&old).join(", ")
+                news.join(", "),
+                olds.join(", ")
             ));
         }
         let (name, _) = new.iter().zip(&old).find(|(new, old)| new != old)?.0;

@@ -175,7 +175,10 @@ impl Job<'_> {
         let train = self.batches(training, &chosen.subjects, &stories.train, rate)?;
         let validation = self.validation(training, &chosen.subjects, &train, rate)?;
         for batches in std::iter::once(&train).chain(&validation) {
-            batches.check_responses()?;
+            let mut reading = |n_done, n_batches| on(&TuningEvent::Reading { n_done, n_batches });
+            if batches.check_responses(&mut reading)?.is_break() {
+                return Err(BraintuneError::Cancelled);
+            }
         }
         let mut model = TuningModel::new(backbone, train.n_voxels(), config, self.device)?;
         if let Some(folder) = &self.settings.cache {

@@ -112,10 +112,14 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Whether a file begins as [`write`] leaves it: its first names stand in the first bytes.
+/// What notes and names at the beginning of features of the deepest models take.
+const MAX_HEADER_BYTES: u64 = 1 << 20;
+
+/// Whether a file begins as [`write`] leaves it: the name of its first state stands in the header.
 fn holds_features(file: &Path) -> bool {
     let mut start = Vec::new();
-    let read = File::open(file).and_then(|file| file.take(4096).read_to_end(&mut start));
+    let read =
+        File::open(file).and_then(|file| file.take(MAX_HEADER_BYTES).read_to_end(&mut start));
     let name = b"\"hidden_states.0\"";
     read.is_ok() && start.windows(name.len()).any(|part| part == name)
 }

@@ -190,7 +190,7 @@ pub(crate) fn cache_folder(given: Option<&PathBuf>) -> anyhow::Result<PathBuf> {
     let is_file = |dir: &&PathBuf| dir.ancestors().any(Path::is_file);
     if let Some(dir) = given.filter(is_file) {
         bail!(
-            "--cache {} is a file or lies below one, a folder is expected",
+            "{} is a file or lies below one; the cache is a folder",
             dir.display()
         );
     }

@@ -321,10 +321,7 @@ fn tell(event: &TuningEvent, progress: &mut Progress) {
             progress.show_changing(&stage, step.step, step.n_steps);
         }
         TuningEvent::Reading { n_done, n_batches } => {
-            progress.note(&format!(
-                "reading validation, batch {} of {n_batches},",
-                n_done + 1
-            ));
+            progress.note(&format!("reading data, {} of {n_batches},", n_done + 1));
         }
         TuningEvent::Evaluating {
             n_done, n_batches, ..

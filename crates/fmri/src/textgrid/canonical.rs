@@ -8,15 +8,15 @@ use std::str::FromStr;
 
 /// Counts and times in seconds up to this one are taken in a file of any size.
 const MIN_LIMIT: usize = 100_000;
-/// What an interval takes at least, `0 1""`.
-const MIN_INTERVAL_BYTES: usize = 6;
+/// What a point takes at least, `0""`; an interval takes more.
+const MIN_ENTRY_BYTES: usize = 3;
 
 /// Numbers, texts and flags of `text`, a space apart; comments, labels and all other words are left out.
 ///
 /// # Errors
 /// A number that can be neither a time nor a count of what such a file holds; a label that does not end.
 pub(super) fn tokens(text: &str) -> Result<String, String> {
-    let limit = (text.len() / MIN_INTERVAL_BYTES).max(MIN_LIMIT) as f64;
+    let limit = (text.len() / MIN_ENTRY_BYTES).max(MIN_LIMIT) as f64;
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
     let mut may_begin = true;
