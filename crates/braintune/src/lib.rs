@@ -50,12 +50,14 @@
 //! | `tch` | libtorch on the CPU, for [`device`]; needs libtorch 2.9 |
 //! | `vulkan` | a graphics card through Vulkan, for [`device`] |
 //! | `cuda` | an NVIDIA card through CUDA, for [`device`]; downloads a compiler while it builds |
+//! | `mpi` | [`ranks::MpiRanks`](ranks), the processes that `mpirun` starts; needs OpenMPI or MPICH and libclang |
 
 pub use braintune_audio as audio;
 pub use braintune_backbone as backbone;
 pub use braintune_encoding as encoding;
 pub use braintune_fmri as fmri;
 pub use braintune_probing as probing;
+pub use braintune_ranks as ranks;
 pub use braintune_simulation as simulation;
 pub use braintune_tuning as tuning;
 
