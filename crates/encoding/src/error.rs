@@ -318,6 +318,16 @@ pub enum EncodingError {
         /// Voxels in all.
         n_voxels: usize,
     },
+    /// Sums of regions that come from elsewhere and do not fit.
+    #[error(
+        "sums of {} regions with {:?} orders and TRs, expected {} with {:?}: they are of other settings", found.0, found.1, expected.0, expected.1
+    )]
+    Sums {
+        /// Regions; orders and TRs.
+        expected: (usize, [usize; 2]),
+        /// Regions; orders and TRs.
+        found: (usize, [usize; 2]),
+    },
     /// Blocks of TRs that are empty, or of which less than two fit.
     #[error(
         "blocks of {block_len} TRs in {n_trs}: at least two blocks of at least one TR must fit"

@@ -77,7 +77,7 @@ pub use self::{
     stats::{
         BlockBootstrap, BlockSignFlips, CorrelationNull, CorrelationTest, Intervals,
         MeanCorrelationTest, NullScheme, PairedTest, Region, RegionStatistic, RegionStatistics,
-        Wilcoxon, benjamini_hochberg, benjamini_yekutieli, correlation_interval,
+        RegionSums, Wilcoxon, benjamini_hochberg, benjamini_yekutieli, correlation_interval,
         mean_correlation_interval, paired_test, paired_test_of_contributions, paired_test_of_mean,
         suggest_block_length, wilcoxon_signed_rank,
     },

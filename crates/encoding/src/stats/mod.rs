@@ -27,7 +27,7 @@ pub use self::{
     paired::{
         BlockSignFlips, PairedTest, paired_test, paired_test_of_contributions, paired_test_of_mean,
     },
-    region::{Region, RegionStatistic, RegionStatistics},
+    region::{Region, RegionStatistic, RegionStatistics, RegionSums},
     wilcoxon::{Wilcoxon, wilcoxon_signed_rank},
 };
 use ndarray::ArrayView1;

@@ -14,7 +14,7 @@ use rayon::prelude::*;
 use super::{
     lanes::{Correlated, LANES, Lanes},
     p_value,
-    region::{Region, RegionSums},
+    region::{Gathered, Region},
 };
 use crate::{EncodingError, Result, check};
 
@@ -273,7 +273,7 @@ impl CorrelationNull {
         prediction: ArrayView2<'_, f32>,
     ) -> Result<MeanCorrelationTest> {
         let region = Region::new(0..y.ncols());
-        let mut sums = RegionSums::new(&region, self);
+        let mut sums = Gathered::new(&region, self);
         self.groups(y, prediction, |first, n_voxels, group| {
             sums.add(&region, first, n_voxels, 0, group);
         })?;

@@ -6,7 +6,8 @@
 //! 1975): its mean over TRs is `r`, and the error of a mean of correlations is that of the mean over
 //! TRs of the mean contribution. So a region needs `[n_permutations]` and `[n_trs]` numbers, however
 //! many voxels it has. Sums add voxels in their order: the same bits for any ranges and any number of
-//! threads. Held by `tests/it/region.rs`.
+//! threads. Several processes gather [`RegionSums`] of a run of voxels each, which are added in the order of the runs.
+//! Held by `tests/it/region.rs`.
 
 use std::ops::Range;
 
@@ -127,11 +128,34 @@ pub struct RegionStatistic {
 #[derive(Debug, Clone)]
 pub struct RegionStatistics {
     n_voxels: usize,
-    /// Voxels added so far.
-    given: usize,
+    /// Voxels that are still to come; all of them at first.
+    open: Range<usize>,
     null: CorrelationNull,
     bootstrap: Option<BlockBootstrap>,
-    regions: Vec<(Region, RegionSums)>,
+    regions: Vec<(Region, Gathered)>,
+}
+
+/// What the voxels of a run add to one region; sums of runs, in their order, are the sums of all voxels.
+#[derive(Debug, Clone, PartialEq)]
+pub struct RegionSums {
+    /// Correlations.
+    pub r: f64,
+    /// Correlations under each order, `[n_permutations]`.
+    pub null: Vec<f64>,
+    /// Contributions of each TR, `[n_trs]`.
+    pub contributions: Vec<f64>,
+}
+
+impl RegionSums {
+    /// Of no voxels.
+    #[must_use]
+    pub fn zero(n_permutations: usize, n_trs: usize) -> Self {
+        Self {
+            r: 0.0,
+            null: vec![0.0; n_permutations],
+            contributions: vec![0.0; n_trs],
+        }
+    }
 }
 
 impl RegionStatistics {
@@ -143,11 +167,11 @@ impl RegionStatistics {
         let null = CorrelationNull::without_orders(n_trs);
         let with_sums = |region: &Region| {
             region.check(n_voxels)?;
-            Ok((region.clone(), RegionSums::new(region, &null)))
+            Ok((region.clone(), Gathered::new(region, &null)))
         };
         Ok(Self {
             n_voxels,
-            given: 0,
+            open: 0..n_voxels,
             bootstrap: None,
             regions: regions.iter().map(with_sums).collect::<Result<_>>()?,
             null,
@@ -160,13 +184,13 @@ impl RegionStatistics {
     /// [`EncodingError::Rows`] for stories of another total length, [`EncodingError::VoxelRange`] after
     /// voxels were added.
     pub fn with_null(mut self, null: CorrelationNull) -> Result<Self> {
-        if self.given > 0 {
+        if self.open != (0..self.n_voxels) {
             return Err(self.out_of_turn(0..0));
         }
         let shapes = [[self.null.n_rows(), 0], [null.n_rows(), 0]];
         check::rows(["the responses", "stories"], shapes)?;
         for (region, sums) in &mut self.regions {
-            *sums = RegionSums::new(region, &null);
+            *sums = Gathered::new(region, &null);
         }
         self.null = null;
         Ok(self)
@@ -182,6 +206,19 @@ impl RegionStatistics {
         Ok(self)
     }
 
+    /// For a run of the voxels only: what they add is [`sums`](Self::sums). To be said before voxels are added.
+    ///
+    /// # Errors
+    /// [`EncodingError::VoxelRange`] for voxels beyond the last, or after voxels were added.
+    pub fn only(mut self, voxels: Range<usize>) -> Result<Self> {
+        let is_whole = self.open == (0..self.n_voxels);
+        if !is_whole || voxels.start > voxels.end || voxels.end > self.n_voxels {
+            return Err(self.out_of_turn(voxels));
+        }
+        self.open = voxels;
+        Ok(self)
+    }
+
     /// Adds the next voxels, `y` and `prediction` `[n_trs, voxels.len()]`, and tests each of them (p is
     /// 1 without a null distribution).
     ///
@@ -194,9 +231,7 @@ impl RegionStatistics {
         y: ArrayView2<'_, f32>,
         prediction: ArrayView2<'_, f32>,
     ) -> Result<CorrelationTest> {
-        if voxels.start != self.given || voxels.end > self.n_voxels || voxels.is_empty() {
-            return Err(self.out_of_turn(voxels));
-        }
+        self.check_next(&voxels)?;
         check::columns("y", y, voxels.len())?;
         let (regions, start) = (&mut self.regions, voxels.start);
         let test = self
@@ -206,8 +241,44 @@ impl RegionStatistics {
                     sums.add(region, first, n_voxels, start, group);
                 });
             })?;
-        self.given = voxels.end;
+        self.open.start = voxels.end;
         Ok(test)
+    }
+
+    /// Adds the next voxels as another process has gathered them, one for each region.
+    ///
+    /// # Errors
+    /// [`EncodingError::VoxelRange`] as [`add`](Self::add), [`EncodingError::Sums`] for sums of other regions, orders or TRs.
+    pub fn add_sums(&mut self, voxels: Range<usize>, sums: &[RegionSums]) -> Result<()> {
+        self.check_next(&voxels)?;
+        let shape = |sums: &RegionSums| [sums.null.len(), sums.contributions.len()];
+        let expected = [self.null.n_permutations(), self.null.n_rows()];
+        let found = sums.iter().map(shape).find(|found| *found != expected);
+        if sums.len() != self.regions.len() || found.is_some() {
+            return Err(EncodingError::Sums {
+                expected: (self.regions.len(), expected),
+                found: (sums.len(), found.unwrap_or(expected)),
+            });
+        }
+        for ((_, gathered), more) in self.regions.iter_mut().zip(sums) {
+            gathered.sums.add(more);
+        }
+        self.open.start = voxels.end;
+        Ok(())
+    }
+
+    /// What the voxels added so far add to each region.
+    #[must_use]
+    pub fn sums(&self) -> Vec<RegionSums> {
+        let regions = self.regions.iter();
+        regions.map(|(_, gathered)| gathered.sums.clone()).collect()
+    }
+
+    fn check_next(&self, voxels: &Range<usize>) -> Result<()> {
+        if voxels.start != self.open.start || voxels.end > self.open.end || voxels.is_empty() {
+            return Err(self.out_of_turn(voxels.clone()));
+        }
+        Ok(())
     }
 
     /// The null distribution, for [`CorrelationNull::fwe`].
@@ -221,8 +292,8 @@ impl RegionStatistics {
     /// # Errors
     /// [`EncodingError::VoxelRange`] if voxels are still to come.
     pub fn finish(self) -> Result<Vec<RegionStatistic>> {
-        if self.given != self.n_voxels {
-            return Err(self.out_of_turn(self.given..self.given));
+        if self.open != (self.n_voxels..self.n_voxels) {
+            return Err(self.out_of_turn(self.open.start..self.open.start));
         }
         let n_trs = self.null.n_rows();
         let draws = self.bootstrap.map(|bootstrap| bootstrap.draws(n_trs));
@@ -235,33 +306,40 @@ impl RegionStatistics {
 
     fn out_of_turn(&self, found: Range<usize>) -> EncodingError {
         EncodingError::VoxelRange {
-            given: self.given,
+            given: self.open.start,
             found,
             n_voxels: self.n_voxels,
         }
     }
 }
 
-/// Sums over the voxels of a region, in their order.
+impl RegionSums {
+    fn add(&mut self, more: &Self) {
+        self.r += more.r;
+        let add = |sums: &mut [f64], more: &[f64]| {
+            for (sum, more) in sums.iter_mut().zip(more) {
+                *sum += more;
+            }
+        };
+        add(&mut self.null, &more.null);
+        add(&mut self.contributions, &more.contributions);
+    }
+}
+
+/// Sums over the voxels of a region, in their order, and what they are judged by.
 #[derive(Debug, Clone)]
-pub(super) struct RegionSums {
+pub(super) struct Gathered {
     n_voxels: usize,
-    r: f64,
-    /// Under each order.
-    null: Vec<f64>,
-    /// Contributions of each TR.
-    contributions: Vec<f64>,
+    sums: RegionSums,
     /// Sum of weights, against which rounding is judged.
     weight: f64,
 }
 
-impl RegionSums {
+impl Gathered {
     pub(super) fn new(region: &Region, null: &CorrelationNull) -> Self {
         Self {
             n_voxels: region.n_voxels(),
-            r: 0.0,
-            null: vec![0.0; null.n_permutations()],
-            contributions: vec![0.0; null.n_rows()],
+            sums: RegionSums::zero(null.n_permutations(), null.n_rows()),
             weight: region.voxels.iter().map(|&(_, weight)| weight).sum(),
         }
     }
@@ -279,12 +357,12 @@ impl RegionSums {
         for &(voxel, weight) in region.within(first..first + n_voxels) {
             let (lanes, lane) = (&group[(voxel - first) / LANES], (voxel - first) % LANES);
             let r = lanes.r[lane];
-            self.r += weight * r;
-            for (sum, null) in self.null.iter_mut().zip(&lanes.null) {
+            self.sums.r += weight * r;
+            for (sum, null) in self.sums.null.iter_mut().zip(&lanes.null) {
                 *sum += weight * null[lane];
             }
             let rows = lanes.lanes.y.iter().zip(&lanes.lanes.p);
-            for (sum, (y, p)) in self.contributions.iter_mut().zip(rows) {
+            for (sum, (y, p)) in self.sums.contributions.iter_mut().zip(rows) {
                 let (y, p) = (y[lane], p[lane]);
                 *sum += weight * (y * p - r / 2.0 * (y * y + p * p - 2.0));
             }
@@ -292,32 +370,34 @@ impl RegionSums {
     }
 
     pub(super) fn mean_r(&self) -> f64 {
-        self.r / self.n_voxels as f64
+        self.sums.r / self.n_voxels as f64
     }
 
     /// Of a mean above 0, and other than 0.
     pub(super) fn p_values(&self) -> [f64; 2] {
         let slack = SLACK * self.weight;
+        let RegionSums { r, null, .. } = &self.sums;
         let count = |reached: &dyn Fn(f64) -> bool| {
-            let n = self.null.iter().filter(|&&null| reached(null)).count();
-            p_value(n, self.null.len())
+            let n = null.iter().filter(|&&null| reached(null)).count();
+            p_value(n, null.len())
         };
         [
-            count(&|null| null >= self.r - slack),
-            count(&|null| null.abs() >= self.r.abs() - slack),
+            count(&|null| null >= r - slack),
+            count(&|null| null.abs() >= r.abs() - slack),
         ]
     }
 
     fn finish(&self, draws: Option<&Draws>) -> RegionStatistic {
         let n = self.n_voxels as f64;
-        let contributions: Vec<f64> = self.contributions.iter().map(|sum| sum / n).collect();
+        let sums = self.sums.contributions.iter();
+        let contributions: Vec<f64> = sums.map(|sum| sum / n).collect();
         let known = self.n_voxels > 0;
         let mean_r = self.mean_r();
         let interval = draws.filter(|_| known).map(|draws| {
             let margin = draws.margin_of_mean(&contributions);
             (mean_r - margin, mean_r + margin)
         });
-        let p = (known && !self.null.is_empty()).then(|| self.p_values());
+        let p = (known && !self.sums.null.is_empty()).then(|| self.p_values());
         RegionStatistic {
             n_voxels: self.n_voxels,
             mean_r,

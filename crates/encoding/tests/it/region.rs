@@ -215,3 +215,79 @@ fn voxels_out_of_turn_and_regions_out_of_range_are_refused() {
     assert_eq!((found[0].n_voxels, found[0].p_greater), (0, None));
     assert!(found[1].interval.is_some() && found[1].p_greater.is_some());
 }
+
+/// Runs of voxels gathered apart, as several processes do.
+fn gather_runs(regions: &[Region], runs: &[usize], cuts: &[usize]) -> Vec<RegionStatistic> {
+    let (y, p) = data();
+    let whole = || {
+        let statistics = RegionStatistics::new(N_TRS, N_VOXELS, regions).unwrap();
+        let statistics = statistics.with_null(null()).unwrap();
+        statistics.with_bootstrap(BOOTSTRAP).unwrap()
+    };
+    let mut joined = whole();
+    let mut start = 0;
+    for &end in runs {
+        let mut part = whole().only(start..end).unwrap();
+        let inner = cuts.iter().copied().filter(|&cut| cut > start && cut < end);
+        let mut from = start;
+        for to in inner.chain([end]) {
+            let voxels = s![.., from..to];
+            part.add(from..to, y.slice(voxels), p.slice(voxels))
+                .unwrap();
+            from = to;
+        }
+        joined.add_sums(start..end, &part.sums()).unwrap();
+        start = end;
+    }
+    joined.finish().unwrap()
+}
+
+#[test]
+fn runs_gathered_apart_are_what_is_gathered_at_once() {
+    let regions: Vec<Region> = voxels_of_regions().into_iter().map(Region::new).collect();
+    let runs = [1_000, 1_800, N_VOXELS];
+    let found = gather_runs(&regions, &runs, &[]);
+    // However each process cuts its run.
+    assert_eq!(found, gather_runs(&regions, &runs, &[7, 999, 1_001, 2_000]));
+    let (at_once, ..) = gather(&regions, &[N_VOXELS]);
+    for (found, expected) in found.iter().zip(&at_once) {
+        assert!((found.mean_r - expected.mean_r).abs() < 1e-14); // sums in another order
+        assert_eq!(found.p_greater, expected.p_greater);
+        let [found, expected] = [found, expected].map(|of| of.interval.unwrap());
+        assert!((found.0 - expected.0).abs() < 1e-12 && (found.1 - expected.1).abs() < 1e-12);
+    }
+    // One run is all voxels: the same bits.
+    assert_eq!(gather_runs(&regions, &[N_VOXELS], &[11]), at_once);
+}
+
+#[test]
+fn sums_out_of_turn_or_of_other_settings_are_refused() {
+    let region = [Region::new(0..10)];
+    let statistics = || RegionStatistics::new(N_TRS, 10, &region).unwrap();
+    let with_null = || statistics().with_null(null()).unwrap();
+    let sums = with_null().sums();
+    assert_eq!(sums[0].null.len(), 63);
+    let mut whole = with_null();
+    let refused = whole.add_sums(2..5, &sums);
+    assert!(matches!(
+        refused,
+        Err(EncodingError::VoxelRange { given: 0, .. })
+    ));
+    let refused = statistics().add_sums(0..5, &sums);
+    assert!(
+        matches!(refused, Err(EncodingError::Sums { .. })),
+        "{refused:?}"
+    );
+    assert!(matches!(
+        whole.add_sums(0..5, &[]),
+        Err(EncodingError::Sums { .. })
+    ));
+    whole.add_sums(0..5, &sums).unwrap();
+    assert!(whole.clone().only(5..10).is_err());
+    assert!(with_null().only(5..11).is_err());
+    let mut part = with_null().only(5..8).unwrap();
+    let (y, p) = data();
+    let voxels = s![.., 5..9];
+    assert!(part.add(5..9, y.slice(voxels), p.slice(voxels)).is_err());
+    assert!(part.finish().is_err());
+}
