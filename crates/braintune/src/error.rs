@@ -49,6 +49,9 @@ pub enum BraintuneError {
         /// Expected, found, what to do.
         problem: String,
     },
+    /// Other processes of the same job.
+    #[error(transparent)]
+    Ranks(#[from] braintune_ranks::RanksError),
     /// Settings or data that do not fit together.
     #[error("{0}")]
     Input(String),

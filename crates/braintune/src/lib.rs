@@ -85,6 +85,8 @@ pub mod provenance;
 pub mod report;
 pub mod ridge;
 mod rows;
+pub mod shard_command;
+mod split;
 pub mod study;
 pub mod tune;
 
@@ -93,6 +95,7 @@ pub use event::{Event, OnEvent};
 pub use folders::Folders;
 pub use npy_responses::NpyResponses;
 pub use npz::{Columns, Npz, NpzValue};
+pub use split::Split;
 
 // The examples of the README are compiled with those of the docs.
 #[cfg(doctest)]

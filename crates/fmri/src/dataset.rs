@@ -87,6 +87,13 @@ pub trait StoryDataset: Send + Sync {
     /// the file can cause.
     fn response_shape(&self, subject: &str, story: &str) -> Result<(usize, usize)>;
 
+    /// The file that holds all responses of a subject to a story, if it is one: processes that see the same file need
+    /// not read all of it each. None unless overridden.
+    fn response_file(&self, subject: &str, story: &str) -> Option<PathBuf> {
+        let _ = (subject, story);
+        None
+    }
+
     /// Responses of some voxels, `[n_trs, voxels.len()]`; the other columns are not kept in memory.
     /// NaNs stay as stored.
     ///

@@ -213,6 +213,10 @@ impl StoryDataset for Ds003020 {
         Ok((n_trs, n_voxels))
     }
 
+    fn response_file(&self, subject: &str, story: &str) -> Option<PathBuf> {
+        Some(DatasetFiles::response_path(self, subject, story))
+    }
+
     fn responses_columns(
         &self,
         subject: &str,

@@ -341,6 +341,10 @@ impl StoryDataset for FolderDataset {
         Ok(shape)
     }
 
+    fn response_file(&self, subject: &str, story: &str) -> Option<PathBuf> {
+        Some(DatasetFiles::response_path(self, subject, story))
+    }
+
     fn responses_columns(
         &self,
         subject: &str,

@@ -7,7 +7,9 @@ use std::path::PathBuf;
 
 use braintune_audio::probe_audio;
 use braintune_encoding::Folds;
-use braintune_fmri::{BadValues, FmriError, Responses, StoryDataset, Trim};
+use braintune_fmri::{BadValues, FmriError, Responses, StoryDataset};
+use braintune_ranks::{Ranks, share_out};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::config::{BadVoxels, CrossValidation, EncodeConfig};
@@ -17,6 +19,7 @@ use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 use crate::names::repeated;
 use crate::provenance::{file_sha256, sha256_hex, values_sha256};
+use crate::split::{Split, see_same_files, unreadable};
 
 /// Stories of one participant, found and fit for use.
 #[derive(Debug)]
@@ -29,7 +32,7 @@ pub(super) struct Inputs {
 }
 
 /// One story: where its audio is and which rows of its TR grid count.
-#[derive(Debug)]
+#[derive(Debug, Serialize, Deserialize)]
 pub(super) struct StoryInput {
     pub(super) name: String,
     pub(super) audio: PathBuf,
@@ -47,6 +50,7 @@ impl Inputs {
     pub(super) fn check(
         dataset: &dyn StoryDataset,
         config: &EncodeConfig,
+        split: Split<'_>,
         on: &mut OnEvent<'_>,
     ) -> Result<Self> {
         let subject = &config.subject;
@@ -67,28 +71,36 @@ impl Inputs {
         };
         say_left_out(&inputs.left_out, subject);
         let total = names.len();
-        for (done, (name, is_test)) in names.iter().enumerate() {
-            if on(Event::Checking {
+        let mut done = 0;
+        let mut check = |place: usize| {
+            let (name, is_test) = &names[place];
+            let event = Event::Checking {
                 story: name,
                 done,
                 total,
-            })
-            .is_break()
-            {
+            };
+            if on(event).is_break() {
                 return Err(BraintuneError::Cancelled);
             }
-            let trim = if *is_test {
-                config.test_trim
-            } else {
-                config.trim
-            };
-            let mut story = StoryInput::check(dataset, config, name, trim)?;
-            if *is_test {
-                story.n_repeats = n_repeats(dataset, subject, name)?;
-                inputs.test.push(story);
-            } else {
-                inputs.train.push(story);
+            done += 1;
+            StoryInput::check(dataset, config, name, *is_test)
+        };
+        let stories = match split.fellows() {
+            Some(ranks) if one_reads(ranks, dataset, subject, &names)? => {
+                let one = |place| serde_json::to_vec(&check(place)?).map_err(unreadable);
+                let stories = share_out(ranks, &vec![1.0; total], one)?;
+                let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(unreadable);
+                stories.iter().map(read).collect::<Result<Vec<_>>>()?
             }
+            _ => (0..total).map(check).collect::<Result<Vec<_>>>()?,
+        };
+        for (story, (_, is_test)) in stories.into_iter().zip(&names) {
+            let place = if *is_test {
+                &mut inputs.test
+            } else {
+                &mut inputs.train
+            };
+            place.push(story);
         }
         check_delays(&inputs.train, config)?;
         check_delays(&inputs.test, config)?;
@@ -102,14 +114,35 @@ impl Inputs {
         config.cv.folds(&rows_per_story, config.seed)
     }
 
+    /// Training stories, then test stories.
+    pub(super) fn stories(&self) -> impl Iterator<Item = &StoryInput> {
+        self.train.iter().chain(&self.test)
+    }
+
     pub(super) fn n_stories(&self) -> usize {
         self.train.len() + self.test.len()
+    }
+
+    /// What ranks must have the same of, by story.
+    pub(super) fn prints(&self) -> impl Iterator<Item = (String, String)> {
+        self.stories().flat_map(|story| {
+            [
+                (
+                    format!("sound of {}", story.name),
+                    story.audio_sha256.clone(),
+                ),
+                (
+                    format!("response to {}", story.name),
+                    story.responses_sha256.clone(),
+                ),
+            ]
+        })
     }
 
     /// Hashes of the `TextGrid`s of stories that have one, for features that are made of labels.
     pub(super) fn labels_sha256(&self, dataset: &dyn StoryDataset) -> Result<Value> {
         let mut hashes = serde_json::Map::new();
-        for story in self.train.iter().chain(&self.test) {
+        for story in self.stories() {
             if let Some(path) = dataset.story(&story.name)?.textgrid() {
                 hashes.insert(story.name.clone(), file_sha256(path)?.into());
             }
@@ -165,6 +198,27 @@ impl Inputs {
         }
         record
     }
+}
+
+/// Whether a story can be read by one rank for all: they see the same files.
+fn one_reads(
+    ranks: &dyn Ranks,
+    dataset: &dyn StoryDataset,
+    subject: &str,
+    names: &[(String, bool)],
+) -> Result<bool> {
+    let mut files = Vec::new();
+    for (name, _) in names {
+        let responses = dataset.response_file(subject, name);
+        // Of a dataset that keeps them elsewhere nothing is known: a path that no rank has in common with another.
+        let responses =
+            responses.unwrap_or_else(|| PathBuf::from(format!("of rank {}", ranks.rank())));
+        files.extend([
+            dataset.story(name)?.require_audio()?.to_path_buf(),
+            responses,
+        ]);
+    }
+    see_same_files(ranks, files.iter().map(PathBuf::as_path))
 }
 
 /// Stories that would be fitted on and have no responses; none where the training stories were given.
@@ -308,8 +362,13 @@ impl StoryInput {
         dataset: &dyn StoryDataset,
         config: &EncodeConfig,
         name: &str,
-        trim: Trim,
+        is_test: bool,
     ) -> Result<Self> {
+        let trim = if is_test {
+            config.test_trim
+        } else {
+            config.trim
+        };
         let timing = dataset.timing(name)?;
         let rows = trim
             .rows(timing.n_trs())
@@ -330,7 +389,11 @@ impl StoryInput {
             name: name.to_owned(),
             tr_times: timing.tr_times().to_vec(),
             rows,
-            n_repeats: 0,
+            n_repeats: if is_test {
+                n_repeats(dataset, &config.subject, name)?
+            } else {
+                0
+            },
             audio_sha256: file_sha256(&audio)?,
             responses_sha256: values_sha256(all.bold()),
             audio,

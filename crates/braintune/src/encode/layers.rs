@@ -1,19 +1,17 @@
 //! One ridge per layer: delays, folds, voxel tiles, correlation on the test stories.
 //!
 //! `[n_trs, d_model]` per story → design `[n_train_trs, d_model · n_delays]` → `r` and best alpha
-//! per voxel. A finished layer is kept on disk until the whole job is done.
+//! per voxel, piece by piece (`units.rs`). A finished piece is kept on disk until all are put together.
 
 use std::ops::Range;
 use std::path::Path;
 
 use braintune_encoding::{
-    FirDesign, FittedRidge, OnProgress, ResponseSource, Ridge, RidgeSolver, pearson_r,
-    suggest_block_length,
+    FirDesign, OnProgress, Ridge, RidgeSolver, RidgeValidParams, suggest_block_length,
 };
 use braintune_fmri::StoryDataset;
 use linfa::ParamGuard;
-use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
-use serde::{Deserialize, Serialize};
+use ndarray::{Array2, ArrayView2, Axis, concatenate};
 
 use super::config::EncodeConfig;
 use super::features::TrFeatures;
@@ -22,12 +20,14 @@ use super::removed::Removal;
 use super::responses::StackedResponses;
 use super::state;
 use super::statistics::{RegionStatistics, Statistics};
-use crate::error::{BraintuneError, Result};
+use super::unit_fit::UnitFit;
+use super::units::{Unit, UnitResult};
+use crate::error::{BraintuneError, Result, file_error};
 use crate::event::OnEvent;
-use crate::fit::{event, fit_voxels, read};
+use crate::fit::{event, read};
 
 /// Result of one layer: one value per voxel, and what holds for regions.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq)]
 pub(super) struct LayerResult {
     /// Pearson r on the test rows.
     pub(super) r: Vec<f32>,
@@ -36,7 +36,6 @@ pub(super) struct LayerResult {
     /// Interval and p value of mean r, in the order of [`Regions::with_all`](super::Regions).
     pub(super) regions: Vec<RegionStatistics>,
     /// Pearson r on the rows of each test story alone, `[n_test_stories][n_voxels]`; empty where there is one story.
-    #[serde(default)]
     pub(super) stories: Vec<Vec<f32>>,
 }
 
@@ -45,8 +44,15 @@ pub(super) struct Fits<'a> {
     dataset: &'a dyn StoryDataset,
     pub(super) inputs: &'a Inputs,
     pub(super) config: &'a EncodeConfig,
-    train: StackedResponses<'a>,
-    test: StackedResponses<'a>,
+    pub(super) train: StackedResponses<'a>,
+    pub(super) test: StackedResponses<'a>,
+}
+
+/// Where finished pieces are, and of which run.
+#[derive(Clone, Copy)]
+pub(super) struct State<'a> {
+    pub(super) out: &'a Path,
+    pub(super) key: &'a str,
 }
 
 impl<'a> Fits<'a> {
@@ -70,36 +76,128 @@ impl<'a> Fits<'a> {
         }
     }
 
-    /// Fits every layer that `out` does not hold already under `key`.
+    /// Fits those of `units` that are not finished.
     pub(super) fn run(
         &self,
         features: &TrFeatures,
-        (out, key): (&Path, &str),
+        units: &[Unit],
+        state: State<'_>,
         on: &mut OnEvent<'_>,
-    ) -> Result<Vec<LayerResult>> {
+    ) -> Result<()> {
         let params = Ridge::params(self.config.alphas.clone())
             .folds(self.inputs.folds(self.config)?)
             .score(self.config.score)
             .check()?;
-        let n_layers = features.train.first().map_or(0, Vec::len);
-        let mut results = Vec::with_capacity(n_layers);
+        let n_layers = features.n_layers();
         let mut removal = None;
-        for layer in 0..n_layers {
-            if let Some(result) = state::read_layer(out, layer, key, self) {
-                results.push(result);
-                continue;
-            }
+        for of_layer in units.chunk_by(|a, b| a.layer == b.layer) {
+            let is_open = |unit: &&Unit| state::read(state, unit, self).is_none();
+            let open: Vec<&Unit> = of_layer.iter().filter(is_open).collect();
+            let Some(first) = open.first() else { continue };
             if removal.is_none() {
                 removal = self.removal(on)?;
             }
-            let (x, x_test) = self.designs(features, layer, removal.as_ref())?;
-            let mut progress = |progress| on(event(progress, layer, n_layers));
-            let solver = params.prepare_fir(&x, &mut progress)?;
-            let result = self.fit(&solver, x_test.to_design().view(), &mut progress)?;
-            state::write_layer(out, layer, key, &result)?;
-            results.push(result);
+            let designs = self.designs(features, first.layer, removal.as_ref())?;
+            let mut progress = |progress| on(event(progress, first.layer, n_layers));
+            self.fit_layer(&params, &designs, &open, state, &mut progress)?;
         }
-        Ok(results)
+        Ok(())
+    }
+
+    /// Fits pieces of one layer, neighbours together.
+    fn fit_layer(
+        &self,
+        params: &RidgeValidParams,
+        (x, x_test): &(FirDesign, FirDesign),
+        units: &[&Unit],
+        state: State<'_>,
+        on: &mut OnProgress<'_>,
+    ) -> Result<()> {
+        let solver = params.prepare_fir(x, on)?;
+        let x_test = x_test.to_design();
+        let block_len = self.block_len(&solver, x_test.view())?;
+        let fit = UnitFit {
+            fits: self,
+            solver: &solver,
+            x_test: x_test.view(),
+            statistics: self.statistics(block_len)?,
+            block_len,
+            state,
+        };
+        let total = units.iter().map(|unit| unit.voxels.len()).sum();
+        let mut before = 0;
+        for run in units.chunk_by(|a, b| a.voxels.end == b.voxels.start) {
+            fit.run(run, (before, total), on)?;
+            before += run.iter().map(|unit| unit.voxels.len()).sum::<usize>();
+        }
+        Ok(())
+    }
+
+    /// How many pieces are finished.
+    pub(super) fn n_done(&self, units: &[Unit], state: State<'_>) -> usize {
+        let is_done = |unit: &&Unit| state::read(state, unit, self).is_some();
+        units.iter().filter(is_done).count()
+    }
+
+    /// Says which pieces shares of the job have not done.
+    pub(super) fn check_all_done(&self, units: &[Unit], state: State<'_>) -> Result<()> {
+        let is_missing = |unit: &&Unit| state::read(state, unit, self).is_none();
+        let missing: Vec<&Unit> = units.iter().filter(is_missing).collect();
+        let Some(first) = missing.first() else {
+            return Ok(());
+        };
+        let (layer, voxels) = (first.layer, &first.voxels);
+        Err(file_error(
+            state.out,
+            format!(
+                "{} of {} pieces of the job are missing, the first is layer {layer}, voxels {} to {}: run the shares (--shard i/n) that have not ended well, or the command without --shard, which does what is missing",
+                missing.len(),
+                units.len(),
+                voxels.start,
+                voxels.end - 1
+            ),
+        ))
+    }
+
+    /// Puts the pieces of all layers together.
+    pub(super) fn collect(&self, units: &[Unit], state: State<'_>) -> Result<Vec<LayerResult>> {
+        let of_layers = units.chunk_by(|a, b| a.layer == b.layer);
+        of_layers
+            .map(|units| self.collect_layer(units, state))
+            .collect()
+    }
+
+    fn collect_layer(&self, units: &[Unit], state: State<'_>) -> Result<LayerResult> {
+        let mut statistics: Option<Statistics> = None;
+        let mut layer = LayerResult {
+            r: Vec::with_capacity(self.inputs.n_voxels),
+            best_alpha: Vec::with_capacity(self.inputs.n_voxels),
+            regions: Vec::new(),
+            stories: vec![Vec::new(); self.test_rows().len()],
+        };
+        for unit in units {
+            let piece =
+                state::read(state, unit, self).ok_or_else(|| state::missing(state, unit))?;
+            let of_layer = match &mut statistics {
+                Some(statistics) => statistics,
+                none => none.insert(self.statistics(piece.block_len)?),
+            };
+            of_layer.add(unit.voxels.clone(), &piece)?;
+            let UnitResult {
+                r,
+                best_alpha,
+                stories,
+                ..
+            } = piece;
+            layer.r.extend(r);
+            layer.best_alpha.extend(best_alpha);
+            for (all, more) in layer.stories.iter_mut().zip(stories) {
+                all.extend(more);
+            }
+        }
+        let regions = statistics.map(Statistics::finish).transpose()?;
+        layer.regions = regions.unwrap_or_default();
+        Ok(layer)
     }
 
     fn removal(&self, on: &mut OnEvent<'_>) -> Result<Option<Removal>> {
@@ -145,45 +243,23 @@ impl<'a> Fits<'a> {
         rows.collect()
     }
 
-    fn fit(
-        &self,
-        solver: &RidgeSolver,
-        x_test: ArrayView2<'_, f32>,
-        on: &mut OnProgress<'_>,
-    ) -> Result<LayerResult> {
-        let n_voxels = self.train.n_voxels();
-        let mut statistics = self.statistics(solver, x_test)?;
-        let mut result = LayerResult {
-            r: Vec::with_capacity(n_voxels),
-            best_alpha: Vec::with_capacity(n_voxels),
-            regions: Vec::new(),
-            stories: Vec::new(),
-        };
-        let test_rows = self.test_rows();
-        result
-            .stories
-            .resize_with(test_rows.len(), || Vec::with_capacity(n_voxels));
-        let add = |voxels: Range<usize>, fitted: &FittedRidge| -> Result<()> {
-            let y = read(&self.test, voxels.clone())?;
-            let predicted = fitted.predict(x_test)?;
-            result.r.extend(pearson_r(predicted.view(), y.view())?);
-            result.best_alpha.extend(fitted.best_alphas());
-            for (rows, r) in test_rows.iter().zip(&mut result.stories) {
-                let of = |x: &Array2<f32>| x.slice(s![rows.clone(), ..]).to_owned();
-                r.extend(pearson_r(of(&predicted).view(), of(&y).view())?);
-            }
-            statistics.add(voxels, y.view(), predicted.view())
-        };
-        fit_voxels(solver, &self.train, self.config.memory_budget, on, add)?;
-        result.regions = statistics.finish()?;
-        Ok(result)
+    fn story_lengths(&self) -> Vec<usize> {
+        self.inputs.test.iter().map(|s| s.rows.len()).collect()
     }
 
-    /// Tests and intervals for this layer, their blocks as long as predictions of a few voxels ask for.
-    fn statistics(&self, solver: &RidgeSolver, x_test: ArrayView2<'_, f32>) -> Result<Statistics> {
-        let story_lengths: Vec<usize> = self.inputs.test.iter().map(|s| s.rows.len()).collect();
+    fn statistics(&self, block_len: usize) -> Result<Statistics> {
+        Statistics::new(
+            self.config,
+            self.inputs.n_voxels,
+            &self.story_lengths(),
+            block_len,
+        )
+    }
+
+    /// TRs of a block in tests and intervals of this layer: as long as predictions of a few voxels ask for.
+    fn block_len(&self, solver: &RidgeSolver, x_test: ArrayView2<'_, f32>) -> Result<usize> {
         if self.config.n_permutations == 0 && self.config.n_bootstraps == 0 {
-            return Statistics::new(self.config, self.inputs.n_voxels, &story_lengths, 1);
+            return Ok(1);
         }
         let some = |source: &StackedResponses<'_>| -> Result<Array2<f32>> {
             let parts = sample(self.inputs.n_voxels).into_iter();
@@ -197,10 +273,9 @@ impl<'a> Fits<'a> {
             .fit_voxels(some(&self.train)?.view())?
             .predict(x_test)?;
         let suggested = suggest_block_length(some(&self.test)?.view(), predicted.view())?;
-        let longest = story_lengths.iter().copied().max().unwrap_or(0);
+        let longest = self.story_lengths().into_iter().max().unwrap_or(0);
         // Few blocks have few orders: at least five in the longest story.
-        let block_len = suggested.min(longest / 5).max(1);
-        Statistics::new(self.config, self.inputs.n_voxels, &story_lengths, block_len)
+        Ok(suggested.min(longest / 5).max(1))
     }
 }
 

@@ -21,6 +21,8 @@ mod statistics;
 mod stories;
 mod table;
 mod tuned_on;
+mod unit_fit;
+mod units;
 
 use std::path::Path;
 
@@ -39,6 +41,7 @@ use crate::error::{BraintuneError, Result};
 use crate::event::OnEvent;
 use crate::folders::Folders;
 use crate::provenance::Provenance;
+use crate::split::{Split, agree, share_folder};
 
 /// A model as [`run`] sees it: what it is called and how it turns a story into features.
 pub struct ModelFeatures {
@@ -99,6 +102,15 @@ pub enum Outcome {
     Computed(Vec<AlignmentRow>),
     /// The folder already held the result of the same inputs.
     AlreadyDone,
+    /// The first rank has written the result; this one has done its part.
+    Helped,
+    /// A share of the job is done: pieces that are there now, of how many.
+    Shared {
+        /// Pieces of this and other shares.
+        n_done: usize,
+        /// Pieces of the job.
+        n_pieces: usize,
+    },
 }
 
 /// Runs the whole job into [`Folders::out`]: `alignment.csv`, `voxels.npz`, `provenance.json`, and with
@@ -116,19 +128,46 @@ pub fn run(
     dataset: &dyn StoryDataset,
     model: ModelFeatures,
     config: &EncodeConfig,
-    Folders { cache, out }: Folders<'_>,
+    folders: Folders<'_>,
     command: &[String],
+    on: &mut OnEvent<'_>,
+) -> Result<Outcome> {
+    run_split(
+        dataset,
+        model,
+        config,
+        folders,
+        (command, Split::whole()),
+        on,
+    )
+}
+
+/// As [`run`], of which this process does a part. Stories are shared out for extraction, then runs of voxels of each
+/// layer; the result has the same bits however many processes there are. With [`Split::Ranks`] the first rank writes it,
+/// with [`Split::Shard`] nobody does until [`Split::Merge`].
+///
+/// # Errors
+/// As [`run`]; with several ranks one that runs another version, has other settings, another copy of the data that
+/// differs, or does not see the folder of results; with [`Split::Merge`] pieces that are missing.
+pub fn run_split(
+    dataset: &dyn StoryDataset,
+    model: ModelFeatures,
+    config: &EncodeConfig,
+    Folders { cache, out }: Folders<'_>,
+    (command, split): (&[String], Split<'_>),
     on: &mut OnEvent<'_>,
 ) -> Result<Outcome> {
     if let Some(tuned_on) = &model.tuned_on {
         tuned_on.check(&config.test_stories)?;
     }
-    let inputs = inputs::Inputs::check(dataset, config, on)?;
+    let n_layers = model.extractor.spec().n_hidden_states();
+    let inputs = inputs::Inputs::check(dataset, config, split, on)?;
     let extractor = CachedExtractor::new(model.extractor, model.weights_sha256.clone(), cache)?;
     let source = Source {
         settings: extractor.settings(),
         weights_sha256: model.weights_sha256,
         names: Names::Layers(model.name),
+        n_layers,
         tuned_on: model.tuned_on,
     };
     let job = Job {
@@ -137,9 +176,10 @@ pub fn run(
         inputs: &inputs,
         source,
         out,
+        split,
     };
     job.run(command, on, |on| {
-        features::on_tr_grid(&inputs, &extractor, on)
+        features::on_tr_grid(&inputs, &extractor, split, on)
     })
 }
 
@@ -156,11 +196,34 @@ pub fn run_on_grid(
     command: &[String],
     on: &mut OnEvent<'_>,
 ) -> Result<Outcome> {
-    let inputs = inputs::Inputs::check(dataset, config, on)?;
+    run_on_grid_split(
+        dataset,
+        features,
+        config,
+        out,
+        (command, Split::whole()),
+        on,
+    )
+}
+
+/// As [`run_on_grid`], of which this process does a part, as [`run_split`].
+///
+/// # Errors
+/// As [`run_on_grid`] and [`run_split`].
+pub fn run_on_grid_split(
+    dataset: &dyn StoryDataset,
+    features: GridFeatures<'_>,
+    config: &EncodeConfig,
+    out: &Path,
+    (command, split): (&[String], Split<'_>),
+    on: &mut OnEvent<'_>,
+) -> Result<Outcome> {
+    let inputs = inputs::Inputs::check(dataset, config, split, on)?;
     let source = Source {
         settings: "on the grid of TRs".to_owned(),
         weights_sha256: features.digest.clone(),
         names: Names::Spaces(features.names.clone()),
+        n_layers: features.names.len(),
         tuned_on: None,
     };
     let job = Job {
@@ -169,6 +232,7 @@ pub fn run_on_grid(
         inputs: &inputs,
         source,
         out,
+        split,
     };
     job.run(command, on, |on| features.on_tr_grid(dataset, &inputs, on))
 }
@@ -176,6 +240,7 @@ pub fn run_on_grid(
 /// Where features come from.
 struct Source {
     names: Names,
+    n_layers: usize,
     weights_sha256: String,
     settings: String,
     tuned_on: Option<TunedOn>,
@@ -212,6 +277,7 @@ struct Job<'a> {
     inputs: &'a inputs::Inputs,
     source: Source,
     out: &'a Path,
+    split: Split<'a>,
 }
 
 impl Job<'_> {
@@ -223,19 +289,83 @@ impl Job<'_> {
     ) -> Result<Outcome> {
         let repeats = repeats::Repeats::read(self.dataset, self.inputs, self.config, on)?;
         let provenance = Provenance::new(command.to_vec(), self.record(&repeats)?);
-        let n_test_stories = self.config.test_stories.len();
-        if earlier::is_complete(self.out, &provenance, n_test_stories)? {
+        if self.is_complete(&provenance)? {
             return Ok(Outcome::AlreadyDone);
         }
-        state::create(self.out)?;
-        let stories = features(on)?;
+        let units = units::units(self.source.n_layers, self.inputs.n_voxels);
         let fits = layers::Fits::new(self.dataset, self.inputs, self.config);
-        let results = fits.run(&stories, (self.out, &provenance.key), on)?;
+        let key = provenance.key.clone();
+        let state = layers::State {
+            out: self.out,
+            key: &key,
+        };
+        if let Some(shard) = self.split.shard() {
+            state::create(self.out)?;
+            let stories = features(on)?;
+            fits.run(&stories, &units[shard.range(units.len())], state, on)?;
+        }
+        match self.split {
+            Split::Shard(_) => {
+                return Ok(Outcome::Shared {
+                    n_done: fits.n_done(&units, state),
+                    n_pieces: units.len(),
+                });
+            }
+            Split::Merge => fits.check_all_done(&units, state)?,
+            Split::Ranks(ranks) => {
+                ranks.barrier()?;
+                if !ranks.is_first() {
+                    ranks.barrier()?; // until the result is written
+                    return Ok(Outcome::Helped);
+                }
+            }
+        }
+        let rows = self.write(&fits, &units, &repeats, provenance)?;
+        if let Some(ranks) = self.split.fellows() {
+            ranks.barrier()?;
+        }
+        Ok(Outcome::Computed(rows))
+    }
+
+    /// Puts the pieces together into the result, and removes them.
+    fn write(
+        &self,
+        fits: &layers::Fits<'_>,
+        units: &[units::Unit],
+        repeats: &repeats::Repeats,
+        provenance: Provenance,
+    ) -> Result<Vec<AlignmentRow>> {
+        let key = provenance.key.clone();
+        let state = layers::State {
+            out: self.out,
+            key: &key,
+        };
+        let results = fits.collect(units, state)?;
         let ceiling = repeats.ceiling.as_ref().map(ndarray::Array1::view);
         let names = &self.source.names;
         let rows = output::write(self.out, &results, ceiling, self.config, names, provenance)?;
-        state::clear(self.out, results.len());
-        Ok(Outcome::Computed(rows))
+        state::clear(self.out, units);
+        Ok(rows)
+    }
+
+    /// Whether the result is there already; with several ranks, after it is certain that they do the same job.
+    fn is_complete(&self, provenance: &Provenance) -> Result<bool> {
+        let n_test_stories = self.config.test_stories.len();
+        let is_there = || earlier::is_complete(self.out, provenance, n_test_stories);
+        let Some(ranks) = self.split.fellows() else {
+            return is_there();
+        };
+        let mut things = vec![(
+            "version of braintune".to_owned(),
+            provenance.braintune.clone(),
+        )];
+        things.extend(self.inputs.prints());
+        things.push(("kind of job".to_owned(), provenance.key.clone()));
+        agree(ranks, &things)?;
+        share_folder(ranks, self.out)?;
+        let said = ranks.is_first().then(is_there).transpose()?;
+        let all = ranks.all_gather(&[u8::from(said == Some(true))])?;
+        Ok(all[0] == [1])
     }
 
     fn record(&self, repeats: &repeats::Repeats) -> Result<serde_json::Value> {

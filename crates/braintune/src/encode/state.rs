@@ -1,21 +1,22 @@
-//! Finished layers of an unfinished run, `OUT/.encode-state/layer-<i>.json`.
+//! Finished pieces of an unfinished run, `OUT/.encode-state/layer-<i>-<first voxel>.json`.
 
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use super::layers::{Fits, LayerResult};
-use crate::error::{Result, file_error};
+use super::layers::{Fits, State};
+use super::units::{Unit, UnitResult};
+use crate::error::{BraintuneError, Result, file_error};
 use crate::files::{create_folder, write_atomically};
 
-/// Holds finished layers while the job runs; a name that nothing else uses.
+/// Holds finished pieces while the job runs; a name that nothing else uses.
 const STATE: &str = ".encode-state";
 
-/// A finished layer on disk, with the key of the run that it belongs to.
+/// A finished piece on disk, with the key of the run that it belongs to.
 #[derive(Serialize, Deserialize)]
-struct SavedLayer {
+struct Saved<R> {
     key: String,
-    result: LayerResult,
+    result: R,
 }
 
 /// Whether a run that was stopped left its state.
@@ -23,48 +24,48 @@ pub(super) fn is_there(out: &Path) -> bool {
     out.join(STATE).is_dir()
 }
 
-/// Makes the folder for finished layers and the one around it.
+/// Makes the folder for finished pieces and the one around it.
 pub(super) fn create(out: &Path) -> Result<()> {
     create_folder(&out.join(STATE))
 }
 
-pub(super) fn write_layer(out: &Path, layer: usize, key: &str, result: &LayerResult) -> Result<()> {
-    let path = layer_path(out, layer);
-    let saved = SavedLayer {
-        key: key.to_owned(),
-        result: result.clone(),
+pub(super) fn write(state: State<'_>, unit: &Unit, result: &UnitResult) -> Result<()> {
+    let path = path_of(state.out, unit);
+    let saved = Saved {
+        key: state.key.to_owned(),
+        result,
     };
     let bytes = serde_json::to_vec(&saved).map_err(|e| file_error(&path, e))?;
     write_atomically(&path, &bytes)
 }
 
-/// A layer that an earlier run of the same key finished.
-pub(super) fn read_layer(
-    out: &Path,
-    layer: usize,
-    key: &str,
-    fits: &Fits<'_>,
-) -> Option<LayerResult> {
-    let bytes = std::fs::read(layer_path(out, layer)).ok()?;
-    let SavedLayer { key: of, result } = serde_json::from_slice(&bytes).ok()?;
-    let n_voxels = fits.inputs.n_voxels;
-    let fits = of == key
-        && result.r.len() == n_voxels
-        && result.best_alpha.len() == n_voxels
-        && result.regions.len() == fits.n_regions()
-        && result.stories.len() == fits.test_rows().len()
-        && result.stories.iter().all(|r| r.len() == n_voxels);
-    fits.then_some(result)
+/// A piece that this run or an earlier one of the same key finished.
+pub(super) fn read(state: State<'_>, unit: &Unit, fits: &Fits<'_>) -> Option<UnitResult> {
+    let bytes = std::fs::read(path_of(state.out, unit)).ok()?;
+    let Saved { key: of, result } = serde_json::from_slice::<Saved<UnitResult>>(&bytes).ok()?;
+    let n_stories = fits.test_rows().len();
+    let is_whole = of == state.key && result.fits(unit.voxels.len(), n_stories, fits.n_regions());
+    is_whole.then_some(result)
+}
+
+/// What to say of a piece that should be there.
+pub(super) fn missing(state: State<'_>, unit: &Unit) -> BraintuneError {
+    file_error(
+        &path_of(state.out, unit),
+        "is missing or damaged: run the same command again, it goes on from what is there",
+    )
 }
 
 /// Removes what was kept: only clutter once the result is there.
-pub(super) fn clear(out: &Path, n_layers: usize) {
-    for layer in 0..n_layers {
-        let _ = std::fs::remove_file(layer_path(out, layer));
+pub(super) fn clear(out: &Path, units: &[Unit]) {
+    for unit in units {
+        let _ = std::fs::remove_file(path_of(out, unit));
     }
     let _ = std::fs::remove_dir(out.join(STATE));
 }
 
-fn layer_path(out: &Path, layer: usize) -> PathBuf {
-    out.join(STATE).join(format!("layer-{layer:03}.json"))
+fn path_of(out: &Path, unit: &Unit) -> PathBuf {
+    let Unit { layer, voxels } = unit;
+    let name = format!("layer-{layer:03}-{:08}.json", voxels.start);
+    out.join(STATE).join(name)
 }

@@ -8,10 +8,10 @@ use std::ops::Range;
 use braintune_encoding::{
     BlockBootstrap, CorrelationNull, NullScheme, Region, RegionStatistics as Gathered,
 };
-use ndarray::ArrayView2;
 use serde::{Deserialize, Serialize};
 
 use super::config::EncodeConfig;
+use super::units::UnitResult;
 use crate::error::Result;
 
 /// Level of intervals.
@@ -26,8 +26,12 @@ pub(super) struct RegionStatistics {
     pub(super) p_value: Option<f64>,
 }
 
-/// Grows by ranges of voxels, in rising order.
-pub(super) struct Statistics(Gathered);
+/// Of a layer; grows by runs of voxels, in rising order.
+pub(super) struct Statistics {
+    gathered: Gathered,
+    n_permutations: usize,
+    n_trs: usize,
+}
 
 impl Statistics {
     /// `story_lengths`: kept TRs of each test story; `block_len` TRs.
@@ -55,23 +59,27 @@ impl Statistics {
                 seed: config.seed,
             })?;
         }
-        Ok(Self(gathered))
+        Ok(Self {
+            gathered,
+            n_permutations: config.n_permutations,
+            n_trs,
+        })
     }
 
-    /// The next voxels, `y` and `prediction` `[n_test_trs, voxels.len()]`.
-    pub(super) fn add(
-        &mut self,
-        voxels: Range<usize>,
-        y: ArrayView2<'_, f32>,
-        prediction: ArrayView2<'_, f32>,
-    ) -> Result<()> {
-        self.0.add(voxels, y, prediction)?;
-        Ok(())
+    /// For gathering one run of voxels.
+    pub(super) fn of_run(&self, voxels: Range<usize>) -> Result<Gathered> {
+        Ok(self.gathered.clone().only(voxels)?)
+    }
+
+    /// The next run of voxels as it was gathered.
+    pub(super) fn add(&mut self, voxels: Range<usize>, piece: &UnitResult) -> Result<()> {
+        let sums = piece.sums(self.n_permutations, self.n_trs);
+        Ok(self.gathered.add_sums(voxels, &sums)?)
     }
 
     /// In the order of the regions, `all` first.
     pub(super) fn finish(self) -> Result<Vec<RegionStatistics>> {
-        let found = self.0.finish()?.into_iter();
+        let found = self.gathered.finish()?.into_iter();
         Ok(found
             .map(|region| RegionStatistics {
                 interval: region.interval,
