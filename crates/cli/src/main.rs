@@ -16,11 +16,14 @@ macro_rules! say {
 mod commands;
 mod interrupt;
 mod progress;
+mod ranks;
 
 use std::process::ExitCode;
+use std::time::Duration;
 
-use braintune::BraintuneError;
+use braintune::{BraintuneError, Split};
 use clap::{Parser, Subcommand};
+use ranks::Group;
 
 /// Layer-wise brain alignment of speech models: run a pretrained speech model over story audio,
 /// fit voxel-wise encoding models to fMRI, one per layer, and say how well each layer predicts
@@ -50,6 +53,7 @@ enum Command {
     Demo(commands::demo::Args),
     Fetch(commands::fetch::Args),
     Report(commands::report::Args),
+    Merge(commands::merge::Args),
     Cache(commands::cache::Args),
 }
 
@@ -71,15 +75,55 @@ impl Command {
             | Self::Regions(_)
             | Self::Simulate(_)
             | Self::Report(_)
+            | Self::Merge(_)
             | Self::Cache(_) => None,
+        }
+    }
+
+    /// Whether several processes can do it together.
+    fn shares_work(&self) -> bool {
+        matches!(
+            self,
+            Self::Extract(_) | Self::Encode(_) | Self::Tune(_) | Self::Study(_)
+        )
+    }
+
+    fn run(self, split: Split<'_>) -> anyhow::Result<ExitCode> {
+        match self {
+            Self::Extract(args) => commands::extract::run(&args),
+            Self::Encode(args) => commands::encode::run(&args, split),
+            Self::Tune(args) => commands::tune::run(&args),
+            Self::Probe(args) => commands::probe::run(&args),
+            Self::Study(args) => commands::study::run(&args),
+            Self::Ridge(args) => commands::ridge::run(*args),
+            Self::Check(args) => commands::check::run(&args),
+            Self::Regions(args) => commands::regions::run(&args),
+            Self::Simulate(args) => commands::simulate::run(&args),
+            Self::Demo(args) => commands::demo::run(&args),
+            Self::Fetch(args) => commands::fetch::run(&args),
+            Self::Report(args) => commands::report::run(&args),
+            Self::Merge(args) => merge(&args),
+            Self::Cache(args) => commands::cache::run(&args),
         }
     }
 }
 
+/// Runs the command of shares again, which puts together and computes nothing.
+fn merge(args: &commands::merge::Args) -> anyhow::Result<ExitCode> {
+    let command = args.command()?;
+    let cli = Cli::try_parse_from(command)?;
+    cli.command.run(Split::Merge)
+}
+
 fn main() -> ExitCode {
-    let cli = Cli::parse();
+    let cli = parse();
     progress::init_log();
     let goes_on = cli.command.goes_on();
+    let begun = Group::begin(cli.command.shares_work());
+    let group = match begun {
+        Ok(group) => group,
+        Err(error) => return failed(&error, None, None),
+    };
     let run = || -> anyhow::Result<ExitCode> {
         interrupt::install()?;
         if let Some(threads) = cli.threads {
@@ -87,28 +131,35 @@ fn main() -> ExitCode {
                 .num_threads(usize::from(threads))
                 .build_global()?;
         }
-        match cli.command {
-            Command::Extract(args) => commands::extract::run(&args),
-            Command::Encode(args) => commands::encode::run(&args),
-            Command::Tune(args) => commands::tune::run(&args),
-            Command::Probe(args) => commands::probe::run(&args),
-            Command::Study(args) => commands::study::run(&args),
-            Command::Ridge(args) => commands::ridge::run(*args),
-            Command::Check(args) => commands::check::run(&args),
-            Command::Regions(args) => commands::regions::run(&args),
-            Command::Simulate(args) => commands::simulate::run(&args),
-            Command::Demo(args) => commands::demo::run(&args),
-            Command::Fetch(args) => commands::fetch::run(&args),
-            Command::Report(args) => commands::report::run(&args),
-            Command::Cache(args) => commands::cache::run(&args),
-        }
+        cli.command.run(Split::Ranks(group.ranks()))
     };
-    run().unwrap_or_else(|error| {
-        let stopped = matches!(error.downcast_ref(), Some(BraintuneError::Cancelled));
-        let advice = goes_on.filter(|_| stopped).unwrap_or_default();
-        say!("error: {}{advice}", message(&error));
-        ExitCode::from(if stopped { 1 } else { 2 })
+    run().unwrap_or_else(|error| failed(&error, goes_on, Some(&group)))
+}
+
+/// Reads the command line; of several processes one says what is wrong with it.
+fn parse() -> Cli {
+    Cli::try_parse().unwrap_or_else(|error| {
+        if !ranks::is_first() {
+            std::process::exit(error.exit_code());
+        }
+        error.exit()
     })
+}
+
+/// Says what went wrong, and ends the processes that would wait for this one.
+fn failed(error: &anyhow::Error, goes_on: Option<&str>, group: Option<&Group>) -> ExitCode {
+    let stopped = matches!(error.downcast_ref(), Some(BraintuneError::Cancelled));
+    let advice = goes_on.filter(|_| stopped).unwrap_or_default();
+    if !ranks::is_first() {
+        // What is wrong for all is said once: the first has ended the job by then.
+        std::thread::sleep(Duration::from_millis(500));
+    }
+    say!("error: {}{}{advice}", ranks::prefix(), message(error));
+    let code = if stopped { 1 } else { 2 };
+    if let Some(group) = group {
+        group.abort(code);
+    }
+    ExitCode::from(code)
 }
 
 /// The error and its sources on one line, each said once: some libraries repeat their source.

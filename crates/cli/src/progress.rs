@@ -10,7 +10,7 @@ use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::MakeWriter;
 
-use crate::interrupt;
+use crate::{interrupt, ranks};
 
 static BARS: LazyLock<MultiProgress> = LazyLock::new(MultiProgress::new);
 
@@ -37,7 +37,7 @@ pub(crate) struct Progress {
 
 impl Progress {
     pub(crate) fn new() -> Self {
-        let bar = if io::stderr().is_terminal() {
+        let bar = if io::stderr().is_terminal() && ranks::is_first() {
             BARS.add(ProgressBar::new(0))
         } else {
             ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())

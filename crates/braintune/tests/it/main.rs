@@ -24,6 +24,7 @@ mod fetch_server;
 mod fetch_there;
 mod lowlevel;
 mod npy_responses;
+mod ranks;
 mod report;
 mod report_study;
 mod residual;

@@ -7,17 +7,18 @@ use anyhow::bail;
 use braintune::arrays::{read_folds, read_vector};
 use braintune::backbone::Windows;
 use braintune::encode::{
-    self, BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Outcome, Regions, run_on_grid,
+    BadVoxels, CrossValidation, EncodeConfig, ModelFeatures, Outcome, Regions, run_on_grid_split,
+    run_split,
 };
 use braintune::encoding::{Alphas, Delays};
 use braintune::fmri::{Story, StoryDataset, Trim};
 use braintune::lowlevel::{LowLevelSpace, grid_features};
-use braintune::{Event, Folders};
+use braintune::{Event, Folders, Split};
 use clap::{ArgGroup, ValueEnum};
 
 use super::model::{CacheArgs, ModelArgs, SOURCE, WindowArgs};
 use super::stories::{expand, expand_given};
-use super::{check_out_folder, command_line, open, report};
+use super::{ShardArgs, check_out_folder, open, report};
 use crate::progress::Progress;
 
 /// Test story of ds003020, which was heard ten times.
@@ -129,6 +130,8 @@ pub(crate) struct Args {
     /// Seed of bootstrapped chunks, permutations and intervals
     #[arg(long, default_value_t = 42)]
     seed: u64,
+    #[command(flatten)]
+    shard: ShardArgs,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -148,11 +151,12 @@ enum Compat {
     Huth,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args, split: Split<'_>) -> anyhow::Result<ExitCode> {
     let windows = args.windows.windows(&args.model)?;
     check_out_folder(&args.out, [("the dataset", &*args.dataset)])?;
     let dataset = open(&args.dataset)?;
     let config = config(args, &*dataset)?;
+    let (split, command) = args.shard.split(split, &args.out)?;
     let outcome = match &args.features {
         Some(spaces) => {
             args.model.check_unused()?;
@@ -161,9 +165,16 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
             let mut progress = Progress::new();
             let mut on = |event: Event<'_>| progress.on(event);
             let out = &args.out;
-            run_on_grid(&*dataset, features, &config, out, &command_line(), &mut on)?
+            run_on_grid_split(
+                &*dataset,
+                features,
+                &config,
+                out,
+                (&command, split),
+                &mut on,
+            )?
         }
-        None => of_model(args, windows, &*dataset, &config)?,
+        None => of_model(args, windows, &*dataset, &config, (&command, split))?,
     };
     report(&outcome, &args.out);
     Ok(ExitCode::SUCCESS)
@@ -187,6 +198,7 @@ fn of_model(
     windows: Windows,
     dataset: &dyn StoryDataset,
     config: &EncodeConfig,
+    part: (&[String], Split<'_>),
 ) -> anyhow::Result<Outcome> {
     let folders = args.model.folders()?;
     check_out_folder(&args.out, folders.iter().map(|(what, dir)| (*what, &**dir)))?;
@@ -200,8 +212,7 @@ fn of_model(
     };
     let mut progress = Progress::new();
     let mut on = |event: Event<'_>| progress.on(event);
-    let outcome = encode::run(dataset, model, config, folders, &command_line(), &mut on)?;
-    Ok(outcome)
+    Ok(run_split(dataset, model, config, folders, part, &mut on)?)
 }
 
 fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfig> {

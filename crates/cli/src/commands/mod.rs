@@ -6,6 +6,7 @@ pub(crate) mod demo;
 pub(crate) mod encode;
 pub(crate) mod extract;
 pub(crate) mod fetch;
+pub(crate) mod merge;
 pub(crate) mod model;
 pub(crate) mod probe;
 pub(crate) mod regions;
@@ -19,9 +20,12 @@ pub(crate) mod tune;
 use std::path::{Path, PathBuf};
 
 use anyhow::bail;
+use braintune::Split;
 use braintune::encode::{AlignmentRow, Outcome};
 use braintune::files::create_folder;
 use braintune::fmri::{DatasetFiles, open_dataset};
+use braintune::ranks::Shard;
+use braintune::shard_command;
 
 /// Opens a dataset of any kind, and says which of its stories cannot be used.
 fn open(dir: &Path) -> anyhow::Result<Box<dyn DatasetFiles>> {
@@ -37,6 +41,32 @@ fn command_line() -> Vec<String> {
     std::env::args_os()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect()
+}
+
+#[derive(Debug, clap::Args)]
+struct ShardArgs {
+    /// Do share i of n only, i from 1 to n, for array jobs of SLURM, PBS, SGE; braintune merge puts shares together
+    #[arg(long, value_name = "i/n")]
+    shard: Option<Shard>,
+}
+
+impl ShardArgs {
+    /// The part of the job that is this process's, and the command that the whole of it is recorded under.
+    fn split<'a>(&self, split: Split<'a>, out: &Path) -> anyhow::Result<(Split<'a>, Vec<String>)> {
+        let command = command_line();
+        match (self.shard, split) {
+            (Some(_), Split::Ranks(ranks)) if ranks.n_ranks() > 1 => bail!(
+                "--shard is for processes that are started one by one; under mpirun leave it out, ranks share the work by themselves"
+            ),
+            (Some(shard), _) => {
+                shard_command::keep(out, &command, &std::env::current_dir()?)?;
+                Ok((Split::Shard(shard), command))
+            }
+            // As the shares would have been started as one.
+            (None, Split::Merge) => Ok((split, shard_command::read(out)?.0)),
+            (None, split) => Ok((split, command)),
+        }
+    }
 }
 
 /// Before any work: `file` can be a new file or replace a plain one that is no input, and its
@@ -113,6 +143,14 @@ fn report(outcome: &Outcome, out: &Path) {
                     .display()
             );
         }
+        Outcome::Shared { n_done, n_pieces } => say!(
+            "{n_done} of {n_pieces} pieces of the job are done{}",
+            if n_done == n_pieces {
+                format!(": braintune merge {} writes the result", out.display())
+            } else {
+                String::new()
+            }
+        ),
         _ => {}
     }
 }
