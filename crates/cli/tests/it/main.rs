@@ -18,6 +18,8 @@ mod fetch;
 #[allow(dead_code)]
 #[path = "../../../braintune/tests/it/fetch_server.rs"]
 mod fetch_server;
+#[cfg(all(feature = "mpi", unix))]
+mod mpi;
 mod probe;
 mod refused;
 mod report;
