@@ -1,7 +1,7 @@
 //! The ranks of a run: they go on together, or they all end.
 //!
 //! Ranks meet at the same places of a run. One that fails in between says so at the place where the others wait for
-//! it, so that none waits for ever. Held by `tests/it/ranks.rs`.
+//! it, so that none waits for ever. Held by `tests/it/ranks_apart.rs`.
 
 use std::ops::ControlFlow;
 

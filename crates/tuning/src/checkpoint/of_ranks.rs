@@ -1,6 +1,6 @@
 //! The checkpoint that the first of several ranks goes on from, read by the others.
 //!
-//! Held by `tests/it/ranks.rs`.
+//! Held by `tests/it/ranks_apart.rs`.
 
 use braintune_backbone::SpeechBackbone;
 
