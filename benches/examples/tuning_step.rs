@@ -1,16 +1,19 @@
 //! CPU time of optimiser steps, for `peers/tuning_step_vs_pytorch.py`.
 //!
-//! `tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH [checkpointing] [cache=DIR]` prints the CPU seconds of
-//! each step and the loss before it, a line each, and the largest resident memory in MB on the last line; with gradient
-//! checkpointing, or what is frozen kept in a folder, if asked for.
+//! `tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH [checkpointing] [cache=DIR] [ranks=N]` prints the CPU seconds
+//! of each step and the loss before it, a line each, and the largest resident memory in MB on the last line; with gradient
+//! checkpointing, or what is frozen kept in a folder, if asked for. With `ranks` the step is shared out over so many
+//! threads, each with a thread for its products, and the seconds on the clock come third.
 #![allow(clippy::print_stdout, clippy::cast_possible_truncation, missing_docs)]
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use anyhow::{Context, bail};
 use benches::{cpu_s, peak_mb};
 use braintune_backbone::{Checkpoint, CheckpointBackbone, Wav2Vec2Model, WhisperEncoder};
+use braintune_tuning::braintune_ranks::{Alone, Ranks, ThreadRanks};
 use braintune_tuning::{
     BrainTuner, MeanSquaredError, TuningBatch, TuningConfig, TuningEvent, TuningModel,
 };
@@ -25,10 +28,10 @@ struct Case {
     micro_batch: usize,
     gradient_checkpointing: bool,
     cache: Option<PathBuf>,
+    n_ranks: Option<usize>,
 }
 
-const USAGE: &str =
-    "usage: tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH [checkpointing] [cache=DIR]";
+const USAGE: &str = "usage: tuning_step MODEL BATCH SECONDS VOXELS RUNS MICRO_BATCH [checkpointing] [cache=DIR] [ranks=N]";
 
 fn main() -> anyhow::Result<()> {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -53,27 +56,61 @@ fn main() -> anyhow::Result<()> {
         cache: extra
             .iter()
             .find_map(|arg| Some(arg.strip_prefix("cache=")?.into())),
+        n_ranks: extra
+            .iter()
+            .find_map(|arg| arg.strip_prefix("ranks=")?.parse().ok()),
     };
     let device = Device::flex().autodiff();
     let checkpoint = Checkpoint::open(Path::new(model))?;
-    if checkpoint.model_type()? == "whisper" {
-        time(
-            WhisperEncoder::from_checkpoint(&checkpoint, &device)?,
-            &case,
-            &device,
-        )?;
-    } else {
-        time(
-            Wav2Vec2Model::from_checkpoint(&checkpoint, &device)?,
-            &case,
-            &device,
-        )?;
-    }
+    let Some(n_ranks) = case.n_ranks else {
+        of_rank(&checkpoint, &case, &device, &Alone)?;
+        println!("{:.0}", peak_mb()?);
+        return Ok(());
+    };
+    let made: Vec<anyhow::Result<()>> = std::thread::scope(|scope| {
+        let threads: Vec<_> = ThreadRanks::group(n_ranks)
+            .into_iter()
+            .map(|rank| {
+                let (checkpoint, case, device) = (&checkpoint, &case, &device);
+                scope.spawn(move || {
+                    // Products of each rank on a thread of its own.
+                    let pool = rayon::ThreadPoolBuilder::new().num_threads(1).build()?;
+                    pool.install(|| of_rank(checkpoint, case, device, &rank))
+                })
+            })
+            .collect();
+        let made = threads.into_iter().map(|thread| match thread.join() {
+            Ok(made) => made,
+            Err(panic) => std::panic::resume_unwind(panic),
+        });
+        made.collect()
+    });
+    made.into_iter().collect::<anyhow::Result<()>>()?;
     println!("{:.0}", peak_mb()?);
     Ok(())
 }
 
-fn time<B: CheckpointBackbone>(backbone: B, case: &Case, device: &Device) -> anyhow::Result<()> {
+fn of_rank(
+    checkpoint: &Checkpoint,
+    case: &Case,
+    device: &Device,
+    ranks: &dyn Ranks,
+) -> anyhow::Result<()> {
+    if checkpoint.model_type()? == "whisper" {
+        let backbone = WhisperEncoder::from_checkpoint(checkpoint, device)?;
+        time(backbone, case, device, ranks)
+    } else {
+        let backbone = Wav2Vec2Model::from_checkpoint(checkpoint, device)?;
+        time(backbone, case, device, ranks)
+    }
+}
+
+fn time<B: CheckpointBackbone>(
+    backbone: B,
+    case: &Case,
+    device: &Device,
+    ranks: &dyn Ranks,
+) -> anyhow::Result<()> {
     let mut config = TuningConfig::from_toml("optimiser = { kind = \"adamw\" }\nwarmup = 0.0")?;
     config.epochs = case.runs;
     config.micro_batch = case.micro_batch;
@@ -90,18 +127,23 @@ fn time<B: CheckpointBackbone>(backbone: B, case: &Case, device: &Device) -> any
     if let Some(folder) = &case.cache {
         model = model.with_frozen_cache(folder, "waves".to_owned())?;
     }
-    let mut before = cpu_s()?;
+    let (mut before, mut began) = (cpu_s()?, Instant::now());
     let mut failed = None;
-    BrainTuner::new(config, MeanSquaredError)?.fit(
+    BrainTuner::new(config, MeanSquaredError)?.fit_on(
+        ranks,
         model,
         &vec![batch],
         None,
         device,
         &mut |event| {
             match (cpu_s(), event) {
-                (Ok(now), TuningEvent::Step(step)) => {
-                    println!("{:.3} {:.6}", now - before, step.loss);
-                    before = now;
+                (Ok(now), TuningEvent::Step(step)) if ranks.is_first() => {
+                    print!("{:.3} {:.6}", now - before, step.loss);
+                    if case.n_ranks.is_some() {
+                        print!(" {:.3}", began.elapsed().as_secs_f64());
+                    }
+                    println!();
+                    (before, began) = (now, Instant::now());
                 }
                 (Err(error), _) => failed = Some(error),
                 _ => {}

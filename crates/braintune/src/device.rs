@@ -17,25 +17,35 @@ pub fn available() -> &'static [&'static str] {
     ]
 }
 
-/// The device of that name, if this build has it and this machine its hardware and driver.
+/// The device of that name, if this build has it and this machine its hardware and driver. Cards have numbers behind
+/// the name, from 0: `cuda:1`.
 #[must_use]
 pub fn by_name(name: &str) -> Option<Device> {
-    match name {
+    let (kind, number) = match name.split_once(':') {
+        Some((kind, number)) => (kind, Some(number.parse::<usize>().ok()?)),
+        None => (name, None),
+    };
+    match (kind, number) {
         #[cfg(feature = "flex")]
-        "flex" => Some(Device::flex()),
+        ("flex", None) => Some(Device::flex()),
         #[cfg(feature = "tch")]
-        "tch" => Some(libtorch()),
+        ("tch", None) => Some(libtorch()),
         #[cfg(feature = "vulkan")]
-        "vulkan" => {
+        ("vulkan", Some(number)) => {
+            let found = Device::enumerate(burn::tensor::DeviceType::Vulkan);
+            found.get(number).cloned()
+        }
+        #[cfg(feature = "vulkan")]
+        ("vulkan", None) => {
             let found = Device::enumerate(burn::tensor::DeviceType::Vulkan);
             // The best of them, or what CUBECL_WGPU_DEFAULT_DEVICE names.
             let best = || Device::vulkan(burn::tensor::DeviceKind::DefaultDevice);
             (!found.is_empty()).then(best)
         }
         #[cfg(feature = "cuda")]
-        "cuda" => {
+        ("cuda", number) => {
             let found = Device::enumerate(burn::tensor::DeviceType::Cuda);
-            found.first().cloned()
+            found.get(number.unwrap_or(0)).cloned()
         }
         _ => None,
     }

@@ -1,8 +1,10 @@
 //! What the trainer is fed: batches at known places, so that a run can go on anywhere.
 
 use std::error::Error;
+use std::ops::ControlFlow;
 
-use ndarray::{Array2, ArrayView2, Axis};
+use braintune_ranks::Shard;
+use ndarray::Array2;
 
 use crate::digests::{self, Digests};
 use crate::error::TuningError;
@@ -44,15 +46,6 @@ impl TuningBatch {
         self.units = Some(units);
         self
     }
-
-    /// Samples and responses of at most `n_clips` clips at a time.
-    pub(crate) fn parts(
-        &self,
-        n_clips: usize,
-    ) -> impl Iterator<Item = (ArrayView2<'_, f32>, ArrayView2<'_, f32>)> {
-        let samples = self.samples.axis_chunks_iter(Axis(0), n_clips);
-        samples.zip(self.bold.axis_chunks_iter(Axis(0), n_clips))
-    }
 }
 
 /// Batches of an epoch, each to be had by its number.
@@ -71,6 +64,20 @@ pub trait TuningData: Sync {
         epoch: usize,
         index: usize,
     ) -> Result<TuningBatch, Box<dyn Error + Send + Sync>>;
+
+    /// Looks for what cannot be learnt before the first step of a run on training data, in a share of all that there
+    /// is; `on` gets the parts that were read and their number, and can stop it. Nothing unless overridden.
+    ///
+    /// # Errors
+    /// What is wrong, and what reading can cause.
+    fn check(
+        &self,
+        share: Shard,
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Box<dyn Error + Send + Sync>> {
+        let _ = (share, on);
+        Ok(ControlFlow::Continue(()))
+    }
 
     /// What else than the settings the batches are made of, for a run that goes on: it must be the same then.
     fn fingerprint(&self) -> serde_json::Value;

@@ -5,6 +5,7 @@
 //! the older checkpoint may go on with. Held by `tests/it/resume.rs`.
 
 mod differences;
+mod of_ranks;
 
 use std::fs;
 use std::io::Write as _;
@@ -12,10 +13,14 @@ use std::path::{Path, PathBuf};
 
 use braintune_backbone::SpeechBackbone;
 use burn::module::Module;
+use burn::optim::OptimizerRecord;
+use burn::store::ModuleRecord;
+use burn::tensor::Bytes;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use self::differences::differences;
+pub(crate) use self::differences::differences;
+use self::differences::was_and_is;
 use crate::batch::TuningData;
 use crate::digests::{Digests, of_file};
 use crate::error::{Result, TuningError, io_error};
@@ -275,7 +280,7 @@ impl<'a> Checkpoints<'a> {
         if state.run != self.run {
             return Err(Broken::Other(TuningError::OtherRun {
                 path: self.dir.clone(),
-                differences: differences(&state.run, &self.run),
+                differences: differences(&state.run, &self.run, &was_and_is),
             }));
         }
         let changed = self.changed(&state.read).map_err(Broken::Other)?;
@@ -289,16 +294,13 @@ impl<'a> Checkpoints<'a> {
             self.mend_best(step, &state.progress)?;
         }
         let model = load_weights(model.clone(), &dir.join(WEIGHTS)).map_err(Broken::Damaged)?;
-        let damaged = |e: &dyn std::fmt::Display| Broken::Damaged(e.to_string());
+        let moments = |file: &str| {
+            let read = read_whole(&dir.join(file), OptimizerRecord::from_bytes);
+            read.map_err(Broken::Damaged)
+        };
         let optimisers = Optimisers {
-            backbone: optimisers
-                .backbone
-                .load(dir.join(BACKBONE_MOMENTS))
-                .map_err(|e| damaged(&e))?,
-            head: optimisers
-                .head
-                .load(dir.join(HEAD_MOMENTS))
-                .map_err(|e| damaged(&e))?,
+            backbone: optimisers.backbone.load_record(moments(BACKBONE_MOMENTS)?),
+            head: optimisers.head.load_record(moments(HEAD_MOMENTS)?),
         };
         Ok((model, optimisers, state.progress))
     }
@@ -421,9 +423,19 @@ fn load_weights<B: SpeechBackbone>(
     model: TuningModel<B>,
     path: &Path,
 ) -> Result<TuningModel<B>, String> {
-    model
-        .try_load_file(path)
-        .map_err(|e| format!("{}: {e}", path.display()))
+    let record = read_whole(path, ModuleRecord::from_bytes)?;
+    let loaded = model.try_load_record(record);
+    loaded.map_err(|e| format!("{}: {e}", path.display()))
+}
+
+/// A record whose values are in memory: burn reads those of a file when they are first used, when it may be gone.
+fn read_whole<R, E: std::fmt::Display>(
+    path: &Path,
+    parse: impl FnOnce(Bytes) -> Result<R, E>,
+) -> Result<R, String> {
+    let at = |e: &dyn std::fmt::Display| format!("{}: {e}", path.display());
+    let bytes = fs::read(path).map_err(|e| at(&e))?;
+    parse(Bytes::from_bytes_vec(bytes)).map_err(|e| at(&e))
 }
 
 fn failed<'a, E: std::fmt::Display>(

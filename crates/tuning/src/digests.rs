@@ -6,7 +6,11 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::Path;
 
+use burn::module::{Module, ModuleVisitor, Param};
+use burn::tensor::Tensor;
 use sha2::{Digest, Sha256};
+
+use crate::step::values_of;
 
 /// Digests by what they are of, e.g. `responses of S1 to tale`.
 pub type Digests = BTreeMap<String, String>;
@@ -36,6 +40,23 @@ pub(crate) fn of_values<'v>(values: impl IntoIterator<Item = &'v f32>) -> String
     }
     digest.update(&bytes);
     hex::encode(digest.finalize())
+}
+
+/// Of the bits of all parameters of a model, in their order.
+pub(crate) fn of_parameters(model: &impl Module) -> String {
+    struct Bits(Sha256);
+    impl ModuleVisitor for Bits {
+        fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
+            let values = values_of(param.val().inner());
+            for part in values.chunks(1 << 14) {
+                let bytes: Vec<u8> = part.iter().flat_map(|value| value.to_le_bytes()).collect();
+                self.0.update(&bytes);
+            }
+        }
+    }
+    let mut bits = Bits(Sha256::new());
+    model.visit(&mut bits);
+    hex::encode(bits.0.finalize())
 }
 
 /// Of which voxels are kept.

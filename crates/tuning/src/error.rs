@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use braintune_audio::AudioError;
 use braintune_backbone::BackboneError;
 use braintune_fmri::FmriError;
+use braintune_ranks::RanksError;
 
 /// Result of this crate's functions.
 pub type Result<T, E = TuningError> = std::result::Result<T, E>;
@@ -182,6 +183,42 @@ pub enum TuningError {
         /// What is wrong.
         problem: String,
     },
+    /// A process of the run other than this one failed.
+    #[error("rank {rank} could not go on: what it said tells why")]
+    OtherRank {
+        /// The first that could not.
+        rank: usize,
+    },
+    /// Processes that were started for different runs.
+    #[error(
+        "rank {rank} was started for another run than rank 0: {differences}: start all ranks with the same command, the same files and the same version"
+    )]
+    OtherRunOfRank {
+        /// The first that differs.
+        rank: usize,
+        /// What differs, with both values.
+        differences: String,
+    },
+    /// Processes whose weights are not the same.
+    #[error("rank {rank} has other weights than rank 0 {at}")]
+    OtherWeights {
+        /// The first that differs.
+        rank: usize,
+        /// Where in the run, and what to do.
+        at: String,
+    },
+    /// A checkpoint that the first process goes on from and this one cannot read.
+    #[error(
+        "rank 0 goes on from {path}, which rank {rank} cannot read ({problem}): is the folder on storage that all ranks share?"
+    )]
+    CheckpointOfRank {
+        /// The checkpoint.
+        path: PathBuf,
+        /// Who cannot.
+        rank: usize,
+        /// Why.
+        problem: String,
+    },
     /// Batches ended before the run did: whoever made them failed.
     #[error("no batch came for step {step} of {n_steps}")]
     NoBatch {
@@ -201,6 +238,9 @@ pub enum TuningError {
         #[source]
         source: io::Error,
     },
+    /// Processes that do not meet.
+    #[error(transparent)]
+    Ranks(#[from] RanksError),
     /// Audio.
     #[error(transparent)]
     Audio(#[from] AudioError),

@@ -3,20 +3,23 @@
 //! Correlations are over the TRs of one recording (subject and story), per voxel; their mean over voxels,
 //! then over recordings. Held by `tests/it/training.rs`.
 
-use std::collections::BTreeMap;
+mod sums;
+
 use std::ops::ControlFlow;
 
 use braintune_backbone::SpeechBackbone;
+use braintune_ranks::Alone;
 use burn::tensor::{Device, Tensor};
-use ndarray::{Array2, ArrayView2};
 
-use crate::batch::TuningData;
+use self::sums::Sums;
+use crate::batch::{TuningBatch, TuningData};
 use crate::config::setting;
 use crate::error::{Result, TuningError};
-use crate::learning::Learning;
+use crate::learning::{BatchPart, Learning};
 use crate::model::TuningModel;
 use crate::objective::TuningObjective;
-use crate::step::{tensor, values_of};
+use crate::step::{micro_batches, rows_of};
+use crate::team::Team;
 
 /// How well a model predicts batches it was not tuned on.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -37,49 +40,6 @@ impl Evaluation {
     }
 }
 
-/// Sums of one recording, per voxel.
-#[derive(Default)]
-struct Sums {
-    n: f64,
-    /// x, y, xx, yy, xy: `[n_voxels]` each.
-    of: [Vec<f64>; 5],
-}
-
-impl Sums {
-    fn add(&mut self, predicted: &Array2<f32>, bold: &ArrayView2<'_, f32>) {
-        for sums in &mut self.of {
-            sums.resize(bold.ncols(), 0.0);
-        }
-        self.n += bold.nrows() as f64;
-        for (x, y) in predicted.outer_iter().zip(bold.outer_iter()) {
-            for (voxel, (x, y)) in x.iter().zip(y).enumerate() {
-                let (x, y) = (f64::from(*x), f64::from(*y));
-                for (sums, value) in self.of.iter_mut().zip([x, y, x * x, y * y, x * y]) {
-                    sums[voxel] += value;
-                }
-            }
-        }
-    }
-
-    /// Mean over voxels of r, 0 for a voxel whose prediction or response is constant.
-    fn mean_r(&self) -> f64 {
-        let [x, y, xx, yy, xy] = &self.of;
-        let r = |voxel: usize| {
-            let centred = |sum: f64, a: f64, b: f64| sum - a * b / self.n;
-            let sxx = centred(xx[voxel], x[voxel], x[voxel]);
-            let syy = centred(yy[voxel], y[voxel], y[voxel]);
-            let product = (sxx * syy).sqrt();
-            let r = centred(xy[voxel], x[voxel], y[voxel]) / product;
-            if product > 0.0 && r.is_finite() {
-                r
-            } else {
-                0.0
-            }
-        };
-        (0..x.len()).map(r).sum::<f64>() / x.len().max(1) as f64
-    }
-}
-
 /// Evaluates a model on a plain device, `device`, on all batches of the first epoch.
 ///
 /// `weights` says how much each voxel of each head counts in the loss, `[n_voxels]`, mean 1; all alike where a head
@@ -97,56 +57,104 @@ pub fn evaluate<B: SpeechBackbone>(
     micro_batch: usize,
     device: &Device,
 ) -> Result<Evaluation> {
-    let mut go_on = |_| ControlFlow::Continue(());
+    let settings = Evaluating {
+        weights,
+        micro_batch,
+        device,
+    };
+    let mut go_on = |_, _| ControlFlow::Continue(());
     let model = (model, objective);
-    match evaluate_until(model, data, weights, micro_batch, device, &mut go_on)? {
+    match evaluate_on(Team(&Alone), model, data, &settings, &mut go_on)? {
         ControlFlow::Continue(found) => Ok(found),
         ControlFlow::Break(()) => unreachable!("nobody stops it"),
     }
 }
 
-/// As [`evaluate`]; before each part of a batch but the first, `on` is told how many batches are done, and stops it.
-pub(crate) fn evaluate_until<B: SpeechBackbone>(
-    (model, objective): (&TuningModel<B>, &impl TuningObjective),
+/// How a model is evaluated.
+pub(crate) struct Evaluating<'a> {
+    /// As [`evaluate`] has them.
+    pub(crate) weights: &'a [Option<Vec<f32>>],
+    pub(crate) micro_batch: usize,
+    pub(crate) device: &'a Device,
+}
+
+/// As [`evaluate`], batches shared out over ranks, with the same numbers on all of them. Before each part of a batch
+/// but the first, `on` is told how many of this rank's batches are done, and how many it has, and stops it.
+pub(crate) fn evaluate_on<B: SpeechBackbone>(
+    team: Team<'_>,
+    (model, objective): (&TuningModel<B>, &impl Learning<B>),
     data: &dyn TuningData,
-    weights: &[Option<Vec<f32>>],
-    micro_batch: usize,
-    device: &Device,
-    on: &mut dyn FnMut(usize) -> ControlFlow<()>,
+    settings: &Evaluating<'_>,
+    on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
 ) -> Result<ControlFlow<(), Evaluation>> {
-    check_micro_batch(micro_batch)?;
-    Learning::check(objective, model)?;
-    let n_voxels = model.n_voxels();
-    let (mut loss, mut n_clips) = (0.0, 0.0);
-    let mut recordings: BTreeMap<String, Sums> = BTreeMap::new();
-    for index in 0..data.n_batches() {
+    check_micro_batch(settings.micro_batch)?;
+    objective.check(model)?;
+    let mine = team.0.shard().range(data.n_batches());
+    let mut sums = Sums::default();
+    let mut flow = ControlFlow::Continue(());
+    for index in mine.clone() {
         let batch = data.batch(0, index).map_err(TuningError::Batch)?;
-        model.check_batch(&batch)?;
-        let weights = weights.get(batch.head).and_then(Option::as_ref);
-        if let Some(weights) = weights {
-            check_n_weights(batch.head, weights.len(), n_voxels[batch.head])?;
-        }
-        let weights = weights.map(|weights| row(weights, device));
-        for (samples, bold) in batch.parts(micro_batch) {
-            if n_clips > 0.0 && on(index).is_break() {
-                return Ok(ControlFlow::Break(()));
-            }
-            let n = samples.nrows();
-            let lengths = vec![samples.ncols(); n];
-            let predicted = model.forward(tensor(samples, device), &lengths, batch.head);
-            let measured = tensor(bold, device);
-            let of_part = objective.loss(predicted.clone(), measured, weights.clone());
-            loss += f64::from(of_part.into_scalar::<f32>()) * n as f64;
-            n_clips += n as f64;
-            let sums = recordings.entry(batch.recording.clone()).or_default();
-            sums.add(&array(predicted, bold.dim()), &bold);
+        let mut on = || on(index - mine.start, mine.len());
+        flow = add(
+            &mut sums,
+            (model, objective),
+            (index, &batch),
+            settings,
+            &mut on,
+        )?;
+        if flow.is_break() {
+            break;
         }
     }
-    let n = recordings.len().max(1) as f64;
+    let message = match flow {
+        ControlFlow::Continue(()) => sums.to_bytes(),
+        ControlFlow::Break(()) => Vec::new(),
+    };
+    let all = team.gather(&message)?;
+    if all.iter().any(Vec::is_empty) {
+        return Ok(ControlFlow::Break(()));
+    }
+    let mut sums = Sums::default();
+    for message in &all {
+        sums.add_bytes(message);
+    }
+    let predicts = !model.n_voxels().is_empty();
     Ok(ControlFlow::Continue(Evaluation {
-        loss: loss / f64::max(n_clips, 1.0),
-        mean_r: Some(recordings.values().map(Sums::mean_r).sum::<f64>() / n),
+        loss: sums.loss(),
+        mean_r: predicts.then(|| sums.mean_r()),
     }))
+}
+
+/// One batch, a micro-batch at a time.
+fn add<B: SpeechBackbone>(
+    sums: &mut Sums,
+    (model, objective): (&TuningModel<B>, &impl Learning<B>),
+    (index, batch): (usize, &TuningBatch),
+    settings: &Evaluating<'_>,
+    on: &mut dyn FnMut() -> ControlFlow<()>,
+) -> Result<ControlFlow<()>> {
+    model.check_batch(batch)?;
+    // None where no responses are predicted.
+    let n_voxels = model.n_voxels().get(batch.head).copied();
+    let weights = settings.weights.get(batch.head).and_then(Option::as_ref);
+    let weights = weights.zip(n_voxels);
+    if let Some((weights, n_voxels)) = weights {
+        check_n_weights(batch.head, weights.len(), n_voxels)?;
+    }
+    let weights = weights.map(|(weights, _)| row(weights, settings.device));
+    let whole = BatchPart::whole(batch, weights.as_ref(), index as u64, settings.device);
+    for rows in micro_batches(whole.rows.len(), settings.micro_batch, 1, true) {
+        if !sums.is_empty() && on().is_break() {
+            return Ok(ControlFlow::Break(()));
+        }
+        let part = BatchPart {
+            rows: rows.clone(),
+            ..whole.clone()
+        };
+        let measured = objective.measure(model, &part)?;
+        sums.add(&batch.recording, &measured, rows_of(&batch.bold, &rows));
+    }
+    Ok(ControlFlow::Continue(()))
 }
 
 /// No clips at once would be none ever.
@@ -165,36 +173,8 @@ pub(crate) fn check_n_weights(head: usize, n_weights: usize, n_voxels: usize) ->
     })
 }
 
-/// The values of a tensor of this shape.
-fn array(x: Tensor<2>, shape: (usize, usize)) -> Array2<f32> {
-    Array2::from_shape_vec(shape, values_of(x))
-        .unwrap_or_else(|e| unreachable!("the loss was of the same shape: {e}"))
-}
-
 /// Weights of voxels, `[1, n_voxels]`.
 pub(crate) fn row(weights: &[f32], device: &Device) -> Tensor<2> {
     let weights = Tensor::<1>::from_floats(weights, device);
     weights.unsqueeze()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn r_is_pearsons_over_all_parts_of_a_recording() {
-        let predicted = ndarray::array![[1.0, 2.0], [2.0, 2.0], [4.0, 2.0], [3.0, 2.0]];
-        let bold = ndarray::array![[0.5, 1.0], [1.0, 0.0], [3.5, 2.0], [1.5, 5.0]];
-        let mut sums = Sums::default();
-        for rows in [0..3, 3..4] {
-            let part = |x: &Array2<f32>| x.slice(ndarray::s![rows.clone(), ..]).to_owned();
-            sums.add(&part(&predicted), &part(&bold).view());
-        }
-        // np.corrcoef of the first columns; the second prediction is constant.
-        assert!(
-            (sums.mean_r() - 0.932_673_3 / 2.0).abs() < 1e-6,
-            "{}",
-            sums.mean_r()
-        );
-    }
 }

@@ -21,7 +21,7 @@ pub enum TuningEvent {
     Reading {
         /// Stories or batches that were read.
         n_done: usize,
-        /// Stories, or batches of an evaluation.
+        /// Stories, or batches of an evaluation; of stories this rank's share where there are several.
         n_batches: usize,
     },
     /// Some clips of a step went through the model. To stop here drops what of this step was done, and
@@ -31,7 +31,7 @@ pub enum TuningEvent {
         step: usize,
         /// Clips that went through.
         n_done: usize,
-        /// Clips of the step.
+        /// Clips of the step; of this rank's share where there are several.
         n_clips: usize,
     },
     /// A part of the validation clips is predicted. To stop here puts the evaluation off to when the run
@@ -41,7 +41,7 @@ pub enum TuningEvent {
         step: usize,
         /// Batches that were predicted.
         n_done: usize,
-        /// Batches of the evaluation.
+        /// Batches of the evaluation; of this rank's share where there are several.
         n_batches: usize,
     },
     /// A step was made.

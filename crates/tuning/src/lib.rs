@@ -4,7 +4,7 @@
 //! mean over time → a linear head per subject → a loss against the response of the same TR (Moussa,
 //! Klakow & Toneva, ICLR 2025). [`StoryBatches`] makes batches of a story dataset, [`TuningModel`] joins
 //! backbone and heads, [`BrainTuner`] does the steps, and what comes out is the same backbone, ready for
-//! extraction, encoding and probing.
+//! extraction, encoding and probing. Several processes do them together with [`BrainTuner::fit_on`].
 //!
 //! ```
 //! use std::ops::ControlFlow;
@@ -56,6 +56,7 @@ mod recompute;
 mod schedule;
 mod step;
 mod stories;
+mod team;
 mod trainer;
 mod units;
 
@@ -66,7 +67,7 @@ pub use digests::Digests;
 pub use error::{Result, TuningError};
 pub use evaluate::{Evaluation, evaluate};
 pub use event::{TuningEvent, TuningStep};
-pub use learning::{BatchPart, Learning};
+pub use learning::{BatchPart, Learning, Measured};
 pub use model::{TuningHead, TuningModel};
 pub use objective::{
     CosineHuber, MeanSquaredError, Objective, SpatialCorrelation, TuningObjective,
@@ -79,7 +80,7 @@ pub use units::StoryUnits;
 
 /// The version of burn whose tensors and devices this crate takes.
 pub use burn;
-pub use {braintune_audio, braintune_backbone, braintune_fmri};
+pub use {braintune_audio, braintune_backbone, braintune_fmri, braintune_ranks};
 
 /// The version of ndarray whose arrays this crate takes and gives.
 pub use ndarray;

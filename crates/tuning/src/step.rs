@@ -3,7 +3,10 @@
 //!
 //! Held by `step/tests.rs` against `PyTorch`.
 
-use std::ops::ControlFlow;
+mod dropout;
+mod shared;
+
+use std::ops::{ControlFlow, Range};
 
 use braintune_backbone::SpeechBackbone;
 use burn::module::{Module, ModuleVisitor, Param};
@@ -19,17 +22,21 @@ use crate::learning::{BatchPart, Learning};
 use crate::model::{TuningHead, TuningModel};
 use crate::recompute::checkpointed;
 
+pub(crate) use dropout::Dropout;
+pub(crate) use shared::{add_up, micro_batches, parts_of};
+
 /// `PyTorch`'s; burn's default is 1e-5.
 const EPSILON: f32 = 1e-8;
 
 /// Gradients of backbone and heads.
+#[derive(Default)]
 pub(crate) struct Gradients {
     pub(crate) backbone: GradientsParams,
     pub(crate) head: GradientsParams,
 }
 
-/// Loss of a batch and its gradients, `micro_batch` clips at a time; between them `on` is told how many
-/// clips went through, and stops it.
+/// Loss of some clips of a batch and its gradients, those of each of `parts` at a time; between them `on` is told how
+/// many clips went through, and stops it.
 ///
 /// # Errors
 /// A batch that does not fit the model.
@@ -37,21 +44,22 @@ pub(crate) fn loss_and_gradients<B: SpeechBackbone>(
     model: &TuningModel<B>,
     learning: &impl Learning<B>,
     whole: &BatchPart<'_>,
-    micro_batch: usize,
+    (parts, dropout): (&[Range<usize>], Dropout),
     on: &mut dyn FnMut(usize) -> ControlFlow<()>,
 ) -> Result<ControlFlow<(), (f64, Gradients)>> {
-    let n = whole.rows.end;
-    let mut loss = 0.0;
+    let (mut loss, mut n_done) = (0.0, 0);
     let mut backbone = GradientsAccumulator::<B>::new();
     let mut head = GradientsAccumulator::<TuningHead>::new();
-    for start in (0..n).step_by(micro_batch) {
-        if start > 0 && on(start).is_break() {
+    for rows in parts {
+        if n_done > 0 && on(n_done).is_break() {
             return Ok(ControlFlow::Break(()));
         }
+        n_done += rows.len();
         let part = BatchPart {
-            rows: start..n.min(start + micro_batch),
+            rows: rows.clone(),
             ..whole.clone()
         };
+        let _alone = dropout.seeded(&part);
         if model.has_gradient_checkpointing() {
             loss += checkpointed(model, learning, part, (&mut backbone, &mut head))?;
             continue;

@@ -19,6 +19,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use braintune_audio::{SampleRate, load_audio, probe_audio};
 use braintune_fmri::{Story, StoryDataset};
+use braintune_ranks::Shard;
 use ndarray::{Array2, Axis};
 use rand::SeedableRng;
 use rand::seq::SliceRandom;
@@ -196,8 +197,23 @@ impl<'a> StoryBatches<'a> {
         &self,
         on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        for (story, plan) in self.stories.iter().enumerate() {
-            if on(story, self.stories.len()).is_break() {
+        self.check_stories(0..self.stories.len(), on)
+    }
+
+    fn check_stories(
+        &self,
+        stories: Range<usize>,
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let (first, n) = (stories.start, stories.len());
+        for (story, plan) in self
+            .stories
+            .iter()
+            .enumerate()
+            .take(stories.end)
+            .skip(first)
+        {
+            if on(story - first, n).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             for (subject, TunedSubject { name, .. }) in self.subjects.iter().enumerate() {
@@ -401,6 +417,15 @@ impl TuningData for StoryBatches<'_> {
         index: usize,
     ) -> Result<TuningBatch, Box<dyn Error + Send + Sync>> {
         Ok(self.load(epoch, index)?)
+    }
+
+    /// As [`check_responses`](Self::check_responses), of a share of the stories.
+    fn check(
+        &self,
+        share: Shard,
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>, Box<dyn Error + Send + Sync>> {
+        Ok(self.check_stories(share.range(self.stories.len()), on)?)
     }
 
     fn digests(&self) -> Digests {

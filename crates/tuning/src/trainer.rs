@@ -1,6 +1,6 @@
 //! What a run is made of: settings, an objective, weights of voxels, a folder of checkpoints.
 //!
-//! Held by `tests/it/training.rs` and `tests/it/resume.rs`.
+//! Held by `tests/it/training.rs`, `tests/it/resume.rs` and `tests/it/ranks.rs`.
 
 mod run;
 
@@ -8,6 +8,7 @@ use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use braintune_backbone::SpeechBackbone;
+use braintune_ranks::{Alone, Ranks};
 use burn::module::Module;
 use burn::tensor::Device;
 use serde_json::json;
@@ -24,6 +25,7 @@ use crate::event::TuningEvent;
 use crate::learning::Learning;
 use crate::model::TuningModel;
 use crate::step::Optimisers;
+use crate::team::Team;
 
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -149,7 +151,6 @@ impl<O> BrainTuner<O> {
     /// # Errors
     /// [`TuningError::Diverged`], [`TuningError::OtherRun`], [`TuningError::BatchShape`] for a batch that does not
     /// fit the model, what reading batches and writing checkpoints can cause.
-    #[instrument(skip_all, fields(n_batches = train.n_batches()))]
     pub fn fit<B: SpeechBackbone>(
         &self,
         model: TuningModel<B>,
@@ -161,14 +162,100 @@ impl<O> BrainTuner<O> {
     where
         O: Learning<B>,
     {
+        self.fit_on(&Alone, model, train, validation, device, on)
+    }
+
+    /// As [`fit`](Self::fit), by several processes together, or by threads with a device each: each calls it with the
+    /// same settings, data and model, and each gets the same result.
+    ///
+    /// The clips of every batch and the batches of every evaluation are shared out; gradients are added up, and all make
+    /// the same step. The first rank writes the checkpoints; to go on, all read what it wrote. Events are told to each
+    /// rank, those between two steps of its own share; a rank that stops stops all.
+    ///
+    /// ```
+    /// use std::ops::ControlFlow;
+    /// use braintune_ranks::ThreadRanks;
+    /// # use braintune_backbone::{Wav2Vec2Config, Wav2Vec2Model, CheckpointBackbone};
+    /// # use braintune_tuning::{BrainTuner, MeanSquaredError, TuningBatch, TuningConfig, TuningModel, Result};
+    /// # use burn::tensor::Device;
+    /// # use ndarray::Array2;
+    /// # let samples = Array2::from_shape_fn((4, 1_600), |(i, j)| ((i + 1) as f32 * j as f32 * 0.01).sin());
+    /// # let bold = Array2::from_shape_fn((4, 3), |(i, j)| (i as f32 - 1.5) * (j as f32 - 1.0));
+    /// # let data = vec![TuningBatch::new(0, "S1/tale".to_owned(), samples, bold)];
+    /// # let mut config = TuningConfig::default();
+    /// # config.epochs = 1;
+    /// # let model = |config: &TuningConfig, device: &Device| {
+    /// #     let small = Wav2Vec2Config { conv_dim: vec![4; 7], hidden_size: 8, num_attention_heads: 2,
+    /// #         intermediate_size: 8, num_hidden_layers: 1, num_conv_pos_embeddings: 4,
+    /// #         num_conv_pos_embedding_groups: 2, ..Wav2Vec2Config::default() };
+    /// #     let backbone = Wav2Vec2Model::random(&small, 1, device).unwrap().freeze_parts(&config.frozen_parts().unwrap()).unwrap();
+    /// #     TuningModel::new(backbone, &[3], config, device).unwrap()
+    /// # };
+    /// // `data`, `config` and `model` as in the example of the crate; here both ranks compute on the same device.
+    /// let tuner = BrainTuner::new(config.clone(), MeanSquaredError)?;
+    /// let tuned = std::thread::scope(|scope| {
+    ///     let on_rank = |rank: ThreadRanks| {
+    ///         let device = Device::flex().autodiff();
+    ///         let go_on = &mut |_| ControlFlow::Continue(());
+    ///         tuner.fit_on(&rank, model(&config, &device), &data, None, &device, go_on)
+    ///     };
+    ///     let ranks = ThreadRanks::group(2).into_iter();
+    ///     let threads: Vec<_> = ranks.map(|rank| scope.spawn(|| on_rank(rank))).collect();
+    ///     let tuned = threads.into_iter().map(|thread| thread.join().expect("it runs"));
+    ///     tuned.collect::<Result<Vec<_>>>()
+    /// })?;
+    /// assert_eq!((tuned[0].n_steps, tuned[1].n_steps), (1, 1));
+    /// # Ok::<(), braintune_tuning::TuningError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`fit`](Self::fit). [`TuningError::OtherRunOfRank`], [`TuningError::OtherWeights`] and
+    /// [`TuningError::CheckpointOfRank`] where ranks do not fit together; [`TuningError::OtherRank`] on all ranks but
+    /// the one that failed; what meetings can cause. A rank that ends without an error of its own (a panic) has to end
+    /// the others: [`ThreadRanks`](braintune_ranks::ThreadRanks) do when they are dropped, MPI does.
+    #[instrument(skip_all, fields(n_batches = train.n_batches(), rank = ranks.rank(), n_ranks = ranks.n_ranks()))]
+    pub fn fit_on<B: SpeechBackbone>(
+        &self,
+        ranks: &dyn Ranks,
+        model: TuningModel<B>,
+        train: &dyn TuningData,
+        validation: Option<&dyn TuningData>,
+        device: &Device,
+        on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+    ) -> Result<Tuned<B>>
+    where
+        O: Learning<B>,
+    {
+        let team = Team(ranks);
+        let tuned = self.run(team, model, (train, validation), device, on);
+        if let Err(error) = &tuned {
+            team.leave(error);
+        }
+        tuned
+    }
+
+    fn run<B: SpeechBackbone>(
+        &self,
+        team: Team<'_>,
+        model: TuningModel<B>,
+        (train, validation): (&dyn TuningData, Option<&dyn TuningData>),
+        device: &Device,
+        on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+    ) -> Result<Tuned<B>>
+    where
+        O: Learning<B>,
+    {
         self.objective.check(&model)?;
         self.check_weights(&model.n_voxels())?;
         let run = self.fingerprint(&model, train, validation);
+        let resume = self.state.as_ref().map(|(_, resume)| resume);
+        team.same_run(&json!({ "settings": run, "resume": resume }))?;
         let checkpoints = self.state.as_ref().map(|(dir, _)| {
             Checkpoints::new(dir, run, [Some(train), validation].into_iter().flatten())
         });
         // Until the end of the run.
-        let _alone = checkpoints.as_ref().map(Checkpoints::lock).transpose()?;
+        let written = checkpoints.as_ref().filter(|_| team.0.is_first());
+        let _alone = written.map(Checkpoints::lock).transpose()?;
         let n_batches = train.n_batches();
         let n_steps = n_batches.checked_mul(self.config.epochs);
         setting(
@@ -179,6 +266,7 @@ impl<O> BrainTuner<O> {
         )?;
         let mut run = Run {
             tuner: self,
+            team,
             model,
             best_model: None,
             optimisers: Optimisers::new(&self.config),
@@ -187,10 +275,11 @@ impl<O> BrainTuner<O> {
             validation,
             device,
             n_batches,
+            compared: 0,
         };
         let mut flow = run.begin(on)?;
         if !run.progress.done && flow.is_continue() {
-            flow = run.read_validation(on)?;
+            flow = run.read_first(train, on)?;
         }
         if !run.progress.done && flow.is_continue() {
             flow = run.all_steps(train, on)?;

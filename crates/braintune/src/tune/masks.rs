@@ -49,17 +49,7 @@ impl VoxelChoice {
         test_stories: &[String],
         config: &TuningConfig,
     ) -> Result<ChosenVoxels> {
-        for (what, n) in [
-            ("masks", self.masks.len()),
-            ("noise ceilings", self.ceilings.len()),
-        ] {
-            if n > 0 && n != subjects.len() {
-                return Err(BraintuneError::Input(format!(
-                    "{n} {what} for {} subjects: give one for each, in the same order",
-                    subjects.len()
-                )));
-            }
-        }
+        self.check_counts(subjects.len())?;
         let mut chosen = ChosenVoxels {
             subjects: Vec::with_capacity(subjects.len()),
             weights: Vec::with_capacity(subjects.len()),
@@ -101,6 +91,22 @@ impl VoxelChoice {
     ) -> Result<()> {
         let chosen = self.choose(dataset, subjects, test_stories, config);
         chosen.map(|_| ())
+    }
+
+    /// Masks and ceilings are none, or one for each subject.
+    pub(super) fn check_counts(&self, n_subjects: usize) -> Result<()> {
+        for (what, n) in [
+            ("masks", self.masks.len()),
+            ("noise ceilings", self.ceilings.len()),
+        ] {
+            if n > 0 && n != n_subjects {
+                return Err(BraintuneError::Input(format!(
+                    "{n} {what} for {} subjects: give one for each, in the same order",
+                    n_subjects
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn mask(

@@ -4,10 +4,12 @@
 //! HuggingFace folder with `head.safetensors`, `training.csv`, `training.svg` and `provenance.json`
 //! beside it; what a run needs to go on is in `state/`. Held by `tests/it/tune.rs`.
 
+mod each;
 mod log;
 mod masks;
 mod stories;
 mod targets;
+mod together;
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
@@ -18,6 +20,7 @@ use braintune_backbone::{
     WhisperEncoder,
 };
 use braintune_fmri::StoryDataset;
+use braintune_ranks::Ranks;
 use braintune_tuning::{
     BrainTuner, Control, ControlDataset, Digests, HeadSharing, Learning, OwnHead, OwnObjective,
     StoryBatches, StoryUnits, Tuned, TunedSubject, TuningConfig, TuningData, TuningEnd,
@@ -31,6 +34,7 @@ use serde_json::json;
 pub use masks::VoxelChoice;
 pub use stories::StoryRoles;
 pub use targets::targets_from_folder;
+pub use together::{Compute, run_on, run_on_devices};
 
 use crate::error::{BraintuneError, Result};
 use crate::provenance::Provenance;
@@ -120,13 +124,26 @@ pub fn run(
     command: &[String],
     on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
 ) -> Result<TuneOutcome> {
+    let compute = Compute::alone(device);
+    run_on(dataset, model, settings, compute, out, command, on)
+}
+
+fn run_on_rank(
+    dataset: &dyn StoryDataset,
+    model: &Path,
+    settings: &TuneSettings,
+    compute: Compute<'_>,
+    (out, command): (&Path, &[String]),
+    on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
+) -> Result<TuneOutcome> {
     settings.check_control(dataset)?;
     let checkpoint = Checkpoint::open(model)?;
-    let device = device.clone().autodiff();
+    let device = compute.device.clone().autodiff();
     let job = Job {
         dataset,
         settings,
         device: &device,
+        ranks: compute.ranks,
         out,
         command,
         weights: checkpoint.sha256()?,
@@ -148,6 +165,7 @@ struct Job<'a> {
     dataset: &'a dyn StoryDataset,
     settings: &'a TuneSettings,
     device: &'a Device,
+    ranks: &'a dyn Ranks,
     out: &'a Path,
     command: &'a [String],
     weights: String,
@@ -174,12 +192,6 @@ impl Job<'_> {
         let training: &dyn StoryDataset = control.as_ref().map_or(self.dataset, |control| control);
         let train = self.batches(training, &chosen.subjects, &stories.train, rate)?;
         let validation = self.validation(training, &chosen.subjects, &train, rate)?;
-        for batches in std::iter::once(&train).chain(&validation) {
-            let mut reading = |n_done, n_batches| on(&TuningEvent::Reading { n_done, n_batches });
-            if batches.check_responses(&mut reading)?.is_break() {
-                return Err(BraintuneError::Cancelled);
-            }
-        }
         let mut model = TuningModel::new(backbone, train.n_voxels(), config, self.device)?;
         if let Some(folder) = &self.settings.cache {
             model = model.with_frozen_cache(folder, self.weights.clone())?;
@@ -199,31 +211,44 @@ impl Job<'_> {
         subjects: &[TunedSubject],
         on: &mut dyn FnMut(&TuningEvent) -> ControlFlow<()>,
     ) -> Result<TuneOutcome> {
-        crate::files::create_folder(self.out)?;
-        let mut log = TrainingLog::new(self.out, self.settings.resume);
+        // What is written is written by the first rank.
+        let mut log = None;
+        if self.ranks.is_first() {
+            crate::files::create_folder(self.out)?;
+            log = Some(TrainingLog::new(self.out, self.settings.resume));
+        }
         let tuner = tuner
             .with_origin(json!({ "weights_sha256": self.weights }))
             .with_state(&self.out.join("state"), self.settings.resume);
         let mut failure = None;
         let mut told = |event| {
-            if let Err(error) = log.add(&event) {
+            if let Some(Err(error)) = log.as_mut().map(|log| log.add(&event)) {
                 failure = Some(error);
                 return ControlFlow::Break(());
             }
             on(&event)
         };
         let for_choice = validation.map(|data| data as _);
-        let result = tuner.fit(model, train, for_choice, self.device, &mut told)?;
+        let result = tuner.fit_on(self.ranks, model, train, for_choice, self.device, &mut told)?;
         if let Some(error) = failure {
             return Err(error);
         }
         if result.end == TuningEnd::Cancelled {
             return Err(BraintuneError::Cancelled);
         }
-        log.finish()?;
-        let mut read = train.digests();
-        read.extend(validation.map(StoryBatches::digests).unwrap_or_default());
-        self.write(&result, subjects, &read)
+        let outcome = TuneOutcome {
+            end: result.end,
+            n_steps: result.n_steps,
+            best: result.best,
+        };
+        let written = log.map_or(Ok(()), |log| {
+            log.finish()?;
+            let mut read = train.digests();
+            read.extend(validation.map(StoryBatches::digests).unwrap_or_default());
+            self.write(&result, subjects, (&read, &outcome))
+        });
+        together::all_wrote(self.ranks, written)?;
+        Ok(outcome)
     }
 
     /// Batches that choose among the states of the run, if there are such stories.
@@ -305,13 +330,8 @@ impl Job<'_> {
         &self,
         result: &Tuned<B>,
         subjects: &[TunedSubject],
-        read: &Digests,
-    ) -> Result<TuneOutcome> {
-        let outcome = TuneOutcome {
-            end: result.end,
-            n_steps: result.n_steps,
-            best: result.best,
-        };
+        (read, outcome): (&Digests, &TuneOutcome),
+    ) -> Result<()> {
         result.model.save_head(&self.out.join("head.safetensors"))?;
         let backbone = result.model.backbone();
         if self.settings.config.lora.is_some() {
@@ -325,9 +345,8 @@ impl Job<'_> {
                 write_npy(&path, &Array1::from(mask.clone()))?;
             }
         }
-        self.provenance(subjects, read, &outcome)
-            .write(&self.out.join("provenance.json"))?;
-        Ok(outcome)
+        let record = self.provenance(subjects, read, outcome);
+        record.write(&self.out.join("provenance.json"))
     }
 
     fn batches<'d>(

@@ -35,3 +35,4 @@ mod study_surfaces;
 mod surface;
 mod targets;
 mod tune;
+mod tune_ranks;

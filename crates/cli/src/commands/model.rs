@@ -36,6 +36,32 @@ pub(crate) struct DeviceArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct DevicesArgs {
+    #[arg(
+        help = format!(
+            "Device to compute on ({}), or several of this machine that share the clips of every step: cuda:0,cuda:1",
+            braintune::device::available().join(", ")
+        ),
+        long = "device",
+        value_name = "D,…",
+        value_delimiter = ',',
+        default_value = braintune::device::available().first().copied().unwrap_or_default(),
+        value_parser = known_device
+    )]
+    devices: Vec<String>,
+}
+
+/// A device's name, with the number of a card behind it or not.
+fn known_device(name: &str) -> Result<String, String> {
+    let available = braintune::device::available();
+    let kind = name.split_once(':').map_or(name, |(kind, _)| kind);
+    if available.contains(&kind) {
+        return Ok(name.to_owned());
+    }
+    Err(format!("possible values: {}", available.join(", ")))
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct WindowArgs {
     /// Window length in seconds, the newest stride included
     #[arg(long, value_name = "S", default_value_t = Windows::default().length_s())]
@@ -169,14 +195,21 @@ pub(crate) fn name_of(model: &str) -> String {
 
 impl DeviceArgs {
     pub(crate) fn get(&self) -> anyhow::Result<Device> {
-        let Some(device) = braintune::device::by_name(&self.device) else {
-            bail!(
-                "no device for --device {}: this machine lacks the hardware or its driver",
-                self.device
-            );
-        };
-        Ok(device)
+        device(&self.device)
     }
+}
+
+impl DevicesArgs {
+    pub(crate) fn get(&self) -> anyhow::Result<Vec<Device>> {
+        self.devices.iter().map(|name| device(name)).collect()
+    }
+}
+
+fn device(name: &str) -> anyhow::Result<Device> {
+    let Some(device) = braintune::device::by_name(name) else {
+        bail!("no device for --device {name}: this machine lacks the hardware or its driver");
+    };
+    Ok(device)
 }
 
 impl CacheArgs {

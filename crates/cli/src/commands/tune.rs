@@ -4,17 +4,23 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::bail;
+use braintune::BraintuneError;
 use braintune::arrays::{read_mask, read_vector};
 use braintune::backbone::FrozenPart;
+use braintune::device::Device;
 use braintune::fmri::{StoryDataset, StoryPreset};
-use braintune::tune::{StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, targets_from_folder};
+use braintune::ranks::{Alone, Ranks, Shard};
+use braintune::tune::{
+    Compute, StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, run_on as run_together,
+    run_on_devices, targets_from_folder,
+};
 use braintune::tuning::{
     BLOCK_TRS, Control, TargetDataset, TuningConfig, TuningEnd, TuningError, TuningEvent,
     VoxelWeights,
 };
 use clap::ValueEnum;
 
-use super::model::DeviceArgs;
+use super::model::DevicesArgs;
 use super::stories::expand_given;
 use super::{command_line, open};
 use crate::interrupt;
@@ -100,11 +106,17 @@ pub(crate) struct Args {
     /// read it, with the same bits (Whisper tiny and clips of 10 s: 0.8 MB a TR; wav2vec2-base: 1 MB)
     #[arg(long, value_name = "DIR")]
     cache: Option<PathBuf>,
+    /// One model for each participant, in --out/PARTICIPANT, in place of one for all
+    #[arg(long, conflicts_with = "targets")]
+    each_subject: bool,
+    /// With --each-subject: a share of the participants, i of n (from 1), for jobs that run beside each other
+    #[arg(long, value_name = "I/N")]
+    shard: Option<Shard>,
     /// Go on from --out/state; begins anew where there is none
     #[arg(long)]
     resume: bool,
     #[command(flatten)]
-    device: DeviceArgs,
+    device: DevicesArgs,
 }
 
 impl Args {
@@ -133,38 +145,106 @@ enum WeightsKind {
 }
 
 pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+    run_on(args, &Alone)
+}
+
+/// As one of several processes, of which the first says how it goes.
+pub(crate) fn run_on(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<ExitCode> {
+    if args.shard.is_some() && !args.each_subject {
+        bail!(
+            "--shard is for --each-subject: the steps of one model follow one another and cannot be shared out between jobs that never meet; add --each-subject, or start processes that do with mpirun"
+        );
+    }
     let dataset = open(&args.dataset)?;
     let folder = args.targets.as_deref();
     let targets = folder.map(|folder| targets_from_folder(&*dataset, folder));
     let targets = targets.transpose()?;
     let settings = settings(args, &*dataset, targets.as_ref())?;
-    let device = args.device.get()?;
+    let devices = args.device.get()?;
+    if devices.len() > 1 && ranks.n_ranks() > 1 {
+        bail!("several devices of several processes: give each process one --device");
+    }
     let model = braintune::model::resolve(&args.model)?;
-    check_out(args, &model)?;
-    let mut progress = Progress::new();
-    let outcome = braintune::tune::run(
-        targets
-            .as_ref()
-            .map_or(&*dataset as &dyn StoryDataset, |targets| targets as _),
-        &model,
-        &settings,
-        &device,
-        &args.out,
-        &command_line(),
-        &mut |event| {
-            tell(event, &mut progress);
-            interrupt::poll()
-        },
-    )?;
-    drop(progress);
-    report(&outcome, args);
+    let runs = runs(args, settings, &*dataset)?;
+    for (_, out) in runs.iter().filter(|_| ranks.is_first()) {
+        check_out(args, out, &model)?;
+    }
+    if runs.is_empty() {
+        let shard = args.shard.unwrap_or(Shard::WHOLE);
+        say!(
+            "share {shard} has none of the {} participants: nothing to do",
+            args.subjects.len()
+        );
+    }
+    let data = targets
+        .as_ref()
+        .map_or(&*dataset as &dyn StoryDataset, |targets| targets as _);
+    for (settings, out) in &runs {
+        if args.each_subject && ranks.is_first() {
+            say!("{}:", settings.subjects.join(", "));
+        }
+        let outcome = tune(data, &model, settings, (&devices, ranks), out).map_err(|error| {
+            match error {
+                // Said by the exit code, in words of its own.
+                BraintuneError::Cancelled => error.into(),
+                error if args.each_subject => {
+                    anyhow::Error::new(error).context(settings.subjects.join(", "))
+                }
+                error => error.into(),
+            }
+        })?;
+        if ranks.is_first() {
+            report(&outcome, out);
+        }
+    }
     Ok(ExitCode::SUCCESS)
 }
 
+/// What is tuned, and into which folder: one model, or one for each participant of the share.
+fn runs(
+    args: &Args,
+    settings: TuneSettings,
+    dataset: &dyn StoryDataset,
+) -> anyhow::Result<Vec<(TuneSettings, PathBuf)>> {
+    if !args.each_subject {
+        return Ok(vec![(settings, args.out.clone())]);
+    }
+    let each = settings.each_subject(dataset, args.shard.unwrap_or(Shard::WHOLE))?;
+    let of = |settings: TuneSettings| {
+        let out = args.out.join(settings.subjects.concat());
+        (settings, out)
+    };
+    Ok(each.into_iter().map(of).collect())
+}
+
+fn tune(
+    dataset: &dyn StoryDataset,
+    model: &Path,
+    settings: &TuneSettings,
+    (devices, ranks): (&[Device], &dyn Ranks),
+    out: &Path,
+) -> Result<TuneOutcome, BraintuneError> {
+    let mut progress = ranks.is_first().then(Progress::new);
+    let on = &mut |event: &TuningEvent| {
+        if let Some(progress) = &mut progress {
+            tell(event, progress);
+        }
+        interrupt::poll()
+    };
+    let command = command_line();
+    match devices {
+        [device] => {
+            let compute = Compute { device, ranks };
+            run_together(dataset, model, settings, compute, out, &command, on)
+        }
+        devices => run_on_devices(dataset, model, settings, devices, out, &command, on),
+    }
+}
+
 /// The results must not take the place of something else.
-fn check_out(args: &Args, model: &Path) -> anyhow::Result<()> {
-    let out = args.out.display();
-    let real = args.out.canonicalize().ok();
+fn check_out(args: &Args, folder: &Path, model: &Path) -> anyhow::Result<()> {
+    let out = folder.display();
+    let real = folder.canonicalize().ok();
     let is_out = |input: &Path| real.is_some() && input.canonicalize().ok() == real;
     if is_out(model) {
         bail!(
@@ -181,8 +261,8 @@ fn check_out(args: &Args, model: &Path) -> anyhow::Result<()> {
             "--out {out} is a folder of inputs, among which results would lie; give another place"
         );
     }
-    let has_model = args.out.join("model.safetensors").exists();
-    let state = std::fs::read_dir(args.out.join("state"));
+    let has_model = folder.join("model.safetensors").exists();
+    let state = std::fs::read_dir(folder.join("state"));
     // A run that failed before its first checkpoint leaves hidden files at most.
     let is_shown = |entry: std::fs::DirEntry| !entry.file_name().to_string_lossy().starts_with('.');
     let has_state = state.is_ok_and(|mut entries| entries.any(|entry| entry.is_ok_and(is_shown)));
@@ -347,7 +427,7 @@ fn tell(event: &TuningEvent, progress: &mut Progress) {
     }
 }
 
-fn report(outcome: &TuneOutcome, args: &Args) {
+fn report(outcome: &TuneOutcome, out: &Path) {
     let why = match outcome.end {
         TuningEnd::EarlyStopped => "the validation loss got no better",
         _ => "all epochs are done",
@@ -359,6 +439,6 @@ fn report(outcome: &TuneOutcome, args: &Args) {
     say!(
         "{} steps, {why}: wrote {best} into {}",
         outcome.n_steps,
-        args.out.display()
+        out.display()
     );
 }

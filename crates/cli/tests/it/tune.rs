@@ -175,3 +175,61 @@ fn kept_outputs_of_frozen_parts_change_no_weight() {
     assert!(run(&["--cache", "kept", "--control", "block-permuted"]) != plain);
     assert_eq!(n_kept(), kept, "a control hears the same");
 }
+
+#[test]
+fn each_participant_has_a_model_of_its_own_and_shares_are_of_participants() {
+    let folder = tempfile::tempdir().unwrap();
+    let sizes = [
+        "--participants",
+        "3",
+        "--train-stories",
+        "3",
+        "--voxels",
+        "8",
+    ];
+    let seconds = ["--story-s", "40", "--test-story-s", "120"];
+    let simulate = ["simulate", "--out", "dataset"];
+    let output = braintune(folder.path(), &[&simulate[..], &sizes, &seconds].concat());
+    assert!(output.status.success(), "{}", stderr(&output));
+    let subjects = ["--subjects", "SIM01,SIM02,SIM03", "--epochs", "1"];
+    let ceiling = ["--ceiling-threshold=-1"];
+    let tune = |more: &[&str]| tune(folder.path(), &[&subjects[..], &ceiling, more].concat());
+    let refused = tune(&["--shard", "1/2"]);
+    assert_refused(&refused, &["--each-subject", "mpirun"]);
+    assert_refused(
+        &tune(&["--each-subject", "--shard", "3/2"]),
+        &["i/n", "3/2"],
+    );
+    let each = |more: &[&str]| tune(&[&["--each-subject"], more].concat());
+    let model = |subject: &str| {
+        folder
+            .path()
+            .join("out")
+            .join(subject)
+            .join("model.safetensors")
+    };
+    let output = each(&["--shard", "2/2"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(stderr(&output).contains("SIM02"), "{}", stderr(&output));
+    assert!(model("SIM02").exists() && !model("SIM01").exists() && !model("SIM03").exists());
+    let before = std::fs::read(model("SIM02")).unwrap();
+    let output = each(&["--shard", "4/4"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(
+        stderr(&output).contains("nothing to do"),
+        "{}",
+        stderr(&output)
+    );
+    // Without --resume what is there is not replaced; with it, a participant who is done takes no step.
+    assert_refused(&each(&[]), &["SIM02", "--resume"]);
+    assert!(
+        !model("SIM01").exists(),
+        "all folders are looked at before any run"
+    );
+    let output = each(&["--resume", "--device", "flex,flex"]);
+    assert!(output.status.success(), "{}", stderr(&output));
+    assert!(model("SIM01").exists() && model("SIM03").exists());
+    assert!(std::fs::read(model("SIM02")).unwrap() == before);
+    assert_refused(&each(&["--resume", "--device", "flex:0"]), &["flex:0"]);
+    assert_refused(&each(&["--device", "abacus"]), &["abacus", "flex"]);
+}

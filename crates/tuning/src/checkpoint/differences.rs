@@ -2,14 +2,30 @@
 
 use serde_json::Value;
 
-/// What differs between two records, key by key.
-pub(super) fn differences(old: &Value, new: &Value) -> String {
+/// What differs between two records, key by key, in the words of `say`: of the key and both values.
+pub(crate) fn differences(
+    old: &Value,
+    new: &Value,
+    say: &dyn Fn(&str, &Value, &Value) -> String,
+) -> String {
     let mut found = Vec::new();
-    collect_differences("", old, new, &mut found);
+    collect_differences("", old, new, &mut |key, old, new| {
+        found.push(say(key, old, new));
+    });
     found.join("; ")
 }
 
-fn collect_differences(path: &str, old: &Value, new: &Value, found: &mut Vec<String>) {
+/// Of a run and the one that would go on with it.
+pub(crate) fn was_and_is(key: &str, old: &Value, new: &Value) -> String {
+    format!("{key} was {old} and is {new}")
+}
+
+fn collect_differences(
+    path: &str,
+    old: &Value,
+    new: &Value,
+    found: &mut dyn FnMut(&str, &Value, &Value),
+) {
     match (old, new) {
         (Value::Object(a), Value::Object(b)) => {
             let keys: std::collections::BTreeSet<&String> = a.keys().chain(b.keys()).collect();
@@ -25,7 +41,7 @@ fn collect_differences(path: &str, old: &Value, new: &Value, found: &mut Vec<Str
                 collect_differences(&path, &of(a), &of(b), found);
             }
         }
-        _ if old != new => found.push(format!("{path} was {old} and is {new}")),
+        _ if old != new => found(path, old, new),
         _ => {}
     }
 }

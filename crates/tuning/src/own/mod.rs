@@ -10,7 +10,7 @@ mod draws;
 mod masked_units;
 mod settings;
 
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use braintune_backbone::{Checkpoint, SpeechBackbone, Wav2Vec2Family, Wav2Vec2Model};
 use burn::module::Module;
@@ -21,11 +21,10 @@ pub use contrastive::ContrastiveHead;
 pub use masked_units::UnitHead;
 pub use settings::Stimulus;
 
-use crate::batch::{TuningBatch, TuningData};
+use crate::batch::TuningBatch;
 use crate::config::{TuningConfig, setting};
 use crate::error::{Result, TuningError};
-use crate::evaluate::{Evaluation, check_micro_batch};
-use crate::learning::{BatchPart, Learning};
+use crate::learning::{BatchPart, Learning, Measured};
 use crate::model::TuningModel;
 use crate::step::{rows_of, tensor};
 use draws::{Masking, Place};
@@ -215,15 +214,16 @@ impl OwnObjective {
         Ok(head.inner().loss(&masked, place, &self.settings))
     }
 
-    /// How many frames of a batch have a loss, each with its weight.
+    /// How many frames of some clips of a batch have a loss, each with its weight.
     fn n_counted(
         &self,
         model: &TuningModel<Wav2Vec2Model>,
         batch: &TuningBatch,
-        masks: &[Vec<usize>],
+        (masks, rows): (&[Vec<usize>], &Range<usize>),
     ) -> Result<f64> {
         let OwnHead::Units(head) = model.head.own()? else {
-            return Ok(masks.iter().map(Vec::len).sum::<usize>() as f64);
+            let masks = masks[rows.clone()].iter();
+            return Ok(masks.map(Vec::len).sum::<usize>() as f64);
         };
         let n_frames = model.backbone().n_audio_frames(batch.samples.ncols());
         let units = batch.units.as_ref().ok_or_else(|| TuningError::Empty {
@@ -242,8 +242,8 @@ impl OwnObjective {
                 ),
             });
         }
-        let weights = masks.iter().enumerate().flat_map(|(clip, mask)| {
-            weights(mask, n_frames, self.settings.unmasked_weight)
+        let weights = rows.clone().flat_map(|clip| {
+            weights(&masks[clip], n_frames, self.settings.unmasked_weight)
                 .into_iter()
                 .filter(move |&(frame, _)| unit_of(batch, clip, frame).is_some())
         });
@@ -346,40 +346,29 @@ impl Learning<Wav2Vec2Model> for OwnObjective {
         model.check_batch(part.batch)?;
         let place = self.place(Some(part.step), 0);
         let masks = self.masks(model.backbone(), part.batch, place)?;
-        let n = self.n_counted(model, part.batch, &masks)?.max(1.0);
+        let all = 0..part.batch.samples.nrows();
+        let n = self.n_counted(model, part.batch, (&masks, &all))?.max(1.0);
         let clips = (part.batch, &part.rows);
         Ok(self.sum(model, clips, &masks, place, part.device)? / n)
     }
 
-    fn evaluate(
+    fn measure(
         &self,
         model: &TuningModel<Wav2Vec2Model>,
-        data: &dyn TuningData,
-        _weights: &[Option<Vec<f32>>],
-        micro_batch: usize,
-        device: &Device,
-        on: &mut dyn FnMut(usize) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<(), Evaluation>> {
-        check_micro_batch(micro_batch)?;
-        let (mut loss, mut n_counted) = (0.0, 0.0);
-        for index in 0..data.n_batches() {
-            let batch = data.batch(0, index).map_err(TuningError::Batch)?;
-            model.check_batch(&batch)?;
-            let place = self.place(None, index);
-            let masks = self.masks(model.backbone(), &batch, place)?;
-            n_counted += self.n_counted(model, &batch, &masks)?;
-            let n = batch.samples.nrows();
-            for start in (0..n).step_by(micro_batch) {
-                if (index, start) != (0, 0) && on(index).is_break() {
-                    return Ok(ControlFlow::Break(()));
-                }
-                let rows = start..n.min(start + micro_batch);
-                let sum = self.sum(model, (&batch, &rows), &masks, place, device)?;
-                loss += f64::from(sum.into_scalar::<f32>());
-            }
-        }
-        let loss = loss / f64::max(n_counted, 1.0);
-        Ok(ControlFlow::Continue(Evaluation::new(loss, None)))
+        part: &BatchPart<'_>,
+    ) -> Result<Measured> {
+        let batch = usize::try_from(part.step).unwrap_or(usize::MAX);
+        let place = self.place(None, batch);
+        let masks = self.masks(model.backbone(), part.batch, place)?;
+        let n = self.n_counted(model, part.batch, (&masks, &part.rows))?;
+        let clips = (part.batch, &part.rows);
+        let sum = self.sum(model, clips, &masks, place, part.device)?;
+        Ok(Measured::new(f64::from(sum.into_scalar::<f32>()), n, None))
+    }
+
+    /// The diversity of wav2vec 2.0's codes is that of a micro-batch.
+    fn depends_on_parts(&self, model: &TuningModel<Wav2Vec2Model>) -> bool {
+        matches!(model.head.own(), Ok(OwnHead::Contrastive(_)))
     }
 }
 

@@ -215,10 +215,10 @@ fn whole_loss(objective: &OwnObjective, step: u64, micro_batch: usize) -> f64 {
     let model = TuningModel::with_own_head(backbone("contrastive"), own, &config);
     let (batch, device) = (batch(&expected), device());
     let whole = BatchPart::whole(&batch, None, step, &device);
-    let found =
-        crate::step::loss_and_gradients(&model, objective, &whole, micro_batch, &mut |_| {
-            ControlFlow::Continue(())
-        });
+    let parts = crate::step::micro_batches(batch.samples.nrows(), micro_batch, 1, false);
+    let parts = (&parts[..], crate::step::Dropout::new(&config));
+    let go_on = &mut |_| ControlFlow::Continue(());
+    let found = crate::step::loss_and_gradients(&model, objective, &whole, parts, go_on);
     let found = found.expect("a batch that fits").continue_value();
     found.expect("nobody stops it").0
 }

@@ -149,7 +149,9 @@ fn gradients_of<B: CheckpointBackbone>(
     let device = device();
     let whole = BatchPart::whole(batch, None, 0, &device);
     let mut go_on = |_| ControlFlow::Continue(());
-    loss_and_gradients(model, &MeanSquaredError, &whole, micro_batch, &mut go_on)
+    let parts = micro_batches(batch.samples.nrows(), micro_batch, 1, false);
+    let parts = (&parts[..], Dropout::new(&TuningConfig::default()));
+    loss_and_gradients(model, &MeanSquaredError, &whole, parts, &mut go_on)
         .expect("a batch that fits")
         .continue_value()
         .expect("nobody stops it")

@@ -1,8 +1,10 @@
-//! The loop: batches read ahead, steps, evaluations, checkpoints, and a run that goes on where it was.
+//! The loop: batches read ahead, steps, evaluations, checkpoints, and a run that goes on where it was; by one
+//! process or by several, which meet in [`Team`].
 
 use std::error::Error;
-use std::ops::ControlFlow;
-use std::sync::{Mutex, MutexGuard, PoisonError, mpsc};
+use std::ops::{ControlFlow, Range};
+use std::path::PathBuf;
+use std::sync::mpsc;
 use std::time::Instant;
 
 use braintune_backbone::SpeechBackbone;
@@ -13,12 +15,15 @@ use super::{BrainTuner, Tuned, TuningEnd};
 use crate::batch::{TuningBatch, TuningData};
 use crate::checkpoint::{Checkpoints, Progress};
 use crate::error::{Result, TuningError};
-use crate::evaluate::row;
+use crate::evaluate::{Evaluating, evaluate_on, row};
 use crate::event::{TuningEvent, TuningStep};
 use crate::learning::{BatchPart, Learning};
 use crate::model::TuningModel;
 use crate::schedule::learning_rate_factor;
-use crate::step::{Gradients, Optimisers, loss_and_gradients};
+use crate::step::{
+    Dropout, Gradients, Optimisers, add_up, loss_and_gradients, micro_batches, parts_of,
+};
+use crate::team::Team;
 
 /// A training loss this many times that of the first step is one that diverges.
 const DIVERGED: f64 = 100.0;
@@ -28,8 +33,9 @@ const READ_AHEAD: usize = 2;
 /// A run in progress.
 pub(super) struct Run<'a, B: Module, O> {
     pub(super) tuner: &'a BrainTuner<O>,
+    pub(super) team: Team<'a>,
     pub(super) model: TuningModel<B>,
-    /// Where there are no checkpoints.
+    /// Where there are no checkpoints, or another rank writes them.
     pub(super) best_model: Option<TuningModel<B>>,
     pub(super) optimisers: Optimisers,
     pub(super) progress: Progress,
@@ -37,6 +43,8 @@ pub(super) struct Run<'a, B: Module, O> {
     pub(super) validation: Option<&'a dyn TuningData>,
     pub(super) device: &'a Device,
     pub(super) n_batches: usize,
+    /// The step after which the weights of all ranks were compared last.
+    pub(super) compared: usize,
 }
 
 impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
@@ -48,25 +56,24 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
         &mut self,
         on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let (Some(checkpoints), Some((_, resume))) = (&self.checkpoints, &self.tuner.state) else {
+        let resumed = self.resume()?;
+        let is_resumed = resumed.is_some();
+        self.team.same_weights(&self.model, || {
+            let what = if is_resumed {
+                "in the checkpoint: is its folder on storage that all ranks share?"
+            } else {
+                "at the beginning: give all ranks the same model"
+            };
+            what.to_owned()
+        })?;
+        let Some(skipped) = resumed else {
             return Ok(ControlFlow::Continue(()));
         };
-        checkpoints.sweep()?;
-        if !resume {
-            checkpoints.clear()?;
-            return Ok(ControlFlow::Continue(()));
-        }
-        let config = &self.tuner.config;
-        let Some(resumed) = checkpoints.resume(&self.model, || Optimisers::new(config))? else {
-            return Ok(ControlFlow::Continue(()));
-        };
-        self.model = resumed.model;
-        self.optimisers = resumed.optimisers;
-        self.progress = resumed.progress;
-        let flow = on(TuningEvent::Resumed {
-            step: self.progress.step,
-            skipped: resumed.skipped,
-        });
+        let step = self.progress.step;
+        self.compared = step;
+        let flow = self
+            .team
+            .agree(on(TuningEvent::Resumed { step, skipped }))?;
         if flow.is_break() || self.progress.done {
             return Ok(flow);
         }
@@ -74,17 +81,72 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
         self.after_step(on)
     }
 
-    /// Reads what chooses among the states once, so that what is wrong with it is said before anything long begins.
-    pub(super) fn read_validation(
+    /// Goes on from a checkpoint if there is one and it is wanted: the newest that the first rank can read. Gives those
+    /// that were damaged.
+    fn resume(&mut self) -> Result<Option<Vec<(PathBuf, String)>>> {
+        let (Some(checkpoints), Some((_, resume))) = (&self.checkpoints, &self.tuner.state) else {
+            return Ok(None);
+        };
+        let new = || Optimisers::new(&self.tuner.config);
+        let mut resumed = None;
+        if self.team.0.is_first() {
+            checkpoints.sweep()?;
+            if *resume {
+                resumed = checkpoints.resume(&self.model, new)?;
+            } else {
+                checkpoints.clear()?;
+            }
+        }
+        let step = resumed
+            .as_ref()
+            .map(|found| found.progress.step.to_string());
+        let all = self.team.gather(step.unwrap_or_default().as_bytes())?;
+        let step = str::from_utf8(&all[0])
+            .ok()
+            .and_then(|step| step.parse().ok());
+        if let Some(step) = step.filter(|_| !self.team.0.is_first()) {
+            let place = (step, self.team.0.rank());
+            let found = checkpoints.follow(place, &self.model, new())?;
+            if let Some((best, _)) = found.progress.best {
+                self.best_model = Some(checkpoints.load_best(self.model.clone(), best)?);
+            }
+            resumed = Some(found);
+        }
+        Ok(resumed.map(|found| {
+            self.model = found.model;
+            self.optimisers = found.optimisers;
+            self.progress = found.progress;
+            found.skipped
+        }))
+    }
+
+    /// Looks through all that is learnt, a share on each rank, and reads what chooses among the states once, so that
+    /// what is wrong with them is said before anything long begins.
+    pub(super) fn read_first(
         &self,
+        train: &dyn TuningData,
         on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
     ) -> Result<ControlFlow<()>> {
-        let Some(validation) = self.validation else {
-            return Ok(ControlFlow::Continue(()));
-        };
+        let mut reading = |n_done, n_batches| on(TuningEvent::Reading { n_done, n_batches });
+        let flow = train.check(self.team.0.shard(), &mut reading);
+        let mut flow = flow.map_err(|error| match error.downcast() {
+            Ok(known) => *known,
+            Err(error) => TuningError::Batch(error),
+        })?;
+        if let Some(validation) = self.validation.filter(|_| flow.is_continue()) {
+            flow = self.read_validation(validation, &mut reading)?;
+        }
+        self.team.agree(flow)
+    }
+
+    fn read_validation(
+        &self,
+        validation: &dyn TuningData,
+        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
         let n_batches = validation.n_batches();
         for n_done in 0..n_batches {
-            if on(TuningEvent::Reading { n_done, n_batches }).is_break() {
+            if on(n_done, n_batches).is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             let batch = validation.batch(0, n_done).map_err(TuningError::Batch)?;
@@ -113,27 +175,20 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
             });
             let mut began = Instant::now();
             for batch in batches {
-                let batch = match self.checked(batch) {
-                    Ok(batch) => batch,
-                    Err(error) => {
+                let batch = self.checked(batch);
+                match batch.and_then(|batch| self.step_and_after(&batch, began, on)) {
+                    Ok(flow) if flow.is_continue() && !self.progress.done => {}
+                    Ok(flow) => {
                         self.save()?;
+                        return Ok(flow);
+                    }
+                    Err(error) => {
+                        // All steps before are good.
+                        if !matches!(error, TuningError::Diverged { .. } | TuningError::Io { .. }) {
+                            self.write()?;
+                        }
                         return Err(error);
                     }
-                };
-                let ControlFlow::Continue(mut step) = self.step(&batch, on)? else {
-                    self.save()?;
-                    return Ok(ControlFlow::Break(()));
-                };
-                step.clips_per_s = batch.samples.nrows() as f64 / began.elapsed().as_secs_f64();
-                let flow = on(TuningEvent::Step(step));
-                let flow = if flow.is_continue() {
-                    self.after_step(on)?
-                } else {
-                    flow
-                };
-                if flow.is_break() || self.progress.done {
-                    self.save()?;
-                    return Ok(flow);
                 }
                 began = Instant::now();
             }
@@ -143,6 +198,24 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
                 n_steps,
             })
         })
+    }
+
+    /// A step on a batch that was begun to be waited for at `began`, and what is due after it.
+    fn step_and_after(
+        &mut self,
+        batch: &TuningBatch,
+        began: Instant,
+        on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()>,
+    ) -> Result<ControlFlow<()>> {
+        let ControlFlow::Continue(mut step) = self.step(batch, on)? else {
+            return Ok(ControlFlow::Break(()));
+        };
+        step.clips_per_s = batch.samples.nrows() as f64 / began.elapsed().as_secs_f64();
+        let flow = self.team.agree(on(TuningEvent::Step(step)))?;
+        if flow.is_break() {
+            return Ok(flow);
+        }
+        self.after_step(on)
     }
 
     fn checked(
@@ -162,23 +235,26 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
     ) -> Result<ControlFlow<(), TuningStep>> {
         let config = &self.tuner.config;
         let step = self.progress.step;
-        let _alone = self.seed_dropout();
         let weights = self.tuner.weights.get(batch.head).and_then(Option::as_ref);
         let weights: Option<Tensor<2>> = weights.map(|weights| row(weights, self.device));
         let whole = BatchPart::whole(batch, weights.as_ref(), step as u64, self.device);
-        let n_clips = batch.samples.nrows();
-        let (objective, n) = (&self.tuner.objective, config.micro_batch);
-        let found = loss_and_gradients(&self.model, objective, &whole, n, &mut |n_done| {
+        let parts = self.parts(&whole);
+        let n_clips = parts.0.iter().map(ExactSizeIterator::len).sum();
+        let (model, objective) = (&self.model, &self.tuner.objective);
+        let working = &mut |n_done| {
             on(TuningEvent::Working {
                 step: step + 1,
                 n_done,
                 n_clips,
             })
-        });
-        let ControlFlow::Continue((loss, gradients)) = found? else {
+        };
+        let found = loss_and_gradients(model, objective, &whole, (&parts.0, parts.1), working)?;
+        let plain = self.device.clone().inner();
+        let found = add_up(self.team, model, found, &plain)?;
+        let ControlFlow::Continue((loss, gradients)) = found else {
             return Ok(ControlFlow::Break(()));
         };
-        let gradient_norm = gradients.norm(&self.model);
+        let gradient_norm = self.team.of_first(gradients.norm(&self.model))?;
         self.check(loss, gradient_norm)?;
         let gradients = self.bounded(gradients, gradient_norm);
         let factor = learning_rate_factor(step, self.n_steps(), config.warmup);
@@ -200,17 +276,14 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
         }))
     }
 
-    /// Dropout draws from the device's generator, which all threads of the process share: what it draws
-    /// shall depend on the step alone, whatever other tuners do meanwhile.
-    fn seed_dropout(&self) -> Option<MutexGuard<'static, ()>> {
-        static DRAWING: Mutex<()> = Mutex::new(());
+    /// What of a batch goes through the model here, and what it draws.
+    fn parts(&self, whole: &BatchPart<'_>) -> (Vec<Range<usize>>, Dropout) {
         let config = &self.tuner.config;
-        config.lora.as_ref().filter(|lora| lora.dropout > 0.0)?;
-        let alone = DRAWING.lock().unwrap_or_else(PoisonError::into_inner);
-        let step = self.progress.step as u64;
-        self.device
-            .seed(config.seed ^ step.wrapping_mul(0x9E37_79B9_7F4A_7C15));
-        Some(alone)
+        let dropout = Dropout::new(config);
+        let keeps = dropout.draws() || self.tuner.objective.depends_on_parts(&self.model);
+        let (n, n_ranks) = (whole.rows.len(), self.team.0.n_ranks());
+        let all = micro_batches(n, config.micro_batch, n_ranks, keeps);
+        (parts_of(self.team.0.shard(), &all), dropout)
     }
 
     /// Stops before weights become useless.
@@ -257,7 +330,7 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
             flow = match self.evaluate(validation, on) {
                 // The steps are good; the evaluation is made when the run goes on.
                 Err(error) if !matches!(error, TuningError::Diverged { .. }) => {
-                    self.save()?;
+                    self.write()?;
                     return Err(error);
                 }
                 other => other?,
@@ -282,21 +355,20 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
     ) -> Result<ControlFlow<()>> {
         let config = &self.tuner.config;
         let plain = self.model.valid();
-        let (step, n_batches) = (self.progress.step, validation.n_batches());
-        let found = self.tuner.objective.evaluate(
-            &plain,
-            validation,
-            &self.tuner.weights,
-            config.micro_batch,
-            &self.device.clone().inner(),
-            &mut |n_done| {
-                on(TuningEvent::Evaluating {
-                    step,
-                    n_done,
-                    n_batches,
-                })
-            },
-        )?;
+        let step = self.progress.step;
+        let settings = Evaluating {
+            weights: &self.tuner.weights,
+            micro_batch: config.micro_batch,
+            device: &self.device.clone().inner(),
+        };
+        let model = (&plain, &self.tuner.objective);
+        let found = evaluate_on(self.team, model, validation, &settings, &mut |n_done, n| {
+            on(TuningEvent::Evaluating {
+                step,
+                n_done,
+                n_batches: n,
+            })
+        })?;
         let ControlFlow::Continue(found) = found else {
             return Ok(ControlFlow::Break(()));
         };
@@ -309,7 +381,7 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
         }
         let is_best = self.keep_if_best(found.loss)?;
         let (sum, n) = std::mem::take(&mut self.progress.losses);
-        Ok(on(TuningEvent::Evaluated {
+        self.team.agree(on(TuningEvent::Evaluated {
             step,
             epoch: (step - 1) / self.n_batches,
             train_loss: sum / n.max(1) as f64,
@@ -326,7 +398,7 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
         if is_best {
             self.progress.best = Some((self.progress.step, found));
             self.progress.n_worse = 0;
-            match &self.checkpoints {
+            match self.written() {
                 Some(checkpoints) => checkpoints.save_best(&self.model, &self.progress)?,
                 None => self.best_model = Some(self.model.clone()),
             }
@@ -337,9 +409,30 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
         Ok(is_best)
     }
 
-    /// Writes a checkpoint of this step, if its weights are worth keeping.
-    fn save(&self) -> Result<()> {
-        let Some(checkpoints) = &self.checkpoints else {
+    /// The checkpoints, where they are this rank's to write.
+    fn written(&self) -> Option<&Checkpoints<'_>> {
+        let checkpoints = self.checkpoints.as_ref();
+        checkpoints.filter(|_| self.team.0.is_first())
+    }
+
+    /// Compares the weights of all ranks, and writes a checkpoint; all ranks call it.
+    fn save(&mut self) -> Result<()> {
+        let step = self.progress.step;
+        if self.compared != step {
+            self.compared = step;
+            let at = || {
+                format!(
+                    "after step {step}, though all made the same steps: use machines of one kind, and go on from the last checkpoint"
+                )
+            };
+            self.team.same_weights(&self.model, at)?;
+        }
+        self.write()
+    }
+
+    /// Writes a checkpoint of this step, if its weights are worth keeping and this is the rank to write.
+    fn write(&self) -> Result<()> {
+        let Some(checkpoints) = self.written() else {
             return Ok(());
         };
         let kept = checkpoints.last_step();
@@ -368,10 +461,14 @@ impl<B: SpeechBackbone, O: Learning<B>> Run<'_, B, O> {
         };
         let wanted = best.filter(|_| !self.tuner.config.keep_last && end != TuningEnd::Cancelled);
         let model = match (self.checkpoints, self.best_model, wanted) {
-            (Some(checkpoints), _, Some((step, _))) => checkpoints.load_best(self.model, step)?,
-            (None, Some(model), Some(_)) => model,
+            (_, Some(model), Some(_)) => model,
+            (Some(checkpoints), None, Some((step, _))) => {
+                checkpoints.load_best(self.model, step)?
+            }
             _ => self.model,
         };
+        // Whatever this rank has left to say, the others wait for.
+        self.team.gather(&[])?;
         Ok(Tuned {
             model: model.valid(),
             end,

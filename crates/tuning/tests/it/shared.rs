@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 
 use braintune_backbone::{Checkpoint, CheckpointBackbone, Wav2Vec2Model};
+use braintune_ranks::ThreadRanks;
 use braintune_tuning::{TuningBatch, TuningConfig, TuningEvent, TuningModel};
 use burn::module::{Module, ModuleVisitor, Param};
 use burn::tensor::{Device, Tensor};
@@ -69,13 +70,43 @@ pub(crate) fn go_on(_: TuningEvent) -> ControlFlow<()> {
     ControlFlow::Continue(())
 }
 
-/// A digest of the bits of every parameter, by path.
-pub(crate) fn weights<M: Module>(module: &M) -> Vec<(String, String)> {
-    struct Bits {
-        path: Vec<String>,
-        found: Vec<(String, String)>,
+/// What each of `n` ranks makes, threads of this process.
+pub(crate) fn on_ranks<T: Send>(n: usize, work: impl Fn(ThreadRanks) -> T + Sync) -> Vec<T> {
+    std::thread::scope(|scope| {
+        let threads: Vec<_> = ThreadRanks::group(n)
+            .into_iter()
+            .map(|rank| scope.spawn(|| work(rank)))
+            .collect();
+        let made = threads.into_iter().map(|thread| thread.join().unwrap());
+        made.collect()
+    })
+}
+
+/// The largest difference of two models' parameters, and where it is. Left out are biases of keys: their gradient is
+/// zero in theory, and Adam makes steps as large as any of its rounding.
+pub(crate) fn apart<M: Module>(a: &M, b: &M) -> (f32, String) {
+    let mut most = (0.0, String::new());
+    for ((path, a), (_, b)) in values(a).into_iter().zip(values(b)) {
+        if path.ends_with("k_proj.bias") {
+            continue;
+        }
+        for (a, b) in a.iter().zip(&b) {
+            let off = (a - b).abs();
+            if off > most.0 || !off.is_finite() {
+                most = (off, path.clone());
+            }
+        }
     }
-    impl ModuleVisitor for Bits {
+    most
+}
+
+/// Every parameter, by path.
+pub(crate) fn values<M: Module>(module: &M) -> Vec<(String, Vec<f32>)> {
+    struct Values {
+        path: Vec<String>,
+        found: Vec<(String, Vec<f32>)>,
+    }
+    impl ModuleVisitor for Values {
         fn enter_module(&mut self, name: &str, _container: &str) {
             self.path.push(name.to_owned());
         }
@@ -84,17 +115,23 @@ pub(crate) fn weights<M: Module>(module: &M) -> Vec<(String, String)> {
         }
         fn visit_float<const D: usize>(&mut self, param: &Param<Tensor<D>>) {
             let values: Vec<f32> = param.val().into_data().try_into_vec().unwrap();
-            let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
-            self.found.push((
-                self.path.join("."),
-                hex::encode(&Sha256::digest(bytes)[..4]),
-            ));
+            self.found.push((self.path.join("."), values));
         }
     }
-    let mut bits = Bits {
+    let mut found = Values {
         path: Vec::new(),
         found: Vec::new(),
     };
-    module.visit(&mut bits);
-    bits.found
+    module.visit(&mut found);
+    found.found
+}
+
+/// A digest of the bits of every parameter, by path.
+pub(crate) fn weights<M: Module>(module: &M) -> Vec<(String, String)> {
+    let digest = |values: Vec<f32>| {
+        let bytes: Vec<u8> = values.into_iter().flat_map(f32::to_le_bytes).collect();
+        hex::encode(&Sha256::digest(bytes)[..4])
+    };
+    let found = values(module).into_iter();
+    found.map(|(path, values)| (path, digest(values))).collect()
 }

@@ -22,7 +22,7 @@ fn fixture(name: &str) -> PathBuf {
         .join(name)
 }
 
-fn config(epochs: usize) -> TuningConfig {
+pub(crate) fn config(epochs: usize) -> TuningConfig {
     let mut config = settings(epochs);
     config.stimulus.mask_time_length = Some(2);
     config.stimulus.mask_time_prob = Some(0.5);
@@ -30,7 +30,11 @@ fn config(epochs: usize) -> TuningConfig {
     config
 }
 
-fn own(name: &str, n_units: Option<usize>, config: &TuningConfig) -> TuningModel<Wav2Vec2Model> {
+pub(crate) fn own(
+    name: &str,
+    n_units: Option<usize>,
+    config: &TuningConfig,
+) -> TuningModel<Wav2Vec2Model> {
     let checkpoint = Checkpoint::open(&fixture(name)).unwrap();
     let backbone = Wav2Vec2Model::from_checkpoint(&checkpoint, &device()).unwrap();
     let head =
@@ -40,7 +44,7 @@ fn own(name: &str, n_units: Option<usize>, config: &TuningConfig) -> TuningModel
 }
 
 /// Clips of 19 frames: every 0.1 s a low or a high tone, and which it is as the unit of its frames.
-fn clips(n_batches: usize, seed: u64) -> Vec<TuningBatch> {
+pub(crate) fn clips(n_batches: usize, seed: u64) -> Vec<TuningBatch> {
     const N: usize = 6_400;
     let mut rng = ChaCha8Rng::seed_from_u64(seed);
     let one = |_| {
