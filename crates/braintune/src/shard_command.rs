@@ -35,7 +35,7 @@ pub fn read(out: &Path) -> Result<(Vec<String>, PathBuf)> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             return Err(file_error(
                 out,
-                "no share of an array job (--shard i/n) has worked here: give the folder that was their --out",
+                "no share (--shard i/n) of encode or study has worked here: give the folder that was their --out (shares of extract and tune are whole results, there is nothing to put together)",
             ));
         }
         text => text.map_err(io_error("read", &path))?,

@@ -21,6 +21,7 @@ mod ranks;
 use std::process::ExitCode;
 use std::time::Duration;
 
+use braintune::ranks::{Alone, Ranks};
 use braintune::{BraintuneError, Split};
 use clap::{Parser, Subcommand};
 use ranks::Group;
@@ -92,7 +93,7 @@ impl Command {
         match self {
             Self::Extract(args) => commands::extract::run(&args),
             Self::Encode(args) => commands::encode::run(&args, split),
-            Self::Tune(args) => commands::tune::run(&args),
+            Self::Tune(args) => commands::tune::run(&args, ranks_of(split)),
             Self::Probe(args) => commands::probe::run(&args),
             Self::Study(args) => commands::study::run(&args),
             Self::Ridge(args) => commands::ridge::run(*args),
@@ -105,6 +106,14 @@ impl Command {
             Self::Merge(args) => merge(&args),
             Self::Cache(args) => commands::cache::run(&args),
         }
+    }
+}
+
+/// Those that work together; of commands that have no pieces to put together.
+fn ranks_of(split: Split<'_>) -> &dyn Ranks {
+    match split {
+        Split::Ranks(ranks) => ranks,
+        _ => &Alone,
     }
 }
 

@@ -9,7 +9,7 @@ use braintune::arrays::{read_mask, read_vector};
 use braintune::backbone::FrozenPart;
 use braintune::device::Device;
 use braintune::fmri::{StoryDataset, StoryPreset};
-use braintune::ranks::{Alone, Ranks, Shard};
+use braintune::ranks::{Ranks, Shard};
 use braintune::tune::{
     Compute, StoryRoles, TuneOutcome, TuneSettings, VoxelChoice, run_on as run_together,
     run_on_devices, targets_from_folder,
@@ -144,12 +144,8 @@ enum WeightsKind {
     Ceiling,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
-    run_on(args, &Alone)
-}
-
 /// As one of several processes, of which the first says how it goes.
-pub(crate) fn run_on(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<ExitCode> {
     if args.shard.is_some() && !args.each_subject {
         bail!(
             "--shard is for --each-subject: the steps of one model follow one another and cannot be shared out between jobs that never meet; add --each-subject, or start processes that do with mpirun"
