@@ -29,6 +29,8 @@ mod report;
 mod report_study;
 mod ridge;
 mod ridge_memory;
+#[cfg(unix)]
+mod shards;
 mod study;
 mod tune;
 #[cfg(unix)]
