@@ -69,8 +69,8 @@ fn ranks_draw_what_one_process_draws() {
         let run = |ranks: &dyn Ranks| {
             let tuner = BrainTuner::new(config.clone(), MeanSquaredError).unwrap();
             let (model, train) = (model(&config), batches(3, 1));
-            let tuned = tuner.fit_on(ranks, model, &train, None, &device(), &mut go_on);
-            tuned.unwrap().model
+            let found = tuner.fit_on(ranks, model, &train, None, &device(), &mut go_on);
+            found.unwrap().model
         };
         let alone = run(&Alone);
         for n in [2, 3] {

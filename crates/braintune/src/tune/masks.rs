@@ -101,8 +101,7 @@ impl VoxelChoice {
         ] {
             if n > 0 && n != n_subjects {
                 return Err(BraintuneError::Input(format!(
-                    "{n} {what} for {} subjects: give one for each, in the same order",
-                    n_subjects
+                    "{n} {what} for {n_subjects} subjects: give one for each, in the same order"
                 )));
             }
         }

@@ -69,9 +69,9 @@ impl<O: Learning<Wav2Vec2Model> + Clone + Sync> Case<O> {
         };
         let (model, train) = ((self.model)(&self.config), &self.train);
         let validation = self.validation.as_ref().map(|data| data as _);
-        let tuned = tuner.fit_on(ranks, model, train, validation, &device(), on);
+        let made = tuner.fit_on(ranks, model, train, validation, &device(), on);
         Made {
-            tuned: tuned.unwrap(),
+            tuned: made.unwrap(),
             losses,
             evaluated,
         }

@@ -50,6 +50,19 @@ fn until(last: usize) -> impl FnMut(TuningEvent) -> ControlFlow<()> {
     }
 }
 
+/// A run of `n` ranks of which the second stops after a step.
+fn stopped_on_one(n: usize, dir: &Path, last: usize) -> Vec<Tuned<Wav2Vec2Model>> {
+    let (config, train) = (config(), batches(4, 1));
+    on_ranks(n, |rank| {
+        let mut stop = until(last);
+        let on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()> = match rank.rank() {
+            1 => &mut stop,
+            _ => &mut go_on,
+        };
+        fit(&rank, &config, Some((dir, false)), &train, on).unwrap()
+    })
+}
+
 #[test]
 fn stopped_on_one_rank_all_stop_and_go_on_to_the_same_bits() {
     let (config, train) = (config(), batches(4, 1));
@@ -69,14 +82,7 @@ fn stopped_on_one_rank_all_stop_and_go_on_to_the_same_bits() {
     });
     for last in [1, 4, 5, 7, 12] {
         let dir = tempfile::tempdir().unwrap();
-        let stopped = on_ranks(3, |rank| {
-            let mut stop = until(last);
-            let on: &mut dyn FnMut(TuningEvent) -> ControlFlow<()> = match rank.rank() {
-                1 => &mut stop,
-                _ => &mut go_on,
-            };
-            fit(&rank, &config, Some((dir.path(), false)), &train, on).unwrap()
-        });
+        let stopped = stopped_on_one(3, dir.path(), last);
         for stopped in &stopped {
             assert_eq!((stopped.end, stopped.n_steps), (TuningEnd::Cancelled, last));
         }
@@ -91,8 +97,19 @@ fn stopped_on_one_rank_all_stop_and_go_on_to_the_same_bits() {
             );
             assert_eq!(found.best, expected[0].best);
         }
-        // Another number of ranks goes on as well.
         let (off, path) = apart(&found[0].model, &alone.model);
+        assert!(off < 1e-5, "{off:e} at {path}");
+        // One process goes on from what three left.
+        let dir = tempfile::tempdir().unwrap();
+        stopped_on_one(3, dir.path(), last);
+        let found = fit(
+            &Alone,
+            &config,
+            Some((dir.path(), true)),
+            &train,
+            &mut go_on,
+        );
+        let (off, path) = apart(&found.unwrap().model, &alone.model);
         assert!(off < 1e-5, "{off:e} at {path}");
     }
     let finished = on_ranks(2, |rank| {
@@ -169,8 +186,8 @@ fn a_rank_that_fails_ends_the_others_and_keeps_their_steps() {
         };
         let tuner = BrainTuner::new(config.clone(), MeanSquaredError).unwrap();
         let tuner = tuner.with_state(dir.path(), false);
-        let tuned = tuner.fit_on(&rank, model(&config), &train, None, &device(), &mut go_on);
-        tuned.map(|_| ()).unwrap_err()
+        let found = tuner.fit_on(&rank, model(&config), &train, None, &device(), &mut go_on);
+        found.map(|_| ()).unwrap_err()
     });
     assert!(
         matches!(found[0], TuningError::OtherRank { rank: 1 }),
@@ -276,8 +293,8 @@ fn other_weights_on_one_rank_are_refused_on_all() {
         // The head of another seed.
         let mut other = config.clone();
         other.seed += rank.rank() as u64;
-        let tuned = tuner.fit_on(&rank, model(&other), &train, None, &device(), &mut go_on);
-        tuned.map(|_| ()).unwrap_err()
+        let found = tuner.fit_on(&rank, model(&other), &train, None, &device(), &mut go_on);
+        found.map(|_| ()).unwrap_err()
     });
     for error in errors {
         let text = error.to_string();
