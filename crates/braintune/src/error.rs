@@ -30,6 +30,9 @@ pub enum BraintuneError {
     /// A download.
     #[error(transparent)]
     Fetch(Box<crate::fetch::FetchError>),
+    /// Another process of the job.
+    #[error(transparent)]
+    Ranks(#[from] braintune_ranks::RanksError),
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {
