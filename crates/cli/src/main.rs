@@ -88,11 +88,11 @@ fn main() -> ExitCode {
                 .build_global()?;
         }
         match cli.command {
-            Command::Extract(args) => commands::extract::run(&args),
+            Command::Extract(args) => commands::extract::run(&args, &braintune::ranks::Alone),
             Command::Encode(args) => commands::encode::run(&args),
             Command::Tune(args) => commands::tune::run(&args),
             Command::Probe(args) => commands::probe::run(&args),
-            Command::Study(args) => commands::study::run(&args),
+            Command::Study(args) => commands::study::run(&args, &braintune::ranks::Alone),
             Command::Ridge(args) => commands::ridge::run(*args),
             Command::Check(args) => commands::check::run(&args),
             Command::Regions(args) => commands::regions::run(&args),

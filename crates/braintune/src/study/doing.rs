@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 
 use super::marker;
 use super::results::{StepRecord, StepStatus};
-use super::together::{sees, with_sources};
 use super::work::Workshop;
 use super::{Plan, Step};
 use crate::error::{BraintuneError, Result, file_error};
 use crate::event::{Event, OnEvent};
+use crate::together::{sees, with_sources};
 
 /// How steps ended, by their places.
 pub(super) type Records = BTreeMap<usize, StepRecord>;

@@ -27,9 +27,13 @@ pub(super) fn check_out(study: &Study, out: &Path) -> Result<()> {
     check_schema(&out.join("study.json"))?;
     let path = out.join(OWNER);
     if !path.exists() {
-        // A run that was killed as it began may have left the empty folder.
+        // A run that was killed as it began may have left the empty folder, shares keep their command beside it.
         let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
-            entry.is_ok_and(|entry| entry.file_name() != ".study")
+            entry.is_ok_and(|entry| {
+                let name = entry.file_name();
+                let name = name.to_string_lossy();
+                name != ".study" && !name.starts_with(".shard")
+            })
         };
         let has_any = std::fs::read_dir(out).is_ok_and(|mut entries| entries.any(is_other));
         // Unless another share of the study has begun in between.

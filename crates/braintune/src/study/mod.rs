@@ -26,7 +26,6 @@ mod share;
 mod steps;
 mod summary;
 pub mod surface;
-mod together;
 mod tuning_part;
 mod voxels;
 mod work;
@@ -53,10 +52,10 @@ use crate::error::{Result, file_error};
 use crate::event::OnEvent;
 use crate::files::write_atomically;
 use crate::folders::Folders;
+use crate::together::{agree, first, gather, meet, together};
 use doing::Records;
 use folder::{check_out, claim, tidy};
 use inputs::Inputs;
-use together::{agree, first, gather, meet, together};
 use work::Workshop;
 
 /// What a study will do: its steps in order, and what is done of them.
@@ -234,7 +233,7 @@ pub fn run_on(
     let plan = study.plan_on(out, device, ranks, on)?;
     let lock = ranks.is_first().then(|| claim(study, out)).transpose();
     let _lock = together(ranks, lock)?;
-    meet(ranks, out)?;
+    meet(ranks, &out.join(".study"))?;
     let is_left = |place: usize| !plan.is_done(place);
     let owners = share::owners(study, &plan.inputs, &plan.steps, is_left, ranks.n_ranks())?;
     let workshop = Workshop {

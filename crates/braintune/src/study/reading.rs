@@ -15,10 +15,10 @@ use super::file::Study;
 use super::inputs::Inputs;
 use super::participant::Heard;
 use super::steps::files_in;
-use super::together::{together, with_sources};
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 use crate::provenance::{file_sha256, sha256_hex};
+use crate::together::{together, with_sources};
 
 /// What is read by one process.
 enum Piece {

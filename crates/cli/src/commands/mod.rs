@@ -22,6 +22,7 @@ use anyhow::bail;
 use braintune::encode::{AlignmentRow, Outcome};
 use braintune::files::create_folder;
 use braintune::fmri::{DatasetFiles, open_dataset};
+use braintune::ranks::{Ranks, Shard};
 
 /// Opens a dataset of any kind, and says which of its stories cannot be used.
 fn open(dir: &Path) -> anyhow::Result<Box<dyn DatasetFiles>> {
@@ -37,6 +38,17 @@ fn command_line() -> Vec<String> {
     std::env::args_os()
         .map(|arg| arg.to_string_lossy().into_owned())
         .collect()
+}
+
+/// Before any work: a share of an array job is the work of one process.
+fn check_alone(shard: Option<Shard>, ranks: &dyn Ranks) -> anyhow::Result<()> {
+    match shard {
+        Some(shard) if ranks.n_ranks() > 1 => bail!(
+            "--shard {shard} is for jobs that never meet, and this one has {} ranks: leave it out, or start without mpirun",
+            ranks.n_ranks()
+        ),
+        _ => Ok(()),
+    }
 }
 
 /// Before any work: `file` can be a new file or replace a plain one that is no input, and its

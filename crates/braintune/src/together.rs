@@ -1,7 +1,7 @@
-//! What the ranks of a study tell each other: failures, findings, and that they work on the same.
+//! What the ranks of a job tell each other: failures, findings, and that they work on the same.
 //!
 //! All of it is called by all ranks in the same order. An error on one of them becomes one on all, so that nobody waits
-//! for a rank that has given up. Held by `tests/it/study_ranks.rs`.
+//! for a rank that has given up. Held by `tests/it/study_ranks.rs`, `extract.rs`.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -41,7 +41,7 @@ impl Went {
 ///
 /// # Errors
 /// Its own error, else that of another rank, which is named.
-pub(super) fn together<T>(ranks: &dyn Ranks, mine: Result<T>) -> Result<T> {
+pub(crate) fn together<T>(ranks: &dyn Ranks, mine: Result<T>) -> Result<T> {
     if ranks.n_ranks() == 1 {
         return mine;
     }
@@ -60,7 +60,7 @@ pub(super) fn together<T>(ranks: &dyn Ranks, mine: Result<T>) -> Result<T> {
 }
 
 /// What the first rank's `work` gives, known to all.
-pub(super) fn first<T: Serialize + DeserializeOwned>(
+pub(crate) fn first<T: Serialize + DeserializeOwned>(
     ranks: &dyn Ranks,
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
@@ -76,7 +76,7 @@ pub(super) fn first<T: Serialize + DeserializeOwned>(
 }
 
 /// What each rank has, in the order of ranks.
-pub(super) fn gather<T: Serialize + DeserializeOwned>(
+pub(crate) fn gather<T: Serialize + DeserializeOwned>(
     ranks: &dyn Ranks,
     mine: &T,
 ) -> Result<Vec<T>> {
@@ -97,7 +97,7 @@ fn unread(error: serde_json::Error) -> BraintuneError {
 ///
 /// # Errors
 /// Another value on some rank, or another name.
-pub(super) fn agree(ranks: &dyn Ranks, prints: &[(String, String)]) -> Result<()> {
+pub(crate) fn agree(ranks: &dyn Ranks, prints: &[(String, String)]) -> Result<()> {
     if ranks.n_ranks() == 1 {
         return Ok(());
     }
@@ -109,7 +109,7 @@ pub(super) fn agree(ranks: &dyn Ranks, prints: &[(String, String)]) -> Result<()
         let (of_first, of_rank) = (all[0].get(place), theirs.get(place));
         let what = of_first.or(of_rank).map_or("", |(what, _)| what.as_str());
         return Err(BraintuneError::Input(format!(
-            "rank {rank} differs from rank 0 in {what}{}: all ranks need the same version of braintune, the same study and the same data",
+            "rank {rank} differs from rank 0 in {what}{}: all ranks need the same version of braintune, the same settings and the same data",
             values(of_first, of_rank)
         )));
     }
@@ -126,18 +126,18 @@ fn values(of_first: Option<&(String, String)>, of_rank: Option<&(String, String)
     }
 }
 
-/// All ranks see the folder `out` of the first one.
+/// All ranks see the folder `out` of the first one, where it is.
 ///
 /// # Errors
 /// A rank that does not see what the first one writes there.
-pub(super) fn meet(ranks: &dyn Ranks, out: &Path) -> Result<()> {
+pub(crate) fn meet(ranks: &dyn Ranks, out: &Path) -> Result<()> {
     if ranks.n_ranks() == 1 {
         return Ok(());
     }
-    let place = |name: &str| out.join(".study").join(name);
+    let place = |name: &str| out.join(name);
     let name = first(ranks, || {
         let now = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
-        let name = format!("ranks-{}-{}", std::process::id(), now.as_nanos());
+        let name = format!(".ranks-{}-{}", std::process::id(), now.as_nanos());
         let path = place(&name);
         std::fs::write(&path, []).map_err(io_error("write", &path))?;
         Ok(name)
@@ -159,7 +159,7 @@ pub(super) fn meet(ranks: &dyn Ranks, out: &Path) -> Result<()> {
 }
 
 /// Whether a file that another rank has written is seen here.
-pub(super) fn sees(path: &Path) -> bool {
+pub(crate) fn sees(path: &Path) -> bool {
     wait_for(path, KNOWN_FILE)
 }
 
@@ -175,7 +175,7 @@ fn wait_for(path: &Path, patience: Duration) -> bool {
 }
 
 /// An error and its sources on one line, each said once.
-pub(super) fn with_sources(error: &dyn std::error::Error) -> String {
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
     let mut message = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {
