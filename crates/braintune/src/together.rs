@@ -65,14 +65,16 @@ pub(crate) fn first<T: Serialize + DeserializeOwned>(
     work: impl FnOnce() -> Result<T>,
 ) -> Result<T> {
     let mine = together(ranks, ranks.is_first().then(work).transpose())?;
-    let all = if ranks.n_ranks() == 1 {
-        Vec::new()
-    } else {
-        gather(ranks, &mine)?
+    if ranks.n_ranks() == 1 {
+        return mine.ok_or_else(silent);
+    }
+    let all = tell(ranks, mine.as_slice())?;
+    let of_first = || {
+        let of_first: Option<Vec<T>> = all.first().map(|bytes| read(bytes)).transpose()?;
+        let of_first = of_first.and_then(|mut told| told.pop());
+        of_first.ok_or_else(silent)
     };
-    let of_first = || all.into_iter().next().flatten();
-    mine.or_else(of_first)
-        .ok_or_else(|| BraintuneError::Input("rank 0 said nothing".to_owned()))
+    mine.map_or_else(of_first, Ok)
 }
 
 /// What each rank has, in the order of ranks.
@@ -80,11 +82,20 @@ pub(crate) fn gather<T: Serialize + DeserializeOwned>(
     ranks: &dyn Ranks,
     mine: &T,
 ) -> Result<Vec<T>> {
+    tell(ranks, mine)?.iter().map(|bytes| read(bytes)).collect()
+}
+
+fn tell<T: Serialize + ?Sized>(ranks: &dyn Ranks, mine: &T) -> Result<Vec<Vec<u8>>> {
     let mine = serde_json::to_vec(mine).map_err(unread)?;
-    let all = ranks.all_gather(&mine)?;
-    all.iter()
-        .map(|bytes| serde_json::from_slice(bytes).map_err(unread))
-        .collect()
+    Ok(ranks.all_gather(&mine)?)
+}
+
+fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(unread)
+}
+
+fn silent() -> BraintuneError {
+    BraintuneError::Input("rank 0 said nothing".to_owned())
 }
 
 fn unread(error: serde_json::Error) -> BraintuneError {
@@ -239,6 +250,9 @@ mod tests {
                 has_worked = true;
                 Ok(0.1_f64 + 0.2)
             });
+            // Nothing, and an option of nothing, are something to say.
+            assert_eq!(first(ranks, || Ok(())).ok(), Some(()));
+            assert_eq!(first(ranks, || Ok(None::<u8>)).ok(), Some(None));
             (has_worked, found.expect("it works"))
         });
         assert_eq!(

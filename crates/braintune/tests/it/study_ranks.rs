@@ -256,28 +256,25 @@ fn a_rank_that_stops_or_fails_leaves_what_is_done_to_the_next_run() {
     let found = found[0].as_ref().unwrap();
     assert!(found.n_already > 0 && found.n_run > 0 && found.n_failed == 0);
     assert_same(&files(&place.path("whole")), &files(&out));
+}
 
-    // A step that fails on its rank is recorded by all, and the rest goes on.
-    let broken = place.path("broken");
-    let study = place.study(&text).unwrap();
-    std::fs::create_dir_all(broken.join("encode/tiny/random-weights")).unwrap();
-    std::fs::create_dir_all(broken.join(".study")).unwrap();
-    std::fs::copy(
-        out.join(".study/owner.json"),
-        broken.join(".study/owner.json"),
-    )
-    .unwrap();
-    // A file where a folder is to be.
-    std::fs::write(broken.join("encode/tiny/random-weights/SIM02"), "").unwrap();
-    let of = |_| (study.clone(), broken.clone());
-    let found = on_ranks(2, of, &place.path("cache2"), &go_on);
-    let found: Vec<_> = found.into_iter().map(Result::unwrap).collect();
-    assert_eq!(found[0], found[1]);
-    assert_eq!(found[0].n_failed, 1);
-    std::fs::remove_file(broken.join("encode/tiny/random-weights/SIM02")).unwrap();
-    let mended = on_ranks(3, of, &place.path("cache2"), &go_on);
-    assert_eq!(mended[2].as_ref().unwrap().n_run, 1);
-    assert_same(&files(&place.path("whole")), &files(&broken));
+#[test]
+fn a_step_that_fails_on_a_rank_is_recorded_and_the_rest_goes_on() {
+    let place = Place::new();
+    let failing = STUDY.replace("epochs = 1", "epochs = 1\nlr_backbone = 1e30");
+    let expected = place.run(&failing, "whole").unwrap();
+    assert!(expected.n_failed > 1 && expected.n_run > 1);
+    let (cache, out) = (place.path("cache2"), place.path("out"));
+    let failing = place.study(&failing).unwrap();
+    for found in on_ranks(3, |_| (failing.clone(), out.clone()), &cache, &go_on) {
+        assert_eq!(found.unwrap(), expected);
+    }
+    assert_same(&files(&place.path("whole")), &files(&out));
+    let whole = place.run(STUDY, "whole").unwrap();
+    let study = place.study(STUDY).unwrap();
+    let mended = on_ranks(2, |_| (study.clone(), out.clone()), &cache, &go_on);
+    assert_eq!(*mended[1].as_ref().unwrap(), whole);
+    assert_same(&files(&place.path("whole")), &files(&out));
 }
 
 #[test]

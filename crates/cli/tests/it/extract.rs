@@ -193,7 +193,7 @@ fn what_several_recordings_cannot_be_is_said() {
     short[40..44].copy_from_slice(&200_u32.to_le_bytes());
     std::fs::write(renamed, short).unwrap();
     let failed = several(folder.path(), "out", &[renamed, story], &[]);
-    assert_refused(&failed, &["b.wav", "samples"]);
+    assert_refused(&failed, &["b.wav", "shorter than one stride"]);
     assert!(
         stderr(&failed).contains("wrote 3 hidden states"),
         "{}",
