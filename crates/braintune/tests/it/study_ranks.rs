@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Mutex;
 
+use braintune::fmri::{Ds003020, StoryDataset, write_responses};
 use braintune::ranks::{Shard, ThreadRanks};
 use braintune::study::{ShardOutcome, Study, StudyOutcome, merge, run_on, run_shard};
 use braintune::{BraintuneError, Event, Folders};
@@ -92,7 +93,10 @@ fn any_number_of_ranks_leaves_the_bytes_of_one_process() {
         let told = |rank: usize, event: Event<'_>| {
             match event {
                 Event::Step { name, .. } => steps.lock().unwrap().push((rank, name.to_owned())),
-                Event::Checking { story, total, .. } if total > 0 => {
+                // Before the first step: encoding checks stories too.
+                Event::Checking { story, .. }
+                    if steps.lock().unwrap().iter().all(|(r, _)| *r != rank) =>
+                {
                     read.lock().unwrap().push((rank, story.to_owned()));
                 }
                 _ => {}
@@ -121,8 +125,9 @@ fn any_number_of_ranks_leaves_the_bytes_of_one_process() {
         ] {
             assert_eq!(ranks_of(state).len(), 1, "{state}: {steps:?}");
         }
-        // Four sounds, and the responses of two participants to them, each read once; not counting what encoding checks.
+        // Four sounds, and the responses of two participants to them, each read once.
         let read = read.into_inner().unwrap();
+        assert_eq!(read.len(), 12, "{read:?}");
         let ranks: BTreeSet<usize> = read.iter().map(|(rank, _)| *rank).collect();
         assert_eq!(ranks.len(), n, "{read:?}");
     }
@@ -289,7 +294,16 @@ fn ranks_that_do_not_see_the_same_are_named() {
     let (out, cache) = (place.path("out"), place.path("cache1"));
     let run = |outs: [&Path; 2]| {
         let of = |rank: usize| (studies[rank].clone(), outs[rank].to_path_buf());
-        on_ranks(2, of, &cache, &go_on)
+        let n_read = Mutex::new([0; 2]);
+        let told = |rank: usize, event: Event<'_>| {
+            let is_read = matches!(event, Event::Checking { total: 12, .. });
+            n_read.lock().unwrap()[rank] += usize::from(is_read);
+            ControlFlow::Continue(())
+        };
+        let found = on_ranks(2, of, &cache, &told);
+        // Each its own copy.
+        assert_eq!(n_read.into_inner().unwrap(), [12; 2]);
+        found
     };
     // Another folder of results.
     let elsewhere = other.path("out");
@@ -307,11 +321,14 @@ fn ranks_that_do_not_see_the_same_are_named() {
     assert!(found.iter().all(Result::is_ok), "{found:?}");
     assert_same(&files(&place.path("whole")), &files(&out));
     // Another response on one of them.
+    let dataset = Ds003020::open(&other.path("dataset")).unwrap();
+    let mut bold = dataset
+        .responses("SIM02", "thelasttrain")
+        .unwrap()
+        .into_bold();
+    bold[[20, 3]] += 0.5;
     let response = other.path("dataset/derivative/preprocessed_data/SIM02/thelasttrain.hf5");
-    let mut bytes = std::fs::read(&response).unwrap();
-    let last = bytes.len() - 2;
-    bytes[last] ^= 1;
-    std::fs::write(&response, bytes).unwrap();
+    write_responses(&response, bold.view()).unwrap();
     let said = messages(&run([&out, &out]));
     for said in said {
         assert!(
@@ -324,7 +341,8 @@ fn ranks_that_do_not_see_the_same_are_named() {
     // Results of another version.
     let owner = "{\"braintune\": \"0.0.1\", \"title\": \"study\"}";
     std::fs::write(out.join(".study/owner.json"), owner).unwrap();
-    let said = messages(&run([&out, &out]));
+    let of = |_| (studies[0].clone(), out.clone());
+    let said = messages(&on_ranks(2, of, &cache, &go_on));
     assert!(said.iter().all(|said| said.contains("0.0.1")), "{said:?}");
     assert!(said[1].starts_with("rank 0: "), "{said:?}");
     let share = shard(&place, &text, "out", "1/2").unwrap_err().to_string();
