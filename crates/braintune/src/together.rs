@@ -86,19 +86,19 @@ pub(crate) fn gather<T: Serialize + DeserializeOwned>(
 }
 
 fn tell<T: Serialize + ?Sized>(ranks: &dyn Ranks, mine: &T) -> Result<Vec<Vec<u8>>> {
-    let mine = serde_json::to_vec(mine).map_err(unread)?;
+    let mine = serde_json::to_vec(mine).map_err(|e| unread(&e))?;
     Ok(ranks.all_gather(&mine)?)
 }
 
 fn read<T: DeserializeOwned>(bytes: &[u8]) -> Result<T> {
-    serde_json::from_slice(bytes).map_err(unread)
+    serde_json::from_slice(bytes).map_err(|e| unread(&e))
 }
 
 fn silent() -> BraintuneError {
     BraintuneError::Input("rank 0 said nothing".to_owned())
 }
 
-fn unread(error: serde_json::Error) -> BraintuneError {
+fn unread(error: &serde_json::Error) -> BraintuneError {
     BraintuneError::Input(format!(
         "what ranks tell each other cannot be read ({error}): start all of them from the same version of braintune"
     ))
