@@ -30,6 +30,9 @@ pub enum BraintuneError {
     /// A download.
     #[error(transparent)]
     Fetch(Box<crate::fetch::FetchError>),
+    /// Another process of the job.
+    #[error(transparent)]
+    Ranks(#[from] braintune_ranks::RanksError),
     /// A file or folder could not be read or written.
     #[error("cannot {action} {}", path.display())]
     Io {
@@ -49,9 +52,6 @@ pub enum BraintuneError {
         /// Expected, found, what to do.
         problem: String,
     },
-    /// Other processes of the same job.
-    #[error(transparent)]
-    Ranks(#[from] braintune_ranks::RanksError),
     /// Settings or data that do not fit together.
     #[error("{0}")]
     Input(String),

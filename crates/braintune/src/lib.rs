@@ -5,7 +5,7 @@
 //!
 //! - Pipelines: [`encode`] runs the main job, from audio and responses to one number per layer and voxel, on the layers
 //!   of a model or on the feature spaces of [`lowlevel`]; [`tune`] tunes a model to the responses; [`probe`] says what
-//!   can be read from its layers; [`ridge`] fits plain arrays. [`study`] does all of it for several models and
+//!   can be read from its layers; [`extract`] writes these down; [`ridge`] fits plain arrays. [`study`] does all of it for several models and
 //!   participants, and [`report`] draws what it found; [`demo`] is a whole study on two simulated participants.
 //! - What they need: [`fetch`] gets models and real data, [`model`] finds a model, [`presets`] knows published lists of
 //!   stories, [`cache`] what is kept for later runs, [`device`] what to compute on, [`arrays`] reads `.npy`, [`files`]
@@ -70,6 +70,7 @@ pub mod device;
 pub mod encode;
 mod error;
 mod event;
+pub mod extract;
 pub mod fetch;
 pub mod files;
 mod fit;
@@ -88,6 +89,7 @@ mod rows;
 pub mod shard_command;
 mod split;
 pub mod study;
+mod together;
 pub mod tune;
 
 pub use error::{BraintuneError, Result};

@@ -91,11 +91,11 @@ impl Command {
 
     fn run(self, split: Split<'_>) -> anyhow::Result<ExitCode> {
         match self {
-            Self::Extract(args) => commands::extract::run(&args),
+            Self::Extract(args) => commands::extract::run(&args, ranks_of(split)),
             Self::Encode(args) => commands::encode::run(&args, split),
             Self::Tune(args) => commands::tune::run(&args, ranks_of(split)),
             Self::Probe(args) => commands::probe::run(&args),
-            Self::Study(args) => commands::study::run(&args),
+            Self::Study(args) => commands::study::run(&args, split),
             Self::Ridge(args) => commands::ridge::run(*args),
             Self::Check(args) => commands::check::run(&args),
             Self::Regions(args) => commands::regions::run(&args),

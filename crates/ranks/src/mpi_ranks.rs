@@ -70,10 +70,6 @@ impl Ranks for MpiRanks {
         usize::try_from(self.world.size()).unwrap_or(1)
     }
 
-    fn name(&self) -> String {
-        format!("rank {} on {}", self.rank(), Self::host())
-    }
-
     fn all_gather(&self, mine: &[u8]) -> Result<Vec<Vec<u8>>> {
         let mut lengths = vec![0_u64; self.n_ranks()];
         self.world

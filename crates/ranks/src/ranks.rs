@@ -27,11 +27,6 @@ pub trait Ranks: Debug {
     /// As [`all_gather`](Self::all_gather); [`RanksError::Lengths`](crate::RanksError::Lengths).
     fn sum(&self, values: &mut [f32]) -> Result<()>;
 
-    /// What it is called in messages.
-    fn name(&self) -> String {
-        format!("rank {}", self.rank())
-    }
-
     /// Whether this one writes what is written once.
     fn is_first(&self) -> bool {
         self.rank() == 0

@@ -19,7 +19,8 @@ use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
 use crate::names::repeated;
 use crate::provenance::{file_sha256, sha256_hex, values_sha256};
-use crate::split::{Split, see_same_files, unreadable};
+use crate::split::Split;
+use crate::together::{see_same_files, unread};
 
 /// Stories of one participant, found and fit for use.
 #[derive(Debug)]
@@ -87,9 +88,9 @@ impl Inputs {
         };
         let stories = match split.fellows() {
             Some(ranks) if one_reads(ranks, dataset, subject, &names)? => {
-                let one = |place| serde_json::to_vec(&check(place)?).map_err(unreadable);
+                let one = |place| serde_json::to_vec(&check(place)?).map_err(|e| unread(&e));
                 let stories = share_out(ranks, &vec![1.0; total], one)?;
-                let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(unreadable);
+                let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(|e| unread(&e));
                 stories.iter().map(read).collect::<Result<Vec<_>>>()?
             }
             _ => (0..total).map(check).collect::<Result<Vec<_>>>()?,
@@ -128,11 +129,11 @@ impl Inputs {
         self.stories().flat_map(|story| {
             [
                 (
-                    format!("sound of {}", story.name),
+                    format!("the sound of {}", story.name),
                     story.audio_sha256.clone(),
                 ),
                 (
-                    format!("response to {}", story.name),
+                    format!("the responses to {}", story.name),
                     story.responses_sha256.clone(),
                 ),
             ]
@@ -218,7 +219,7 @@ fn one_reads(
             responses,
         ]);
     }
-    see_same_files(ranks, files.iter().map(PathBuf::as_path))
+    see_same_files(ranks, files.into_iter())
 }
 
 /// Stories that would be fitted on and have no responses; none where the training stories were given.

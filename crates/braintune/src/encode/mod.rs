@@ -39,9 +39,11 @@ pub use tuned_on::TunedOn;
 
 use crate::error::{BraintuneError, Result};
 use crate::event::OnEvent;
+use crate::files::create_folder;
 use crate::folders::Folders;
 use crate::provenance::Provenance;
-use crate::split::{Split, agree, share_folder};
+use crate::split::Split;
+use crate::together::{agree, first, meet};
 
 /// A model as [`run`] sees it: what it is called and how it turns a story into features.
 pub struct ModelFeatures {
@@ -355,17 +357,14 @@ impl Job<'_> {
         let Some(ranks) = self.split.fellows() else {
             return is_there();
         };
-        let mut things = vec![(
-            "version of braintune".to_owned(),
-            provenance.braintune.clone(),
-        )];
-        things.extend(self.inputs.prints());
-        things.push(("kind of job".to_owned(), provenance.key.clone()));
-        agree(ranks, &things)?;
-        share_folder(ranks, self.out)?;
-        let said = ranks.is_first().then(is_there).transpose()?;
-        let all = ranks.all_gather(&[u8::from(said == Some(true))])?;
-        Ok(all[0] == [1])
+        let version = provenance.braintune.clone();
+        let mut prints = vec![("the version of braintune".to_owned(), version)];
+        prints.extend(self.inputs.prints());
+        prints.push(("the model or settings".to_owned(), provenance.key.clone()));
+        agree(ranks, &prints)?;
+        first(ranks, || create_folder(self.out))?;
+        meet(ranks, self.out)?;
+        first(ranks, is_there)
     }
 
     fn record(&self, repeats: &repeats::Repeats) -> Result<serde_json::Value> {

@@ -8,14 +8,13 @@ use std::path::{Path, PathBuf};
 use braintune_backbone::{Checkpoint, FrozenPart, PretrainedModel};
 use braintune_fmri::{DatasetFiles, FmriError, Regions, Trim, open_dataset};
 use burn::tensor::Device;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::file::{ControlName, ModelPart, PerParticipant, Study};
-use super::participant::{Bad, Participant, ceiling};
+use super::participant::{Participant, ceiling};
 use super::results::{Condition, ConditionKind, Excluded};
 use crate::encode::CrossValidation;
 use crate::error::{BraintuneError, Result};
-use crate::event::{Event, OnEvent};
 use crate::lowlevel::LowLevelSpace;
 use crate::model;
 use crate::names::repeated;
@@ -34,6 +33,8 @@ pub(super) struct Inputs {
     pub(super) roles: StoryRoles,
     /// Hash of the sound and the timing of each story that is used.
     pub(super) stories: BTreeMap<String, Value>,
+    /// SHA-256 of files that were read: sounds, and corpora of probes.
+    pub(super) digests: BTreeMap<PathBuf, String>,
     /// Feature spaces that models are compared with.
     pub(super) baselines: Vec<LowLevelSpace>,
     /// Feature spaces that are taken out of layers.
@@ -55,8 +56,8 @@ pub(super) struct Model {
 }
 
 impl Inputs {
-    /// Opens, checks and hashes everything that `study` names.
-    pub(super) fn check(study: &Study, device: &Device, on: &mut OnEvent<'_>) -> Result<Self> {
+    /// Opens and checks what `study` names, as far as that reads no sound and no responses.
+    pub(super) fn open(study: &Study, device: &Device) -> Result<Self> {
         let part = &study.file.dataset;
         let dataset = open_dataset(&study.resolve(&part.path))?;
         let names = part.participants.clone();
@@ -72,6 +73,7 @@ impl Inputs {
             participants: Vec::new(),
             conditions: conditions(study),
             stories: BTreeMap::new(),
+            digests: BTreeMap::new(),
             baselines: Vec::new(),
             low_level: study.low_level()?,
             excluded: left_out(&*dataset),
@@ -88,9 +90,13 @@ impl Inputs {
         }
         inputs.check_roi_names(study)?;
         inputs.find_spaces(study)?;
-        inputs.read(study, on)?;
-        inputs.check_voxels(study)?;
         Ok(inputs)
+    }
+
+    /// SHA-256 of a file, which may have been read already.
+    pub(super) fn sha256(&self, path: &Path) -> Result<String> {
+        let known = self.digests.get(path).cloned();
+        known.map_or_else(|| file_sha256(path), Ok)
     }
 
     /// Kept rows of encoding and of test stories.
@@ -164,6 +170,8 @@ impl Inputs {
             n_voxels,
             responses: BTreeMap::new(),
             n_trs: BTreeMap::new(),
+            n_nan: 0,
+            n_constant: 0,
         })
     }
 
@@ -230,7 +238,7 @@ impl Inputs {
     }
 
     /// Tuning has voxels to learn of every participant.
-    fn check_voxels(&self, study: &Study) -> Result<()> {
+    pub(super) fn check_voxels(&self, study: &Study) -> Result<()> {
         let part = &study.file.conditions;
         let is_learnt = |control: &ControlName| *control != ControlName::Stimulus;
         if !part.tuned && !part.controls.iter().any(is_learnt) {
@@ -242,42 +250,6 @@ impl Inputs {
             let config = &study.tuning.config;
             let checked = voxels.check(&*self.dataset, names, &who.roles.test, config);
             checked.map_err(|e| study.wrong(format!("[tuning]: {e}")))?;
-        }
-        Ok(())
-    }
-
-    /// Reads and hashes sounds and responses.
-    fn read(&mut self, study: &Study, on: &mut OnEvent<'_>) -> Result<()> {
-        let (trim, test_trim) = self.trims(study);
-        let total: usize = self.participants.iter().map(|p| p.used().len()).sum();
-        let mut done = 0;
-        for participant in &mut self.participants {
-            let mut bad = Bad::default();
-            for story in participant.used() {
-                if on(Event::Checking {
-                    story: &story,
-                    done,
-                    total,
-                })
-                .is_break()
-                {
-                    return Err(BraintuneError::Cancelled);
-                }
-                done += 1;
-                if !self.stories.contains_key(&story) {
-                    let print = sound(&*self.dataset, &story)?;
-                    self.stories.insert(story.clone(), print);
-                }
-                let is_test = participant.roles.test.contains(&story);
-                let trim = if is_test { test_trim } else { trim };
-                participant.read(&*self.dataset, (&story, trim), study, &mut bad)?;
-            }
-            if bad.nan + bad.constant > 0 {
-                self.warnings.push(format!(
-                    "{}: up to {} voxels hold NaN and {} are constant in a story; NaN is taken as 0, these voxels get low or no correlation",
-                    participant.name, bad.nan, bad.constant
-                ));
-            }
         }
         Ok(())
     }
@@ -455,17 +427,4 @@ fn check_counts(study: &Study, name: &str, roles: &StoryRoles, encoding: &[Strin
 /// Of `story`.
 fn ending(n: usize) -> &'static str {
     if n == 1 { "y" } else { "ies" }
-}
-
-/// Sound and time base of a story.
-fn sound(dataset: &dyn DatasetFiles, story: &str) -> Result<Value> {
-    let timing = dataset.timing(story)?;
-    let stored = timing.stored();
-    Ok(json!({
-        "audio_sha256": file_sha256(dataset.story(story)?.require_audio()?)?,
-        "n_trs": timing.n_trs(),
-        "tr_s": timing.tr_s(),
-        "first_tr_s": timing.first_tr_s(),
-        "stored": [stored.start, stored.end],
-    }))
 }

@@ -18,6 +18,8 @@ use crate::provenance::sha256_hex;
 const MARKER: &str = ".step.json";
 /// Of the study's folder: results that are being replaced.
 const KEPT: &str = ".study/kept";
+/// Of the study's folder: what is being removed, with the key of its step.
+const REMOVED: &str = ".study/removed-";
 /// Files up to this size are read to see whether they changed, of larger ones the size is looked at.
 const MOST_READ: u64 = 16 << 20;
 
@@ -45,7 +47,7 @@ enum FileState {
 }
 
 /// How far a step is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub enum StepState {
     /// Its results are there.
@@ -80,11 +82,16 @@ fn kept(step: &Step, out: &Path) -> PathBuf {
 fn state_in(step: &Step, folder: &Path) -> Result<StepState> {
     let path = folder.join(MARKER);
     if !path.exists() {
-        let mut entries = match std::fs::read_dir(folder) {
+        let entries = match std::fs::read_dir(folder) {
             Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(StepState::New),
             entries => entries.map_err(io_error("list", folder))?,
         };
-        return match entries.next() {
+        // A marker that is being written has a hidden name.
+        let is_seen = |entry: std::io::Result<std::fs::DirEntry>| {
+            entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().starts_with('.'))
+        };
+        let mut entries = entries.map(is_seen);
+        return match entries.find(|is_seen| *is_seen) {
             None => Ok(StepState::New),
             Some(_) => Err(file_error(
                 folder,
@@ -161,7 +168,7 @@ pub(super) fn begin(step: &Step, out: &Path) -> Result<PathBuf> {
             (true, false) if goes_on => {}
             (false, true) => put_away(step, out)?,
             // Begun with other settings, or done and changed since.
-            _ => discard(&folder, out)?,
+            _ => discard(&folder, step, out)?,
         }
     }
     std::fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
@@ -175,7 +182,7 @@ pub(super) fn restore(step: &Step, out: &Path) -> Result<()> {
     if state_in(step, &folder)? == StepState::Done || !has_kept(step, out)? {
         return Ok(());
     }
-    discard(&folder, out)?;
+    discard(&folder, step, out)?;
     if let Some(parent) = folder.parent() {
         std::fs::create_dir_all(parent).map_err(io_error("create", parent))?;
     }
@@ -186,7 +193,7 @@ pub(super) fn restore(step: &Step, out: &Path) -> Result<()> {
 pub(super) fn finish(step: &Step, out: &Path) -> Result<()> {
     let folder = out.join(&step.folder);
     write(step, &folder, Some(files(&folder)?))?;
-    discard(&kept(step, out), out)
+    discard(&kept(step, out), step, out)
 }
 
 /// The files of a folder, those in folders of it and hidden ones left out.
@@ -217,25 +224,27 @@ fn write(step: &Step, folder: &Path, files: Option<BTreeMap<String, FileState>>)
 /// Keeps the result of other settings until `step` is done.
 fn put_away(step: &Step, out: &Path) -> Result<()> {
     let (folder, kept) = (out.join(&step.folder), kept(step, out));
-    discard(&kept, out)?;
+    discard(&kept, step, out)?;
     if let Some(parent) = kept.parent() {
         std::fs::create_dir_all(parent).map_err(io_error("create", parent))?;
     }
     std::fs::rename(&folder, &kept).map_err(io_error("replace", &folder))
 }
 
-/// Out of the way in one move, so that a kill leaves no half of an old result, then gone.
-fn discard(folder: &Path, out: &Path) -> Result<()> {
+/// Out of the way in one move, so that a kill leaves no half of an old result, then gone. Each step has a place of its
+/// own for that: others may be at work in the study's folder.
+fn discard(folder: &Path, step: &Step, out: &Path) -> Result<()> {
     if !folder.exists() {
         return Ok(());
     }
-    let trash = out.join(".study/removed");
+    let trash = out.join(format!("{REMOVED}{}", step.key));
     remove_dir(&trash)?;
     std::fs::rename(folder, &trash).map_err(io_error("replace", folder))?;
     remove_dir(&trash)
 }
 
-fn remove_dir(folder: &Path) -> Result<()> {
+/// Removes a folder; one that is not there is fine.
+pub(super) fn remove_dir(folder: &Path) -> Result<()> {
     match std::fs::remove_dir_all(folder) {
         Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(io_error("remove", folder)(e)),
         _ => Ok(()),
@@ -244,7 +253,7 @@ fn remove_dir(folder: &Path) -> Result<()> {
 
 impl Step {
     /// Files without which its result is none.
-    fn outputs(&self) -> &'static [&'static str] {
+    pub(super) fn outputs(&self) -> &'static [&'static str] {
         match self.work {
             Work::Random { .. } => &["model.safetensors", "config.json"],
             Work::Tune(_) => &[

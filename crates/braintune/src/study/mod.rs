@@ -2,21 +2,27 @@
 //!
 //! A study file names a dataset, models and settings. Its steps (random weights, tuning, encoding, probes) form a
 //! dependency graph; each leaves a key beside its result, so that a run goes on from what is done and a changed setting
-//! redoes only what depends on it. What they found is gathered into [`StudyResults`]. Held by `tests/it/study.rs`,
-//! `study_damage.rs`.
+//! redoes only what depends on it. What they found is gathered into [`StudyResults`]. Ranks of one job share the steps
+//! ([`run_on`]), and so do jobs of an array ([`run_shard`], [`merge`]). Held by `tests/it/study.rs`, `study_damage.rs`,
+//! `study_ranks.rs`.
 
+mod array;
 mod comparisons;
 mod curves;
+mod doing;
 mod encoding_part;
 mod estimate;
 mod file;
+mod folder;
 mod gather;
 mod inputs;
 mod marker;
 mod notes;
 mod participant;
 mod pictures;
+mod reading;
 mod results;
+mod share;
 mod steps;
 mod summary;
 pub mod surface;
@@ -24,11 +30,12 @@ mod tuning_part;
 mod voxels;
 mod work;
 
-use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 
+use braintune_ranks::{Alone, Ranks};
 use burn::tensor::Device;
-use serde_json::json;
+
+pub use array::{ShardOutcome, merge, run_shard};
 
 pub(crate) use curves::{alignment_curves, probe_curves};
 pub use estimate::{DryRun, StepEstimate};
@@ -41,10 +48,13 @@ pub use results::{
 };
 pub use steps::Step;
 
-use crate::error::{BraintuneError, Result, file_error, io_error};
-use crate::event::{Event, OnEvent};
+use crate::error::{Result, file_error};
+use crate::event::OnEvent;
 use crate::files::write_atomically;
 use crate::folders::Folders;
+use crate::together::{agree, first, gather, meet, together};
+use doing::Records;
+use folder::{check_out, claim, tidy};
 use inputs::Inputs;
 use work::Workshop;
 
@@ -91,22 +101,97 @@ impl Study {
     ///
     /// # Errors
     /// What a study file or its inputs can have wrong, named; a folder `out` that holds something else, results of
-    /// another version or another study. Being stopped is [`BraintuneError::Cancelled`].
+    /// another version or another study. Being stopped is [`BraintuneError::Cancelled`](crate::BraintuneError::Cancelled).
     pub fn plan(&self, out: &Path, device: &Device, on: &mut OnEvent<'_>) -> Result<Plan> {
-        check_out(self, out)?;
-        let inputs = Inputs::check(self, device, on)?;
-        self.probe_tasks(&inputs)?;
-        let steps = steps::steps(self, &inputs)?;
-        let states = steps
-            .iter()
-            .map(|step| marker::state(step, out))
-            .collect::<Result<_>>()?;
+        self.plan_on(out, device, &Alone, on)
+    }
+
+    /// As [`plan`](Self::plan), each file being read by one rank; the folder by the first.
+    fn plan_on(
+        &self,
+        out: &Path,
+        device: &Device,
+        ranks: &dyn Ranks,
+        on: &mut OnEvent<'_>,
+    ) -> Result<Plan> {
+        agree(ranks, &self.identity())?;
+        first(ranks, || check_out(self, out))?;
+        let mut plan = self.plan_steps(out, device, ranks, on)?;
+        agree(ranks, &plan.prints())?;
+        let states = || plan.steps.iter().map(|step| marker::state(step, out));
+        plan.states = first(ranks, || states().collect::<Result<Vec<_>>>())?;
+        Ok(plan)
+    }
+
+    /// The steps, as if nothing were done; the folder is not looked at.
+    fn plan_steps(
+        &self,
+        out: &Path,
+        device: &Device,
+        ranks: &dyn Ranks,
+        on: &mut OnEvent<'_>,
+    ) -> Result<Plan> {
+        let mut inputs = together(ranks, Inputs::open(self, device))?;
+        let read = inputs.read(self, ranks, on);
+        together(ranks, read)?;
+        let steps = || {
+            inputs.check_voxels(self)?;
+            self.probe_tasks(&inputs)?;
+            steps::steps(self, &inputs)
+        };
+        let steps = together(ranks, steps())?;
         Ok(Plan {
+            states: vec![StepState::New; steps.len()],
             inputs,
             steps,
-            states,
             out: out.to_path_buf(),
         })
+    }
+
+    /// What ranks have in common before anything is read.
+    fn identity(&self) -> [(String, String); 2] {
+        [
+            (
+                "the version of braintune",
+                env!("CARGO_PKG_VERSION").to_owned(),
+            ),
+            ("the title of the study", self.title()),
+        ]
+        .map(|(what, value)| (what.to_owned(), value))
+    }
+}
+
+impl Plan {
+    /// What all ranks are to see alike, what is most telling first.
+    fn prints(&self) -> Vec<(String, String)> {
+        let inputs = &self.inputs;
+        let models = inputs.models.iter();
+        let models = models.map(|model| {
+            let what = format!("the weights of model {}", model.name);
+            (what, model.sha256.clone())
+        });
+        let stories = inputs.stories.iter();
+        let stories = stories.map(|(story, print)| {
+            let what = format!("the sound or timing of story {story}");
+            (what, print.to_string())
+        });
+        let responses = inputs.participants.iter().flat_map(|who| {
+            who.responses.iter().map(|(story, print)| {
+                let what = format!("the responses of {} to story {story}", who.name);
+                (what, print.to_string())
+            })
+        });
+        let steps = self.steps.iter();
+        let steps = steps.map(|step| {
+            let what = format!("settings or inputs of step `{}`", step.name);
+            (what, step.key.clone())
+        });
+        let inputs = models.chain(stories).chain(responses);
+        inputs.chain(steps).collect()
+    }
+
+    fn is_done(&self, place: usize) -> bool {
+        self.states[place] == StepState::Done
     }
 }
 
@@ -117,16 +202,40 @@ impl Study {
 ///
 /// # Errors
 /// As [`Study::plan`], before anything is written; later what writing `study.json` can cause. Being stopped is
-/// [`BraintuneError::Cancelled`].
+/// [`BraintuneError::Cancelled`](crate::BraintuneError::Cancelled).
 pub fn run(
     study: &Study,
-    Folders { cache, out }: Folders<'_>,
+    folders: Folders<'_>,
     device: &Device,
     command: &[String],
     on: &mut OnEvent<'_>,
 ) -> Result<StudyOutcome> {
-    let plan = study.plan(out, device, on)?;
-    let _lock = claim(study, out)?;
+    run_on(study, folders, device, command, &Alone, on)
+}
+
+/// As [`run`], by several ranks, all of which call it with the same arguments: each does the steps of some states of
+/// models, and reads some of the files where all see the same storage. Results are those of one process. The cache may
+/// be shared or not, [`Folders::out`] is. All ranks return the same.
+///
+/// # Errors
+/// As [`run`]; ranks that see other data, another folder or are of another version, naming the rank. An error of one
+/// rank before the first step is one of all. A rank that is stopped, or ends, later is an error of the others where they
+/// next meet; what steps are done stays.
+pub fn run_on(
+    study: &Study,
+    folders: Folders<'_>,
+    device: &Device,
+    command: &[String],
+    ranks: &dyn Ranks,
+    on: &mut OnEvent<'_>,
+) -> Result<StudyOutcome> {
+    let Folders { cache, out } = folders;
+    let plan = study.plan_on(out, device, ranks, on)?;
+    let lock = ranks.is_first().then(|| claim(study, out)).transpose();
+    let _lock = together(ranks, lock)?;
+    meet(ranks, &out.join(".study"))?;
+    let is_left = |place: usize| !plan.is_done(place);
+    let owners = share::owners(study, &plan.inputs, &plan.steps, is_left, ranks.n_ranks())?;
     let workshop = Workshop {
         study,
         inputs: &plan.inputs,
@@ -135,180 +244,44 @@ pub fn run(
         device,
         command,
     };
-    let (mut records, mut n_already, mut n_run) = (Vec::new(), 0, 0);
-    for (place, step) in plan.steps.iter().enumerate() {
-        let is_done = plan.states[place] == StepState::Done;
-        let event = Event::Step {
-            name: &step.name,
-            number: place + 1,
-            total: plan.steps.len(),
-            is_done,
-        };
-        if on(event).is_break() {
-            return Err(BraintuneError::Cancelled);
-        }
-        let record = one(step, &plan.steps, is_done, &records, &workshop, on)?;
-        n_already += usize::from(is_done);
-        n_run += usize::from(!is_done && record.status == StepStatus::Done);
-        records.push(record);
+    let mut records = Records::new();
+    for place in (0..plan.steps.len()).filter(|&place| owners[place] == ranks.rank()) {
+        workshop.step((&plan, place), plan.is_done(place), &mut records, on)?;
     }
+    let records: Records = gather(ranks, &records)?.into_iter().flatten().collect();
+    finish(study, &plan, records, command, ranks)
+}
+
+/// Gathers what all steps found, on the first rank; it is known to all.
+fn finish(
+    study: &Study,
+    plan: &Plan,
+    records: Records,
+    command: &[String],
+    ranks: &dyn Ranks,
+) -> Result<StudyOutcome> {
+    let is_new = |(place, record): (&usize, &StepRecord)| {
+        !plan.is_done(*place) && record.status == StepStatus::Done
+    };
+    let n_run = records.iter().filter(|record| is_new(*record)).count();
+    let n_already = (0..plan.steps.len()).filter(|&p| plan.is_done(p)).count();
     let n_failed = records.len() - n_already - n_run;
-    let results = summary::results(study, &plan, records, command)?;
-    write_results(&results, out)?;
+    let results = first(ranks, || {
+        if ranks.n_ranks() > 1 {
+            doing::wait_for_others(plan, &records)?;
+        }
+        let records = records.into_values().collect();
+        let results = summary::results(study, plan, records, command)?;
+        write_results(&results, &plan.out)?;
+        tidy(&plan.out)?;
+        Ok(results)
+    })?;
     Ok(StudyOutcome {
         results,
         n_already,
         n_run,
         n_failed,
     })
-}
-
-/// Does one step, unless it is done or one that it needs is not.
-fn one(
-    step: &Step,
-    steps: &[Step],
-    is_done: bool,
-    records: &[StepRecord],
-    workshop: &Workshop<'_>,
-    on: &mut OnEvent<'_>,
-) -> Result<StepRecord> {
-    let record = |status, problem| StepRecord {
-        name: step.name.clone(),
-        status,
-        problem,
-    };
-    let is_missing = |need: &&usize| records[**need].status != StepStatus::Done;
-    if let Some(&need) = step.needs.iter().find(is_missing) {
-        let problem = format!("it needs `{}`", steps[need].name);
-        return Ok(record(StepStatus::Skipped, Some(problem)));
-    }
-    if is_done {
-        marker::restore(step, workshop.out)?;
-        return Ok(record(StepStatus::Done, None));
-    }
-    let made = marker::begin(step, workshop.out).and_then(|folder| {
-        workshop.run(step.work, &folder, on)?;
-        marker::finish(step, workshop.out)
-    });
-    match made {
-        Ok(()) => Ok(record(StepStatus::Done, None)),
-        Err(BraintuneError::Cancelled) => Err(BraintuneError::Cancelled),
-        Err(error) => {
-            let problem = with_sources(&error);
-            tracing::warn!("step `{}` failed: {problem}", step.name);
-            Ok(record(StepStatus::Failed, Some(problem)))
-        }
-    }
-}
-
-/// An error and its sources on one line, each said once.
-fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let part = error.to_string();
-        if !message.contains(&part) {
-            message = format!("{message}: {part}");
-        }
-        source = error.source();
-    }
-    message
-}
-
-/// Whose folder it is.
-const OWNER: &str = ".study/owner.json";
-
-/// A folder that is new, or that this version of braintune made for this study.
-fn check_out(study: &Study, out: &Path) -> Result<()> {
-    check_schema(&out.join("study.json"))?;
-    let path = out.join(OWNER);
-    if !path.exists() {
-        // A run that was killed as it began may have left the empty folder.
-        let is_other = |entry: std::io::Result<std::fs::DirEntry>| {
-            entry.is_ok_and(|entry| entry.file_name() != ".study")
-        };
-        let has_any = std::fs::read_dir(out).is_ok_and(|mut entries| entries.any(is_other));
-        if has_any {
-            return Err(file_error(
-                out,
-                "holds files that no study left there: give another --out, or empty it",
-            ));
-        }
-        return Ok(());
-    }
-    let text = std::fs::read_to_string(&path).map_err(io_error("read", &path))?;
-    let owner: serde_json::Value = serde_json::from_str(&text).map_err(|e| {
-        let remedy = format!("is damaged ({e}): remove this file if the folder holds results of this study, or give another --out");
-        file_error(&path, remedy)
-    })?;
-    let version = env!("CARGO_PKG_VERSION");
-    if owner["braintune"] != version {
-        return Err(file_error(
-            out,
-            format!(
-                "holds results of braintune {}, this is {version}, whose results may differ: give another --out, or go on with that version",
-                owner["braintune"]
-            ),
-        ));
-    }
-    let title = study.title();
-    if owner["title"] != title {
-        return Err(file_error(
-            out,
-            format!(
-                "holds results of the study {}, this one is called {title:?}: give another --out, or the same title to replace what differs",
-                owner["title"]
-            ),
-        ));
-    }
-    Ok(())
-}
-
-/// A `study.json` that another version wrote is not replaced.
-fn check_schema(path: &Path) -> Result<()> {
-    let text = match std::fs::read(path) {
-        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        text => text.map_err(io_error("read", path))?,
-    };
-    // What is damaged can be made again from the steps beside it.
-    let Ok(found) = serde_json::from_slice::<serde_json::Value>(&text) else {
-        tracing::warn!("{} is damaged and will be written again", path.display());
-        return Ok(());
-    };
-    if found["schema_version"] == SCHEMA_VERSION {
-        return Ok(());
-    }
-    Err(file_error(
-        path,
-        format!(
-            "has schema_version {}, this version of braintune writes {SCHEMA_VERSION}: give another --out, or move the old results away",
-            found["schema_version"]
-        ),
-    ))
-}
-
-/// Says whose the folder is and keeps other runs out of it, until the file that is returned is closed.
-fn claim(study: &Study, out: &Path) -> Result<File> {
-    let folder = out.join(".study");
-    std::fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
-    let path = folder.join("lock");
-    let lock = File::create(&path).map_err(io_error("write", &path))?;
-    match lock.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            return Err(file_error(
-                out,
-                "another run of a study works in this folder: wait for it, or give another --out",
-            ));
-        }
-        Err(TryLockError::Error(e)) => {
-            tracing::debug!("{}: no locks on this file system: {e}", path.display());
-        }
-    }
-    let path = out.join(OWNER);
-    let owner = json!({ "braintune": env!("CARGO_PKG_VERSION"), "title": study.title() });
-    write_atomically(&path, format!("{owner:#}\n").as_bytes())?;
-    Ok(lock)
 }
 
 /// `study.json`, and what is drawn from it.

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use braintune_fmri::{DatasetFiles, FmriError, Regions, Trim};
 use ndarray::Array1;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::file::Study;
@@ -32,13 +33,22 @@ pub(super) struct Participant {
     pub(super) responses: BTreeMap<String, Value>,
     /// Kept TRs of each story that is used.
     pub(super) n_trs: BTreeMap<String, usize>,
+    /// Most voxels that hold NaN in the kept rows of a story, and most that are constant there.
+    pub(super) n_nan: usize,
+    pub(super) n_constant: usize,
 }
 
-/// What a participant's kept rows hold that no model can use.
-#[derive(Default)]
-pub(super) struct Bad {
-    pub(super) nan: usize,
-    pub(super) constant: usize,
+/// What the responses to a story are, without the responses.
+#[derive(Debug, Serialize, Deserialize)]
+pub(super) struct Heard {
+    /// Hashes of the responses and of single hearings.
+    print: Value,
+    /// Kept TRs.
+    n_trs: usize,
+    /// Voxels that hold NaN in kept rows.
+    pub(super) n_nan: usize,
+    /// Voxels that are constant there.
+    pub(super) n_constant: usize,
 }
 
 impl Participant {
@@ -63,12 +73,11 @@ impl Participant {
 
     /// Reads and hashes the responses to a story; `trim` says which rows are kept.
     pub(super) fn read(
-        &mut self,
+        &self,
         dataset: &dyn DatasetFiles,
         (story, trim): (&str, Trim),
         study: &Study,
-        bad: &mut Bad,
-    ) -> Result<()> {
+    ) -> Result<Heard> {
         let name = &self.name;
         let all = dataset.responses(name, story)?;
         let n_voxels = all.bold().ncols();
@@ -92,8 +101,6 @@ impl Participant {
                 found.constant_voxels.len()
             )));
         }
-        bad.nan = bad.nan.max(found.nan_voxels.len());
-        bad.constant = bad.constant.max(found.constant_voxels.len());
         let repeats = if self.roles.test.iter().any(|test| test == story) {
             repeats(dataset, name, story)?
         } else {
@@ -101,9 +108,18 @@ impl Participant {
         };
         let print =
             json!({ "responses_f32_sha256": values_sha256(all.bold()), "repeats": repeats });
-        self.responses.insert(story.to_owned(), print);
-        self.n_trs.insert(story.to_owned(), rows.len());
-        Ok(())
+        Ok(Heard {
+            print,
+            n_trs: rows.len(),
+            n_nan: found.nan_voxels.len(),
+            n_constant: found.constant_voxels.len(),
+        })
+    }
+
+    /// Notes what was read of a story.
+    pub(super) fn note(&mut self, story: &str, heard: Heard) {
+        self.responses.insert(story.to_owned(), heard.print);
+        self.n_trs.insert(story.to_owned(), heard.n_trs);
     }
 
     /// Voxels that are tuned to.

@@ -244,7 +244,10 @@ impl Graph<'_> {
         }
         let mut files = Vec::new();
         if let Some(data) = &part.data {
-            hash_folder(&self.study.resolve(data), &mut files)?;
+            for path in files_in(&self.study.resolve(data))? {
+                let name = path.file_name().unwrap_or_default().to_string_lossy();
+                files.push(json!([name, self.inputs.sha256(&path)?]));
+            }
         } else {
             let roles = self.inputs.probe_roles();
             for story in [&roles.train, &roles.validation, &roles.test]
@@ -253,7 +256,7 @@ impl Graph<'_> {
             {
                 let found = self.inputs.dataset.story(story)?;
                 for path in found.audio().into_iter().chain(found.textgrid()) {
-                    files.push(json!([story, file_sha256(path)?]));
+                    files.push(json!([story, self.inputs.sha256(path)?]));
                 }
             }
             files.push(json!([roles.train, roles.validation, roles.test]));
@@ -345,8 +348,8 @@ fn prints(inputs: &Inputs, who: &Participant, stories: &[String]) -> Value {
     stories.iter().map(of_story).collect()
 }
 
-/// Hashes of all files of a folder, by name.
-fn hash_folder(folder: &std::path::Path, files: &mut Vec<Value>) -> Result<()> {
+/// All files of a folder and of those in it, by name.
+pub(super) fn files_in(folder: &std::path::Path) -> Result<Vec<PathBuf>> {
     let list = crate::error::io_error("list", folder);
     let entries = std::fs::read_dir(folder).and_then(Iterator::collect::<std::io::Result<Vec<_>>>);
     let mut paths: Vec<PathBuf> = entries
@@ -355,13 +358,13 @@ fn hash_folder(folder: &std::path::Path, files: &mut Vec<Value>) -> Result<()> {
         .map(std::fs::DirEntry::path)
         .collect();
     paths.sort();
+    let mut files = Vec::new();
     for path in paths {
         if path.is_dir() {
-            hash_folder(&path, files)?;
+            files.extend(files_in(&path)?);
         } else {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            files.push(json!([name, file_sha256(&path)?]));
+            files.push(path);
         }
     }
-    Ok(())
+    Ok(files)
 }

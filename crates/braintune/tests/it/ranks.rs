@@ -213,13 +213,13 @@ fn ranks_that_do_not_do_the_same_job_are_told_apart() {
     };
     for said in of_rank_1("dataset", "out", &other_seed) {
         assert!(
-            said.contains("rank 1 has another") && said.contains("rank 0"),
+            said.contains("rank 1 differs from rank 0 in the model or settings"),
             "{said}"
         );
     }
     for said in of_rank_1("dataset", "elsewhere", &place.config) {
         assert!(
-            said.contains("rank 1 does not see") && said.contains("--out"),
+            said.contains("is not the folder that rank 0 writes to") && said.contains("--out"),
             "{said}"
         );
     }
@@ -234,7 +234,7 @@ fn ranks_that_do_not_do_the_same_job_are_told_apart() {
     std::fs::remove_file(&file).unwrap();
     write_responses(&file, bold.view()).unwrap();
     for said in of_rank_1("copy", "out", &place.config) {
-        let expected = format!("rank 1 has another response to {story}");
+        let expected = format!("rank 1 differs from rank 0 in the responses to {story}");
         assert!(said.contains(&expected), "{said}");
     }
 }

@@ -95,7 +95,7 @@ impl Place {
         self.0.path().join(name)
     }
 
-    fn study(&self, text: &str) -> Result<Study, BraintuneError> {
+    pub(crate) fn study(&self, text: &str) -> Result<Study, BraintuneError> {
         let path = self.path("study.toml");
         std::fs::write(&path, text).unwrap();
         Study::read(&path)

@@ -176,6 +176,7 @@ pub(crate) fn run(args: &Args, split: Split<'_>) -> anyhow::Result<ExitCode> {
         }
         None => of_model(args, windows, &*dataset, &config, (&command, split))?,
     };
+    args.shard.keep(&args.out)?;
     report(&outcome, &args.out);
     Ok(ExitCode::SUCCESS)
 }

@@ -1,25 +1,23 @@
-//! `braintune extract`: hidden states of every layer for one audio file.
+//! `braintune extract`: hidden states of every layer for audio files.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::Context;
-use braintune::audio::Waveform;
-use braintune::backbone::{CachedExtractor, FeatureExtractor};
-use braintune::files::copy_file;
-use braintune::provenance::{Provenance, file_sha256};
-use braintune::{BraintuneError, Event};
+use anyhow::bail;
+use braintune::Event;
+use braintune::extract::{self, ExtractConfig, Extracted, Recording};
+use braintune::ranks::{Ranks, Shard};
 use clap::ArgGroup;
 
 use super::model::{CacheArgs, ModelArgs, SOURCE, WindowArgs};
-use super::{check_output, check_replaceable, command_line};
+use super::{check_alone, check_output, check_replaceable, command_line};
 use crate::progress::Progress;
 
-/// Hidden states of every layer for one audio file.
+/// Hidden states of every layer for audio files.
 ///
-/// Writes safetensors: hidden_states.{i} f32 [n_windows, d_model] for i = 0 (input of the first
+/// Writes safetensors, a file for each recording: hidden_states.{i} f32 [n_windows, d_model] for i = 0 (input of the first
 /// layer) to the last layer, numbered and normalised as transformers does, and times f64, seconds
 /// of window ends (with --whole: frame centres, with --window-feature stride-mean: middles of
 /// strides). A window's feature is its last frame that saw audio, unless --window-feature says
@@ -31,12 +29,16 @@ pub(crate) struct Args {
     model: ModelArgs,
     #[command(flatten)]
     cache: CacheArgs,
-    /// Audio: WAV, FLAC, MP3 or OGG at any rate, resampled to what the model takes
-    #[arg(long, value_name = "FILE")]
-    audio: PathBuf,
-    /// Where to write, e.g. features.safetensors
-    #[arg(long, value_name = "FILE")]
+    /// Audio: WAV, FLAC, MP3 or OGG at any rate, resampled to what the model takes; one file or several
+    #[arg(long, value_name = "FILE", required = true, num_args = 1..)]
+    audio: Vec<PathBuf>,
+    /// Where to write, e.g. features.safetensors; of several recordings a folder, into which each goes under its name,
+    /// and in which features that are there already are left
+    #[arg(long, value_name = "FILE|DIR")]
     out: PathBuf,
+    /// Do one share of the recordings, i from 1 to n: for array jobs
+    #[arg(long, value_name = "i/n")]
+    shard: Option<Shard>,
     /// Every frame of one clip (at most 30 s for Whisper) instead of windows
     #[arg(long, conflicts_with_all = ["window_s", "stride_s", "window_feature", "share_convolutions"])]
     whole: bool,
@@ -54,18 +56,10 @@ impl Args {
     }
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<ExitCode> {
+    check_alone(args.shard, ranks)?;
     let windows = args.windows.windows(&args.model)?;
-    let audio = braintune::audio::load_audio(&args.audio)?;
-    if audio.samples().iter().all(|sample| *sample == 0.0) {
-        say!(
-            "warning: {} is silent from its beginning to its end",
-            args.audio.display()
-        );
-    }
-    check_output(&args.out, &[&args.audio])?;
-    args.model.check_outside(&args.out)?;
-    check_replaceable(&args.out, "features of extract", holds_features)?;
+    let recordings = args.recordings()?;
     let model = args.model.load()?;
     let weights = model.weights_sha256().to_owned();
     let extractor = if args.whole {
@@ -73,43 +67,101 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
     } else {
         model.into_windowed(windows)
     };
-    let settings = extractor.settings();
-    // Without a cache the parts still go to disk, so that memory does not grow with the story.
-    let scratch = args
-        .out
-        .with_added_extension(format!("parts-{}", std::process::id()));
-    let folder = if args.keeps_features() {
-        args.cache.folder()?
-    } else {
-        std::fs::create_dir(&scratch)
-            .with_context(|| format!("cannot create {}", scratch.display()))?;
-        scratch.clone()
+    let n_states = extractor.spec().n_hidden_states();
+    let cache = args.keeps_features().then(|| args.cache.folder());
+    let (cache, command) = (cache.transpose()?, command_line());
+    let config = ExtractConfig {
+        cache: cache.as_deref(),
+        goes_on: recordings.len() > 1 || args.shard.is_some(),
+        command: &command,
     };
-    let extractor = CachedExtractor::new(extractor, weights.clone(), &folder)?;
-    let inputs = serde_json::json!({
-        "model_sha256": weights,
-        "audio_sha256": file_sha256(&args.audio)?,
-        "features": settings,
-    });
-    let done = write(
-        &extractor,
-        args,
-        &audio,
-        &Provenance::new(command_line(), inputs),
-    );
-    if !args.keeps_features() {
-        let _ = std::fs::remove_dir_all(&scratch); // only clutter now
+    let mut progress = Progress::new();
+    let mut on = |event: Event<'_>| progress.on(event);
+    let with = (extractor, &*weights);
+    let found = match args.shard {
+        Some(shard) => extract::run_shard(&recordings, with, config, shard, &mut on)?,
+        None => {
+            let all = extract::run_on(&recordings, with, config, ranks, &mut on)?;
+            all.into_iter().enumerate().collect()
+        }
+    };
+    drop(progress);
+    if ranks.is_first() {
+        report(&recordings, &found, n_states);
     }
-    done.with_context(|| args.audio.display().to_string())?;
-    let (n_times, n_states) = (
-        extractor.times(&audio)?.len(),
-        extractor.spec().n_hidden_states(),
-    );
-    say!(
-        "wrote {n_states} hidden states at {n_times} times to {}",
-        args.out.display()
-    );
+    failed(&found)?;
     Ok(ExitCode::SUCCESS)
+}
+
+impl Args {
+    /// Where the features of each recording go, once that is known to lose nothing.
+    fn recordings(&self) -> anyhow::Result<Vec<Recording>> {
+        let recordings = match &self.audio[..] {
+            [audio] => vec![Recording {
+                audio: audio.clone(),
+                out: self.out.clone(),
+            }],
+            several if self.out.is_file() => bail!(
+                "--out {} is a file, and the features of {} recordings go into a folder: give another name",
+                self.out.display(),
+                several.len()
+            ),
+            several => Recording::into_folder(several, &self.out)?,
+        };
+        let inputs: Vec<&PathBuf> = self.audio.iter().collect();
+        for Recording { out, .. } in &recordings {
+            check_output(out, &inputs)?;
+            self.model.check_outside(out)?;
+            check_replaceable(out, "features of extract", holds_features)?;
+        }
+        Ok(recordings)
+    }
+}
+
+/// What became of each recording but those that failed.
+fn report(recordings: &[Recording], found: &[(usize, Extracted)], n_states: usize) {
+    for (place, found) in found {
+        let Recording { audio, out } = &recordings[*place];
+        match found {
+            Extracted::Written { n_times, is_silent } => {
+                if *is_silent {
+                    say!(
+                        "warning: {} is silent from its beginning to its end",
+                        audio.display()
+                    );
+                }
+                say!(
+                    "wrote {n_states} hidden states at {n_times} times to {}",
+                    out.display()
+                );
+            }
+            Extracted::AlreadyDone => say!(
+                "{} already holds the features of {}",
+                out.display(),
+                audio.display()
+            ),
+            _ => {}
+        }
+    }
+}
+
+/// An error that names every recording that failed.
+fn failed(found: &[(usize, Extracted)]) -> anyhow::Result<()> {
+    let failed = found.iter().filter_map(|(_, found)| match found {
+        Extracted::Failed(problem) => Some(problem.as_str()),
+        _ => None,
+    });
+    let failed: Vec<&str> = failed.collect();
+    match failed[..] {
+        [] => Ok(()),
+        [problem] => bail!("{problem}"),
+        _ => bail!(
+            "{} of {} recordings failed: {}",
+            failed.len(),
+            found.len(),
+            failed.join("; ")
+        ),
+    }
 }
 
 /// What notes and names at the beginning of features of the deepest models take.
@@ -122,25 +174,4 @@ fn holds_features(file: &Path) -> bool {
         File::open(file).and_then(|file| file.take(MAX_HEADER_BYTES).read_to_end(&mut start));
     let name = b"\"hidden_states.0\"";
     read.is_ok() && start.windows(name.len()).any(|part| part == name)
-}
-
-fn write(
-    extractor: &CachedExtractor<Box<dyn FeatureExtractor>>,
-    args: &Args,
-    audio: &Waveform,
-    provenance: &Provenance,
-) -> anyhow::Result<()> {
-    let name = args.audio.file_name().unwrap_or_default().to_string_lossy();
-    let mut progress = Progress::new();
-    let complete = extractor.complete(audio, &mut |at| {
-        progress.on(Event::Extracting {
-            story: &name,
-            done: at.done,
-            total: at.total,
-            stories_done: 0,
-            n_stories: 1,
-        })
-    });
-    let complete = complete.map_err(BraintuneError::from)?;
-    Ok(provenance.write_beside(&args.out, |out| copy_file(&complete, out))?)
 }

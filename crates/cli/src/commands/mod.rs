@@ -24,7 +24,7 @@ use braintune::Split;
 use braintune::encode::{AlignmentRow, Outcome};
 use braintune::files::create_folder;
 use braintune::fmri::{DatasetFiles, open_dataset};
-use braintune::ranks::Shard;
+use braintune::ranks::{Ranks, Shard};
 use braintune::shard_command;
 
 /// Opens a dataset of any kind, and says which of its stories cannot be used.
@@ -53,19 +53,34 @@ struct ShardArgs {
 impl ShardArgs {
     /// The part of the job that is this process's, and the command that the whole of it is recorded under.
     fn split<'a>(&self, split: Split<'a>, out: &Path) -> anyhow::Result<(Split<'a>, Vec<String>)> {
-        let command = command_line();
         match (self.shard, split) {
-            (Some(_), Split::Ranks(ranks)) if ranks.n_ranks() > 1 => bail!(
-                "--shard is for processes that are started one by one; under mpirun leave it out, ranks share the work by themselves"
-            ),
-            (Some(shard), _) => {
-                shard_command::keep(out, &command, &std::env::current_dir()?)?;
-                Ok((Split::Shard(shard), command))
+            (Some(shard), Split::Ranks(ranks)) => {
+                check_alone(Some(shard), ranks)?;
+                Ok((Split::Shard(shard), command_line()))
             }
             // As the shares would have been started as one.
-            (None, Split::Merge) => Ok((split, shard_command::read(out)?.0)),
-            (None, split) => Ok((split, command)),
+            (_, Split::Merge) => Ok((split, shard_command::read(out)?.0)),
+            (_, split) => Ok((split, command_line())),
         }
+    }
+
+    /// Keeps the command of a share that has done its part, for `merge`.
+    fn keep(&self, out: &Path) -> anyhow::Result<()> {
+        if self.shard.is_some() {
+            shard_command::keep(out, &command_line(), &std::env::current_dir()?)?;
+        }
+        Ok(())
+    }
+}
+
+/// Before any work: a share of an array job is the work of one process.
+fn check_alone(shard: Option<Shard>, ranks: &dyn Ranks) -> anyhow::Result<()> {
+    match shard {
+        Some(shard) if ranks.n_ranks() > 1 => bail!(
+            "--shard {shard} is for jobs that never meet, and this one has {} ranks: leave it out, or start without mpirun",
+            ranks.n_ranks()
+        ),
+        _ => Ok(()),
     }
 }
 

@@ -1,15 +1,20 @@
 //! `braintune study`: a whole study from one file.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
+use braintune::device::Device;
 use braintune::fetch::human_size;
-use braintune::study::{DryRun, StepState, StepStatus, Study, StudyOutcome};
-use braintune::{Event, Folders};
+use braintune::ranks::Shard;
+use braintune::study::{
+    self, DryRun, ShardOutcome, StepRecord, StepState, StepStatus, Study, StudyOutcome,
+};
+use braintune::{Event, Folders, Split};
 
-use super::command_line;
+use super::ShardArgs;
 use super::model::{CacheArgs, DeviceArgs};
 use crate::progress::Progress;
+use crate::ranks;
 
 /// Models, participants and conditions through every step of a study: tune, encode, probe, compare.
 ///
@@ -29,21 +34,24 @@ pub(crate) struct Args {
     #[arg(long)]
     dry_run: bool,
     #[command(flatten)]
+    shard: ShardArgs,
+    #[command(flatten)]
     cache: CacheArgs,
     #[command(flatten)]
     device: DeviceArgs,
 }
 
-pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(args: &Args, split: Split<'_>) -> anyhow::Result<ExitCode> {
     let study = Study::read(&args.study)?;
     let out = args.out.clone().unwrap_or_else(|| study.default_out());
+    let (split, command) = args.shard.split(split, &out)?;
     let device = args.device.get()?;
     let cache = args.cache.folder()?;
     let mut progress = Progress::new();
     if args.dry_run {
-        let found = study.dry_run(&out, &device, &mut |event| progress.on(event))?;
-        drop(progress);
-        describe(&found);
+        if ranks::is_first() {
+            dry_run(args, (&study, &out, &device), progress)?;
+        }
         return Ok(ExitCode::SUCCESS);
     }
     let mut on = |event: Event<'_>| progress.on(event);
@@ -51,27 +59,75 @@ pub(crate) fn run(args: &Args) -> anyhow::Result<ExitCode> {
         cache: &cache,
         out: &out,
     };
-    let outcome = braintune::study::run(&study, folders, &device, &command_line(), &mut on)?;
+    let outcome = match split {
+        Split::Shard(shard) => {
+            let outcome = study::run_shard(&study, folders, &device, &command, shard, &mut on)?;
+            drop(progress);
+            args.shard.keep(&out)?;
+            report_share(&outcome, shard);
+            return Ok(ExitCode::from(u8::from(outcome.n_failed > 0)));
+        }
+        Split::Merge => study::merge(&study, &out, &device, &command, &mut on)?,
+        Split::Ranks(ranks) => study::run_on(&study, folders, &device, &command, ranks, &mut on)?,
+    };
     drop(progress);
-    report(&outcome);
-    say!(
-        "wrote {}",
-        out.join("{report.html,study.json,figures,tables}")
-            .display()
-    );
+    if ranks::is_first() {
+        report(&outcome);
+        say!(
+            "wrote {}",
+            out.join("{report.html,study.json,figures,tables}")
+                .display()
+        );
+    }
     Ok(ExitCode::from(u8::from(outcome.n_failed > 0)))
+}
+
+/// Of a share only its steps.
+fn dry_run(
+    args: &Args,
+    (study, out, device): (&Study, &Path, &Device),
+    mut progress: Progress,
+) -> anyhow::Result<()> {
+    let mut on = |event: Event<'_>| progress.on(event);
+    let mut found = study.dry_run(out, device, &mut on)?;
+    if let Some(shard) = args.shard.shard {
+        let plan = study.plan(out, device, &mut on)?;
+        let owners = plan.owners(study, shard.count())?;
+        let mut owners = owners.into_iter();
+        found.steps.retain(|_| owners.next() == Some(shard.index()));
+    }
+    drop(progress);
+    describe(&found);
+    Ok(())
+}
+
+/// What failed of a share, and how far the study is.
+fn report_share(outcome: &ShardOutcome, shard: Shard) {
+    report_steps(&outcome.steps);
+    let elsewhere = match outcome.n_elsewhere {
+        0 => String::new(),
+        n => format!(", {n} left to another process that is at them"),
+    };
+    say!(
+        "share {shard}: {} steps done now, {} before, {} failed or skipped{elsewhere}",
+        outcome.n_run,
+        outcome.n_already,
+        outcome.n_failed
+    );
+    let rest = match outcome.n_steps - outcome.n_done {
+        0 => "braintune merge, or the same command without --shard, writes the report",
+        _ => "the others are for other shares",
+    };
+    say!(
+        "{} of {} steps of the study are done; {rest}",
+        outcome.n_done,
+        outcome.n_steps
+    );
 }
 
 /// What failed, warnings, and how many steps there were.
 pub(crate) fn report(outcome: &StudyOutcome) {
-    for step in &outcome.results.steps {
-        let problem = step.problem.as_deref().unwrap_or_default();
-        match step.status {
-            StepStatus::Done => {}
-            StepStatus::Failed => say!("failed:  {}: {problem}", step.name),
-            _ => say!("skipped: {}: {problem}", step.name),
-        }
-    }
+    report_steps(&outcome.results.steps);
     for warning in &outcome.results.warnings {
         say!("warning: {warning}");
     }
@@ -81,6 +137,17 @@ pub(crate) fn report(outcome: &StudyOutcome) {
         outcome.n_already,
         outcome.n_failed
     );
+}
+
+fn report_steps(steps: &[StepRecord]) {
+    for step in steps {
+        let problem = step.problem.as_deref().unwrap_or_default();
+        match step.status {
+            StepStatus::Done => {}
+            StepStatus::Failed => say!("failed:  {}: {problem}", step.name),
+            _ => say!("skipped: {}: {problem}", step.name),
+        }
+    }
 }
 
 fn describe(found: &DryRun) {

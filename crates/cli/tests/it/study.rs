@@ -120,6 +120,36 @@ fn it_says_what_it_will_do_does_it_and_does_it_once() {
 }
 
 #[test]
+fn shares_of_an_array_job_leave_the_files_of_one_process() {
+    let folder = workplace();
+    write_study(folder.path());
+    let run = |more: &[&str]| braintune(folder.path(), &[&["study", "study.toml"], more].concat());
+    let whole = run(&["--out", "whole"]);
+    assert!(whole.status.success(), "{}", stderr(&whole));
+    let dry = run(&["--dry-run", "--shard", "1/2"]);
+    let n_own = stderr(&dry).matches(" to do ").count();
+    assert!(n_own > 0 && n_own < 9, "{}", stderr(&dry));
+    for (share, n) in [("2/2", 9 - n_own), ("1/2", n_own)] {
+        let done = run(&["--shard", share]);
+        assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
+        let said = format!("share {share}: {n} steps done now, 0 before");
+        assert!(stderr(&done).contains(&said), "{}", stderr(&done));
+    }
+    assert!(!folder.path().join("study-results/study.json").exists());
+    let gathered = run(&[]);
+    assert!(
+        stderr(&gathered).contains("0 steps done now, 9 before, 0 failed"),
+        "{}",
+        stderr(&gathered)
+    );
+    let [whole, shares] = ["whole", "study-results"].map(|out| results(&folder.path().join(out)));
+    assert_eq!(whole.len(), shares.len());
+    for (name, bytes) in &whole {
+        assert!(*bytes == shares[name], "{} differs", name.display());
+    }
+}
+
+#[test]
 fn killed_over_and_over_it_ends_with_the_same_files() {
     let folder = workplace();
     write_study(folder.path());
