@@ -31,7 +31,7 @@ use burn::tensor::Device;
 use serde_json::json;
 
 pub(crate) use curves::{alignment_curves, probe_curves};
-pub use estimate::{DryRun, StepEstimate};
+pub use estimate::{Cluster, DryRun, OnNodes, Speed, StepEstimate, cost};
 pub use file::Study;
 pub use marker::StepState;
 pub use results::{
