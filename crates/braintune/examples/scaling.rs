@@ -4,6 +4,8 @@
 //! random weights; 27 stories of 6.4 hours, 95,000 voxels, 13 layers. Sizes go into the cost model of `study --dry-run`
 //! with speeds that are measured here, on models of these sizes with random weights. Tables of docs/scaling.md.
 
+#![allow(clippy::print_stdout)] // its tables are what it is for
+
 use std::error::Error;
 use std::path::Path;
 

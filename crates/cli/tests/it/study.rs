@@ -112,7 +112,9 @@ fn it_says_what_it_will_do_does_it_and_does_it_once() {
         (&["--dry-run", "--gpu-speed", "2"], "--gpus"),
         (&["--dry-run", "--gpus", "1", "--gpu-speed", "0"], "above 0"),
     ] {
-        assert_refused(&run(wrong), &[said]);
+        let refused = run(wrong);
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains(said), "{}", stderr(&refused));
     }
     assert!(!folder.path().join("study-results").exists());
     let done = run(&[]);

@@ -161,10 +161,11 @@ fn layer(speed: &Speed, stories: &StorySizes, ridge: &RidgeSizes) -> Result<Laye
     let decompositions = rounds * speed.decomposition_s(basis) + gram / speed.products;
     let fit = estimate.fit_flops / speed.fit_flops;
     let draws = ridge.n_draws as f64 * stories.n_test as f64;
-    let drawn = draws * (v * speed.drawn_voxel_s + ridge.n_regions as f64 * speed.drawn_region_s);
+    let statistics =
+        draws * (v * speed.drawn_voxel_s + ridge.n_regions as f64 * speed.drawn_region_s);
     let of_voxel = F32 * (3.0 * n as f64 + 3.0 * basis as f64 + f as f64);
     Ok(Layer {
-        seconds: precision * (decompositions + fit) + drawn,
+        seconds: precision * (decompositions + fit) + statistics,
         memory_bytes: HELD * precision * estimate.fixed_bytes
             + (v * of_voxel).min(ridge.memory_budget)
             + ridge.n_draws as f64 * stories.n_test as f64 * ridge.n_regions as f64 * 8.0 / 256.0,
@@ -240,14 +241,14 @@ pub fn probe(speed: &Speed, model: &ModelCost, sizes: &ProbeSizes) -> Cost {
     let of_clips = sizes.audio_s / model.frame_s.max(1e-3) * (model.n_states * model.width) as f64;
     let width = model.width as f64;
     let fit = |task: &ProbedTask| {
-        let one = if task.is_numbers {
+        let of_layer = if task.is_numbers {
             let basis = model.width.min(task.n_train);
             let gram = 2.0 * task.n_rows as f64 * width * basis as f64;
             2.0 * speed.decomposition_s(basis) + gram / speed.products
         } else {
             speed.class_s * task.n_train as f64 * task.n_outputs as f64 * width
         };
-        sizes.n_fits as f64 * model.n_states as f64 * one
+        sizes.n_fits as f64 * model.n_states as f64 * of_layer
     };
     let rows = sizes
         .tasks

@@ -121,6 +121,7 @@ fn rayon_threads() -> usize {
 }
 
 /// Numbers from -1 to 1 without a pattern, from their place.
+#[expect(clippy::cast_possible_truncation, reason = "fewer digits do")]
 fn noise(i: usize, j: usize) -> f32 {
     let x = (i * 8191 + j * 131 + 17) as f64;
     ((x * 12.9898).sin() * 43_758.545_3).fract() as f32
