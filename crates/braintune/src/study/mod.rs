@@ -38,7 +38,7 @@ use burn::tensor::Device;
 pub use array::{ShardOutcome, merge, run_shard};
 
 pub(crate) use curves::{alignment_curves, probe_curves};
-pub use estimate::{DryRun, StepEstimate};
+pub use estimate::{Cluster, DryRun, OnNodes, Speed, StepEstimate, cost};
 pub use file::Study;
 pub use marker::StepState;
 pub use results::{

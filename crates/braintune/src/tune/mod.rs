@@ -429,7 +429,7 @@ fn check_clips(spec: &BackboneSpec, config: &TuningConfig) -> Result<()> {
 }
 
 /// Frozen where the settings say so, with low-rank updates if they ask for them.
-fn prepared<B: CheckpointBackbone>(backbone: B, config: &TuningConfig) -> Result<B> {
+pub(crate) fn prepared<B: CheckpointBackbone>(backbone: B, config: &TuningConfig) -> Result<B> {
     let parts = config.frozen_parts()?;
     let Some(lora) = config.lora_config() else {
         return Ok(backbone.freeze_parts(&parts)?);

@@ -88,6 +88,34 @@ fn it_says_what_it_will_do_does_it_and_does_it_once() {
     );
     // Sizes as everywhere else: powers of 1000.
     assert!(said.contains(" kB") && !said.contains("iB"), "{said}");
+    let nodes = run(&[
+        "--dry-run",
+        "--nodes",
+        "10",
+        "--gpus",
+        "2",
+        "--gpu-speed",
+        "20",
+    ]);
+    assert_eq!(nodes.status.code(), Some(0), "{}", stderr(&nodes));
+    for part in [
+        "10 nodes",
+        "2 graphics cards each",
+        "20.0 times as fast",
+        "longest: ",
+    ] {
+        assert!(stderr(&nodes).contains(part), "{part}: {}", stderr(&nodes));
+    }
+    for (wrong, said) in [
+        (&["--nodes", "2"][..], "--dry-run"),
+        (&["--dry-run", "--nodes", "0"], "--nodes"),
+        (&["--dry-run", "--gpu-speed", "2"], "--gpus"),
+        (&["--dry-run", "--gpus", "1", "--gpu-speed", "0"], "above 0"),
+    ] {
+        let refused = run(wrong);
+        assert_eq!(refused.status.code(), Some(2), "{}", stderr(&refused));
+        assert!(stderr(&refused).contains(said), "{}", stderr(&refused));
+    }
     assert!(!folder.path().join("study-results").exists());
     let done = run(&[]);
     assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));
