@@ -154,8 +154,7 @@ pub(crate) fn meet(ranks: &dyn Ranks, out: &Path) -> Result<()> {
         std::fs::write(&path, []).map_err(io_error("write", &path))?;
         Ok(name)
     })?;
-    let sees = wait_for(&place(&name), NEW_FILE);
-    let seen = if sees {
+    let seen = if wait_for(&place(&name), NEW_FILE) {
         Ok(())
     } else {
         Err(file_error(

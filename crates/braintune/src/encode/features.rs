@@ -38,8 +38,8 @@ pub(super) fn on_tr_grid(
     on: &mut OnEvent<'_>,
 ) -> Result<TrFeatures> {
     let stories: Vec<&StoryInput> = inputs.stories().collect();
-    let length_s = |story: &&StoryInput| story.tr_times.last().copied().unwrap_or_default();
-    let lengths: Vec<f64> = stories.iter().map(length_s).collect();
+    let end_s = |story: &&StoryInput| story.tr_times.last().copied().unwrap_or_default();
+    let lengths: Vec<f64> = stories.iter().map(end_s).collect();
     let shard = split.shard().unwrap_or(Shard::WHOLE);
     let owners = Shard::owners(&lengths, shard.count());
     let is_own = |story: &usize| owners[*story] == shard.index();

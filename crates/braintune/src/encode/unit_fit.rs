@@ -49,9 +49,16 @@ impl ResponseSource for Columns<'_> {
 }
 
 /// A piece that is being filled.
-struct Open {
+struct Open<'u> {
+    unit: &'u Unit,
     statistics: RegionStatistics,
     result: UnitResult,
+}
+
+/// Pieces of a run: the one that is being filled, and those after it.
+struct Filling<'u> {
+    open: Option<Open<'u>>,
+    left: std::slice::Iter<'u, &'u Unit>,
 }
 
 impl UnitFit<'_> {
@@ -65,51 +72,19 @@ impl UnitFit<'_> {
         let (Some(first), Some(last)) = (units.first(), units.last()) else {
             return Ok(());
         };
+        let start = first.voxels.start;
         let source = Columns {
             all: &self.fits.train,
-            voxels: first.voxels.start..last.voxels.end,
+            voxels: start..last.voxels.end,
         };
-        let mut left = units.iter();
-        let mut open = None;
+        let mut filling = Filling {
+            open: None,
+            left: units.iter(),
+        };
         let each = |voxels: Range<usize>, fitted: &FittedRidge| {
-            let mut next = first.voxels.start + voxels.start;
-            let end = first.voxels.start + voxels.end;
-            let y = read(&self.fits.test, next..end)?;
-            let predicted = fitted.predict(self.x_test)?;
-            let begin = next;
-            // A part of the fit can end within a piece, and hold several.
-            while next < end {
-                let (unit, mut piece) = match open.take() {
-                    Some(begun) => begun,
-                    None => match left.next() {
-                        Some(unit) => (*unit, self.open(unit)?),
-                        None => break,
-                    },
-                };
-                let upto = end.min(unit.voxels.end);
-                let columns = s![.., next - begin..upto - begin];
-                let part = (y.slice(columns), predicted.slice(columns));
-                self.add(
-                    &mut piece,
-                    next..upto,
-                    part,
-                    &fitted.best_alphas()[next - begin..upto - begin],
-                )?;
-                next = upto;
-                if upto < unit.voxels.end {
-                    open = Some((unit, piece));
-                } else {
-                    let Open {
-                        statistics,
-                        mut result,
-                    } = piece;
-                    result.set_sums(statistics.sums());
-                    state::write(self.state, unit, &result)?;
-                }
-            }
-            Ok(())
+            let voxels = start + voxels.start..start + voxels.end;
+            self.fill(&mut filling, voxels, fitted)
         };
-        let budget = self.fits.config.memory_budget;
         let mut progress = |progress| match progress {
             FitProgress::Fitted { done: more, .. } => on(FitProgress::Fitted {
                 done: done + more,
@@ -117,13 +92,49 @@ impl UnitFit<'_> {
             }),
             progress => on(progress),
         };
+        let budget = self.fits.config.memory_budget;
         fit_voxels(self.solver, &source, budget, &mut progress, each)?;
         Ok(())
     }
 
-    fn open(&self, unit: &Unit) -> Result<Open> {
+    /// Takes a part of the fit, which can end within a piece and hold several; pieces that are full are kept.
+    fn fill(
+        &self,
+        filling: &mut Filling<'_>,
+        voxels: Range<usize>,
+        fitted: &FittedRidge,
+    ) -> Result<()> {
+        let y = read(&self.fits.test, voxels.clone())?;
+        let predicted = fitted.predict(self.x_test)?;
+        let mut next = voxels.start;
+        while next < voxels.end {
+            let mut piece = match filling.open.take() {
+                Some(piece) => piece,
+                None => match filling.left.next() {
+                    Some(unit) => self.open(unit)?,
+                    None => break,
+                },
+            };
+            let end = voxels.end.min(piece.unit.voxels.end);
+            let part = next - voxels.start..end - voxels.start;
+            let columns = s![.., part.start..part.end];
+            let values = (y.slice(columns), predicted.slice(columns));
+            self.add(&mut piece, next..end, values, &fitted.best_alphas()[part])?;
+            next = end;
+            if end < piece.unit.voxels.end {
+                filling.open = Some(piece);
+                continue;
+            }
+            piece.result.set_sums(piece.statistics.sums());
+            state::write(self.state, piece.unit, &piece.result)?;
+        }
+        Ok(())
+    }
+
+    fn open<'u>(&self, unit: &'u Unit) -> Result<Open<'u>> {
         let n_stories = self.fits.test_rows().len();
         Ok(Open {
+            unit,
             statistics: self.statistics.of_run(unit.voxels.clone())?,
             result: UnitResult::new(n_stories, unit.voxels.len(), self.block_len),
         })
@@ -132,18 +143,19 @@ impl UnitFit<'_> {
     /// Adds voxels to a piece, responses and predictions `[n_test_trs, voxels.len()]`.
     fn add(
         &self,
-        Open { statistics, result }: &mut Open,
+        piece: &mut Open<'_>,
         voxels: Range<usize>,
         (y, predicted): (ArrayView2<'_, f32>, ArrayView2<'_, f32>),
         best_alphas: &[f64],
     ) -> Result<()> {
+        let result = &mut piece.result;
         result.r.extend(pearson_r(predicted, y)?);
         result.best_alpha.extend(best_alphas);
         for (rows, r) in self.fits.test_rows().iter().zip(&mut result.stories) {
             let of = |x: ArrayView2<'_, f32>| x.slice(s![rows.clone(), ..]).to_owned();
             r.extend(pearson_r(of(predicted).view(), of(y).view())?);
         }
-        statistics.add(voxels, y, predicted)?;
+        piece.statistics.add(voxels, y, predicted)?;
         Ok(())
     }
 }

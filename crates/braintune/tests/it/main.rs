@@ -32,6 +32,7 @@ mod residual;
 mod simulated;
 mod study;
 mod study_damage;
+mod study_dry_run;
 mod study_ranks;
 mod study_surfaces;
 mod surface;

@@ -72,18 +72,6 @@ impl Place {
         encode::run_split(&dataset, model, config, folders, (&command, split), on)
     }
 
-    /// The job by `n` ranks, of which each does `rank`.
-    fn by_ranks(&self, n: usize, rank: impl Fn(&ThreadRanks) -> Found + Sync) -> Vec<Found> {
-        std::thread::scope(|scope| {
-            let group = ThreadRanks::group(n).into_iter();
-            let rank = &rank;
-            let threads: Vec<_> = group
-                .map(|ranks| scope.spawn(move || rank(&ranks)))
-                .collect();
-            threads.into_iter().map(|it| it.join().unwrap()).collect()
-        })
-    }
-
     fn whole(&self, out: &str) -> BTreeMap<String, Vec<u8>> {
         let found = self.part(("dataset", out), &self.config, Split::whole(), &mut go_on);
         assert!(matches!(found, Ok(Outcome::Computed(_))), "{found:?}");
@@ -102,6 +90,18 @@ impl Place {
     }
 }
 
+/// The job by `n` ranks, of which each does `rank`.
+fn by_ranks(n: usize, rank: impl Fn(&ThreadRanks) -> Found + Sync) -> Vec<Found> {
+    std::thread::scope(|scope| {
+        let group = ThreadRanks::group(n).into_iter();
+        let rank = &rank;
+        let threads: Vec<_> = group
+            .map(|ranks| scope.spawn(move || rank(&ranks)))
+            .collect();
+        threads.into_iter().map(|it| it.join().unwrap()).collect()
+    })
+}
+
 #[test]
 fn any_number_of_ranks_gives_the_same_bytes() {
     let place = Place::new();
@@ -109,7 +109,7 @@ fn any_number_of_ranks_gives_the_same_bytes() {
     assert_eq!(expected.len(), 3, "{:?}", expected.keys());
     for n in [2, 4] {
         let out = format!("by-{n}");
-        let found = place.by_ranks(n, |ranks| {
+        let found = by_ranks(n, |ranks| {
             let split = Split::Ranks(ranks);
             place.part(("dataset", &out), &place.config, split, &mut go_on)
         });
@@ -117,7 +117,7 @@ fn any_number_of_ranks_gives_the_same_bytes() {
         let helped = |found: &Found| matches!(found, Ok(Outcome::Helped));
         assert!(found[1..].iter().all(helped), "{found:?}");
         assert!(place.files(&out) == expected, "{n} ranks");
-        let again = place.by_ranks(n, |ranks| {
+        let again = by_ranks(n, |ranks| {
             let split = Split::Ranks(ranks);
             place.part(("dataset", &out), &place.config, split, &mut go_on)
         });
@@ -160,7 +160,7 @@ fn shares_are_merged_into_the_same_bytes() {
 fn a_rank_that_stops_ends_the_job_and_the_next_run_goes_on() {
     let place = Place::new();
     let expected = place.whole("one");
-    let found = place.by_ranks(2, |ranks| {
+    let found = by_ranks(2, |ranks| {
         let stops = ranks.rank() == 1;
         let on = &mut |event: Event<'_>| match event {
             Event::Decomposing { layer: 2, .. } if stops => ControlFlow::Break(()),
@@ -192,7 +192,7 @@ fn a_rank_that_stops_ends_the_job_and_the_next_run_goes_on() {
 fn ranks_that_do_not_do_the_same_job_are_told_apart() {
     let place = Place::new();
     let of_rank_1 = |dataset: &'static str, out: &'static str, config: &EncodeConfig| {
-        let found = place.by_ranks(2, |ranks| {
+        let found = by_ranks(2, |ranks| {
             let split = Split::Ranks(ranks);
             if ranks.rank() == 1 {
                 return place.part((dataset, out), config, split, &mut go_on);

@@ -78,12 +78,11 @@ pub(crate) fn run(args: &Args, ranks: &dyn Ranks) -> anyhow::Result<ExitCode> {
     let mut progress = Progress::new();
     let mut on = |event: Event<'_>| progress.on(event);
     let with = (extractor, &*weights);
-    let found = match args.shard {
-        Some(shard) => extract::run_shard(&recordings, with, config, shard, &mut on)?,
-        None => {
-            let all = extract::run_on(&recordings, with, config, ranks, &mut on)?;
-            all.into_iter().enumerate().collect()
-        }
+    let found = if let Some(shard) = args.shard {
+        extract::run_shard(&recordings, with, config, shard, &mut on)?
+    } else {
+        let all = extract::run_on(&recordings, with, config, ranks, &mut on)?;
+        all.into_iter().enumerate().collect()
     };
     drop(progress);
     if ranks.is_first() {

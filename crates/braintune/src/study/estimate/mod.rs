@@ -184,8 +184,8 @@ mod tests {
     #[test]
     fn later_steps_hold_what_the_allocator_kept_of_earlier_ones() {
         let step = |memory_bytes, state| StepEstimate {
-            memory_bytes,
             state,
+            memory_bytes,
             ..StepEstimate::default()
         };
         let steps = vec![
