@@ -289,7 +289,8 @@ impl Job<'_> {
         on: &mut OnEvent<'_>,
         features: impl FnOnce(&mut OnEvent<'_>) -> Result<features::TrFeatures>,
     ) -> Result<Outcome> {
-        let repeats = repeats::Repeats::read(self.dataset, self.inputs, self.config, on)?;
+        let repeats =
+            repeats::Repeats::read(self.dataset, self.inputs, self.config, self.split, on)?;
         let provenance = Provenance::new(command.to_vec(), self.record(&repeats)?);
         if self.is_complete(&provenance)? {
             return Ok(Outcome::AlreadyDone);

@@ -9,7 +9,9 @@ use std::ops::Range;
 
 use braintune_encoding::pearson_r;
 use braintune_fmri::{Responses, StoryDataset};
+use braintune_ranks::share_out;
 use ndarray::{Array1, Array2, Array3, Axis, s};
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -19,7 +21,9 @@ use super::responses::{StackedResponses, mean_of};
 use crate::ceilings::{cc_max, tiles};
 use crate::error::{BraintuneError, Result};
 use crate::event::{Event, OnEvent};
-use crate::provenance::values_sha256;
+use crate::provenance::{sha256_hex, values_sha256};
+use crate::split::Split;
+use crate::together::unread;
 
 /// Below this correlation the stored response to a story is not the mean of its repeats.
 const SAME: f32 = 0.99;
@@ -34,11 +38,12 @@ pub(super) struct Repeats {
 }
 
 impl Repeats {
-    /// Reads the repeats of all test stories once.
+    /// Reads the repeats of all test stories once; several ranks some of the voxels each.
     pub(super) fn read(
         dataset: &dyn StoryDataset,
         inputs: &Inputs,
         config: &EncodeConfig,
+        split: Split<'_>,
         on: &mut OnEvent<'_>,
     ) -> Result<Self> {
         let mut found = Self {
@@ -49,21 +54,31 @@ impl Repeats {
             return Ok(found);
         }
         let wants_ceiling = found.ceiling.is_none() && have_equal_repeats(&inputs.test);
-        let mut pass = Pass::new(dataset, inputs, config);
-        let mut ceiling = Vec::new();
-        for voxels in tiles(inputs.n_voxels, pass.values_of_voxel()) {
+        let pass = Pass::new(dataset, inputs, config);
+        let tiles: Vec<Range<usize>> = tiles(inputs.n_voxels, pass.values_of_voxel()).collect();
+        let mut read = |tile: &Range<usize>| {
             if on(Event::Stage("repeats of the test stories")).is_break() {
                 return Err(BraintuneError::Cancelled);
             }
-            let repeats = pass.read(voxels)?;
-            if wants_ceiling {
-                ceiling.extend(cc_max(repeats.view(), config.total_power)?);
+            pass.tile(tile.clone(), wants_ceiling)
+        };
+        let done: Vec<Tile> = match split.fellows() {
+            None => tiles.iter().map(read).collect::<Result<_>>()?,
+            Some(ranks) => {
+                let costs = vec![1.0; tiles.len()];
+                let one =
+                    |tile: usize| serde_json::to_vec(&read(&tiles[tile])?).map_err(|e| unread(&e));
+                let done = share_out(ranks, &costs, one)?;
+                let told = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(|e| unread(&e));
+                done.iter().map(told).collect::<Result<_>>()?
             }
-        }
-        pass.warn();
-        found.sha256 = Some(hex::encode(pass.hasher.finalize()));
+        };
+        pass.warn(&done);
+        let hashes: Vec<&str> = done.iter().map(|tile| tile.sha256.as_str()).collect();
+        found.sha256 = Some(sha256_hex(hashes.concat().as_bytes()));
         if wants_ceiling {
-            found.ceiling = Some(ceiling.into());
+            let bits = done.into_iter().flat_map(|tile| tile.ceiling);
+            found.ceiling = Some(bits.map(f32::from_bits).collect());
         }
         Ok(found)
     }
@@ -109,7 +124,15 @@ fn have_equal_repeats(stories: &[StoryInput]) -> bool {
 struct Pass<'a> {
     responses: StackedResponses<'a>,
     config: &'a EncodeConfig,
-    hasher: Sha256,
+}
+
+/// What the repeats of some voxels tell.
+#[derive(Serialize, Deserialize)]
+struct Tile {
+    /// Bits of `CCmax` of each, where it is wanted: some can be NaN, which JSON has not.
+    ceiling: Vec<u32>,
+    /// Of all values.
+    sha256: String,
     /// Voxels by story whose stored response is not the mean of the repeats.
     n_unlike: Vec<usize>,
 }
@@ -124,8 +147,6 @@ impl<'a> Pass<'a> {
                 n_voxels: inputs.n_voxels,
             },
             config,
-            hasher: Sha256::new(),
-            n_unlike: vec![0; inputs.test.len()],
         }
     }
 
@@ -134,32 +155,40 @@ impl<'a> Pass<'a> {
         stories.map(|s| s.rows.len() * s.n_repeats.max(1)).sum()
     }
 
-    /// Repeats of some voxels, checked: `[n_repeats, n_trs, n_voxels]`, stories one after
-    /// another where all have as many repeats, else those of the last.
-    fn read(&mut self, voxels: Range<usize>) -> Result<Array3<f32>> {
+    /// Reads the repeats of some voxels and checks them. Stories are put one after another where all have as many
+    /// repeats; ceilings are wanted only then.
+    fn tile(&self, voxels: Range<usize>, wants_ceiling: bool) -> Result<Tile> {
+        let mut hasher = Sha256::new();
         let stories = self.responses.stories;
         let n_rows = stories.iter().map(|story| story.rows.len()).sum();
         let mut stacked = Array3::zeros((stories[0].n_repeats, n_rows, voxels.len()));
+        let mut n_unlike = vec![0; stories.len()];
         let mut row = 0;
-        for (place, story) in stories.iter().enumerate() {
+        for (story, n_unlike) in stories.iter().zip(&mut n_unlike) {
             let rows = row..row + story.rows.len();
             row = rows.end;
             if !story.is_repeated() {
                 continue;
             }
             let repeats = self.checked(story, voxels.clone())?;
-            self.compare(place, &repeats, voxels.clone())?;
+            *n_unlike = self.unlike(story, &repeats, voxels.clone())?;
             for (k, repeat) in repeats.iter().enumerate() {
                 for row in repeat.rows() {
                     let bytes: Vec<u8> = row.iter().flat_map(|x| x.to_le_bytes()).collect();
-                    self.hasher.update(bytes);
+                    hasher.update(bytes);
                 }
                 if k < stacked.len_of(Axis(0)) {
                     stacked.slice_mut(s![k, rows.clone(), ..]).assign(repeat);
                 }
             }
         }
-        Ok(stacked)
+        let ceiling = wants_ceiling.then(|| cc_max(stacked.view(), self.config.total_power));
+        let ceiling = ceiling.transpose()?.into_iter().flatten();
+        Ok(Tile {
+            ceiling: ceiling.map(f32::to_bits).collect(),
+            sha256: hex::encode(hasher.finalize()),
+            n_unlike,
+        })
     }
 
     /// Kept rows of each hearing; no infinite values, and no NaN unless it is to be taken as 0.
@@ -185,22 +214,22 @@ impl<'a> Pass<'a> {
         repeats.iter().enumerate().map(of_repeat).collect()
     }
 
-    fn compare(
-        &mut self,
-        place: usize,
+    /// How many voxels have a stored response that is not the mean of the repeats.
+    fn unlike(
+        &self,
+        story: &StoryInput,
         repeats: &[Array2<f32>],
         voxels: Range<usize>,
-    ) -> Result<()> {
-        let story = &self.responses.stories[place];
+    ) -> Result<usize> {
         let stored = self.responses.stored(story, voxels)?;
         let r = pearson_r(stored.view(), mean_of(repeats)?.view())?;
         // 0 is what a constant voxel has.
-        self.n_unlike[place] += r.iter().filter(|&&r| r != 0.0 && r < SAME).count();
-        Ok(())
+        Ok(r.iter().filter(|&&r| r != 0.0 && r < SAME).count())
     }
 
-    fn warn(&self) {
-        for (story, &n) in self.responses.stories.iter().zip(&self.n_unlike) {
+    fn warn(&self, tiles: &[Tile]) {
+        for (place, story) in self.responses.stories.iter().enumerate() {
+            let n: usize = tiles.iter().map(|tile| tile.n_unlike[place]).sum();
             if n > 0 {
                 tracing::warn!(
                     "story {}: in {n} of {} voxels the stored response is not the mean of the repeats; r is against the mean of the repeats",
