@@ -1,19 +1,19 @@
 #!/bin/sh
 # `encode` by two ranks beside one rank with one thread, on a simulated participant, features made anew and from the
-# cache: seconds on the clock, three runs each. The machine should have two cores and nothing else to do.
+# cache: seconds on the clock, three runs each, the small HuBERT of the simulation. The machine should have two cores and nothing else to do.
 #   sh tools/mpi_speed.sh target/release/braintune FOLDER     (a build with --features mpi)
 set -eu
 program=$(realpath "$1")
-model=$(realpath "$(dirname "$0")/../crates/backbone/tests/fixtures/whisper-micro")
+model=$(realpath "$(dirname "$0")/../crates/simulation/models/tiny-hubert")
 mkdir -p "$2"
 cd "$2"
-[ -d data ] || "$program" simulate --out data --voxels 16384 --train-stories 8 --story-s 300 --test-story-s 300
+[ -d data ] || "$program" simulate --out data --voxels 16384 --train-stories 7 --story-s 300 --test-story-s 300
 test=thelasttrain
 export BRAINTUNE_CACHE="$PWD/cache" OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1
 seconds() { # of a run of so many ranks
   begun=$(date +%s.%N)
   mpirun -n "$1" --bind-to core "$program" encode --dataset data --subject SIM01 --model "$model" --test-stories "$test" \
-    --window-s 4 --stride-s 0.5 --out "out-$1" --threads 1 2>"log-$1" ||
+    --window-s 4 --stride-s 1 --out "out-$1" --threads 1 2>"log-$1" ||
     { cat "log-$1" >&2; exit 1; }
   ended=$(date +%s.%N)
   echo "$begun $ended" | awk '{ printf "%.2f ", $2 - $1 }'
