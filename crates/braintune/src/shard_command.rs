@@ -25,6 +25,12 @@ pub fn keep(out: &Path, command: &[String], folder: &Path) -> Result<()> {
     write_atomically(&path, format!("{text:#}\n").as_bytes())
 }
 
+/// Whether shares have left their command in a folder of results.
+#[must_use]
+pub fn is_there(out: &Path) -> bool {
+    out.join(FILE).exists()
+}
+
 /// The command of shares in a folder of results, and the folder it was given in.
 ///
 /// # Errors

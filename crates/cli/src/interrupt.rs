@@ -3,6 +3,8 @@
 use std::ops::ControlFlow;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use braintune::ranks::launched;
+
 static ASKED: AtomicBool = AtomicBool::new(false);
 
 pub(crate) fn install() -> Result<(), ctrlc::Error> {
@@ -10,7 +12,10 @@ pub(crate) fn install() -> Result<(), ctrlc::Error> {
         if ASKED.swap(true, Ordering::Relaxed) {
             std::process::exit(1);
         }
-        say!("\nstopping at the next step (Ctrl-C again to stop at once)");
+        // mpirun ends ranks by the same signal where another one has failed: nobody pressed anything then.
+        if launched().is_none() {
+            say!("\nstopping at the next step (Ctrl-C again to stop at once)");
+        }
     })
 }
 

@@ -148,21 +148,23 @@ fn main() -> ExitCode {
 /// Reads the command line; of several processes one says what is wrong with it.
 fn parse() -> Cli {
     Cli::try_parse().unwrap_or_else(|error| {
-        if !ranks::is_first() {
-            std::process::exit(error.exit_code());
-        }
+        say_after_the_first();
         error.exit()
     })
+}
+
+/// What is wrong for all ranks is said once: the first has ended the job by the time that the others would speak.
+fn say_after_the_first() {
+    if !ranks::is_first() {
+        std::thread::sleep(Duration::from_millis(500));
+    }
 }
 
 /// Says what went wrong, and ends the processes that would wait for this one.
 fn failed(error: &anyhow::Error, goes_on: Option<&str>, group: Option<&Group>) -> ExitCode {
     let stopped = matches!(error.downcast_ref(), Some(BraintuneError::Cancelled));
     let advice = goes_on.filter(|_| stopped).unwrap_or_default();
-    if !ranks::is_first() {
-        // What is wrong for all is said once: the first has ended the job by then.
-        std::thread::sleep(Duration::from_millis(500));
-    }
+    say_after_the_first();
     say!("error: {}{}{advice}", ranks::prefix(), message(error));
     let code = if stopped { 1 } else { 2 };
     if let Some(group) = group {

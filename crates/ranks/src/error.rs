@@ -22,7 +22,7 @@ pub enum RanksError {
     },
     /// A share that is none.
     #[error(
-        "{found} is no share: expected i/n with i from 1 to n, as 2/8 for the second of eight (with array jobs that are numbered from 0, add 1)"
+        "{found} is no share: expected i/n with i from 1 to n, n at most a million, as 2/8 for the second of eight (with array jobs that are numbered from 0, add 1)"
     )]
     Shard {
         /// What was given.

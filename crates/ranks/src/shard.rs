@@ -26,6 +26,8 @@ pub struct Shard {
 impl Shard {
     /// The whole job.
     pub const WHOLE: Self = Self { index: 0, count: 1 };
+    /// Shares that a job can have.
+    pub const MOST: usize = 1_000_000;
 
     /// `index` counts from 0; of a rank, say. Numbers beyond the last mean the last.
     pub(crate) fn new(index: usize, count: usize) -> Self {
@@ -88,7 +90,9 @@ impl FromStr for Shard {
         let parsed =
             numbers.and_then(|(i, n)| Some((i.parse::<usize>().ok()?, n.parse::<usize>().ok()?)));
         match parsed {
-            Some((i, count)) if (1..=count).contains(&i) => Ok(Self::new(i - 1, count)),
+            Some((i, count)) if (1..=count).contains(&i) && count <= Self::MOST => {
+                Ok(Self::new(i - 1, count))
+            }
             _ => Err(RanksError::Shard {
                 found: format!("{text:?}"),
             }),
@@ -106,7 +110,18 @@ mod tests {
             let shard: Shard = text.parse().expect("a share");
             assert_eq!(shard.to_string(), text);
         }
-        for text in ["", "1", "0/4", "5/4", "1/0", "a/b", "-1/4", "1/4/2", "1/ 4"] {
+        for text in [
+            "",
+            "1",
+            "0/4",
+            "5/4",
+            "1/0",
+            "a/b",
+            "-1/4",
+            "1/4294967296",
+            "1/4/2",
+            "1/ 4",
+        ] {
             let error = text.parse::<Shard>().expect_err(text).to_string();
             assert!(error.contains("i/n") && error.contains("1 to n"), "{error}");
         }

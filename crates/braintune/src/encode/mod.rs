@@ -302,6 +302,9 @@ impl Job<'_> {
             out: self.out,
             key: &key,
         };
+        if let Split::Shard(_) = self.split {
+            state::claim_for_shares(state)?;
+        }
         if let Some(shard) = self.split.shard() {
             state::create(self.out)?;
             let stories = features(on)?;
@@ -361,7 +364,10 @@ impl Job<'_> {
         let version = provenance.braintune.clone();
         let mut prints = vec![("the version of braintune".to_owned(), version)];
         prints.extend(self.inputs.prints());
-        prints.push(("the model or settings".to_owned(), provenance.key.clone()));
+        let settings = provenance.inputs.as_object().into_iter().flatten();
+        let settings = settings.filter(|(name, _)| !matches!(name.as_str(), "train" | "test"));
+        prints.extend(settings.map(|(name, value)| (format!("`{name}`"), value.to_string())));
+        prints.push(("its inputs".to_owned(), provenance.key.clone()));
         agree(ranks, &prints)?;
         first(ranks, || create_folder(self.out))?;
         meet(ranks, self.out)?;

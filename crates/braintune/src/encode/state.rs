@@ -11,6 +11,8 @@ use crate::files::{create_folder, write_atomically};
 
 /// Holds finished pieces while the job runs; a name that nothing else uses.
 const STATE: &str = ".encode-state";
+/// In it: the key of the job that shares do.
+const JOB: &str = "job-of-shares";
 
 /// A finished piece on disk, with the key of the run that it belongs to.
 #[derive(Serialize, Deserialize)]
@@ -27,6 +29,26 @@ pub(super) fn is_there(out: &Path) -> bool {
 /// Makes the folder for finished pieces and the one around it.
 pub(super) fn create(out: &Path) -> Result<()> {
     create_folder(&out.join(STATE))
+}
+
+/// Says whose pieces the folder is for: shares of jobs with other settings or inputs would take each other's away.
+///
+/// # Errors
+/// Shares of another job have worked here.
+pub(super) fn claim_for_shares(state: State<'_>) -> Result<()> {
+    create(state.out)?;
+    let path = state.out.join(STATE).join(JOB);
+    match std::fs::read_to_string(&path) {
+        Ok(key) if key != state.key => Err(file_error(
+            state.out,
+            format!(
+                "shares of a job with other settings or inputs have left pieces here: give another --out, or remove {}",
+                state.out.join(STATE).display()
+            ),
+        )),
+        Ok(_) => Ok(()),
+        Err(_) => write_atomically(&path, state.key.as_bytes()),
+    }
 }
 
 pub(super) fn write(state: State<'_>, unit: &Unit, result: &UnitResult) -> Result<()> {
@@ -61,6 +83,7 @@ pub(super) fn clear(out: &Path, units: &[Unit]) {
     for unit in units {
         let _ = std::fs::remove_file(path_of(out, unit));
     }
+    let _ = std::fs::remove_file(out.join(STATE).join(JOB));
     let _ = std::fs::remove_dir(out.join(STATE));
 }
 

@@ -213,7 +213,7 @@ fn ranks_that_do_not_do_the_same_job_are_told_apart() {
     };
     for said in of_rank_1("dataset", "out", &other_seed) {
         assert!(
-            said.contains("rank 1 differs from rank 0 in the model or settings"),
+            said.contains("rank 1 differs from rank 0 in `seed` (1 in place of 42)"),
             "{said}"
         );
     }

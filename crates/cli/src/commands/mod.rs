@@ -56,6 +56,9 @@ impl ShardArgs {
         match (self.shard, split) {
             (Some(shard), Split::Ranks(ranks)) => {
                 check_alone(Some(shard), ranks)?;
+                if may_be_of_shares(out) {
+                    self.keep(out)?; // a share that is killed is one that `merge` should know of
+                }
                 Ok((Split::Shard(shard), command_line()))
             }
             // As the shares would have been started as one.
@@ -71,6 +74,16 @@ impl ShardArgs {
         }
         Ok(())
     }
+}
+
+/// Whether a folder is new, or one in which a share has begun and not said what it does.
+fn may_be_of_shares(out: &Path) -> bool {
+    let Ok(entries) = std::fs::read_dir(out) else {
+        return !out.exists();
+    };
+    let names: Vec<_> = entries.flatten().map(|entry| entry.file_name()).collect();
+    let is_ours = |name: &std::ffi::OsString| name == ".encode-state" || name == ".study";
+    names.is_empty() || (names.iter().any(is_ours) && !shard_command::is_there(out))
 }
 
 /// Before any work: a share of an array job is the work of one process.

@@ -56,7 +56,7 @@ pub struct Speed {
 
 impl Speed {
     /// Of the arithmetic, with this grid of alphas and so many folds; files are taken to be read as from a usual disk
-    /// until [`reading`](Self::reading) is measured.
+    /// until reading is measured.
     ///
     /// # Errors
     /// None but bugs: sizes are fixed.
