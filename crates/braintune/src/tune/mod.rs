@@ -213,6 +213,7 @@ impl Job<'_> {
     ) -> Result<TuneOutcome> {
         // What is written is written by the first rank.
         let mut log = None;
+        let is_new = self.ranks.is_first() && !self.out.exists();
         if self.ranks.is_first() {
             crate::files::create_folder(self.out)?;
             log = Some(TrainingLog::new(self.out, self.settings.resume));
@@ -229,7 +230,12 @@ impl Job<'_> {
             on(&event)
         };
         let for_choice = validation.map(|data| data as _);
-        let result = tuner.fit_on(self.ranks, model, train, for_choice, self.device, &mut told)?;
+        let result = tuner.fit_on(self.ranks, model, train, for_choice, self.device, &mut told);
+        let result = result.inspect_err(|_| {
+            if is_new {
+                leave_nothing(self.out);
+            }
+        })?;
         if let Some(error) = failure {
             return Err(error);
         }
@@ -401,6 +407,19 @@ impl Job<'_> {
             "best_validation_loss": outcome.best.map(|(_, loss)| loss),
         });
         Provenance::new(self.command.to_vec(), inputs)
+    }
+}
+
+/// Removes a new folder in which nothing was made yet: responses that cannot be learnt are found by then.
+fn leave_nothing(out: &Path) {
+    let state = out.join("state");
+    let entries = std::fs::read_dir(&state).into_iter().flatten().flatten();
+    let names: Vec<_> = entries.map(|entry| entry.file_name()).collect();
+    if names.iter().all(|name| name == ".lock") {
+        // Folders that hold anything else stay: only empty ones can be removed so.
+        let _ = std::fs::remove_file(state.join(".lock"));
+        let _ = std::fs::remove_dir(state);
+        let _ = std::fs::remove_dir(out);
     }
 }
 

@@ -62,10 +62,10 @@ fn shares_and_their_merge_write_the_bytes_of_one_process() {
     assert_refused(&run(folder, &job, &["--shard", "0/2"]), &["i from 1 to n"]);
     let last = run(folder, &job, &["--shard", "2/2"]);
     assert!(last.status.success(), "{}", stderr(&last));
-    assert!(stderr(&last).contains("2 of 3 pieces"), "{}", stderr(&last));
+    assert!(stderr(&last).contains("1 of 3 pieces"), "{}", stderr(&last));
     assert_refused(
         &braintune(folder, &["merge", "out"]),
-        &["1 of 3 pieces", "layer 0"],
+        &["2 of 3 pieces", "layer 0"],
     );
     let first = run(folder, &job, &["--shard=1/2"]);
     assert!(
