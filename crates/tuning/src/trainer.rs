@@ -193,12 +193,12 @@ impl<O> BrainTuner<O> {
     /// # };
     /// // `data`, `config` and `model` as in the example of the crate; here both ranks compute on the same device.
     /// let tuner = BrainTuner::new(config.clone(), MeanSquaredError)?;
+    /// let on_rank = |rank: ThreadRanks| {
+    ///     let device = Device::flex().autodiff();
+    ///     let go_on = &mut |_| ControlFlow::Continue(());
+    ///     tuner.fit_on(&rank, model(&config, &device), &data, None, &device, go_on)
+    /// };
     /// let tuned = std::thread::scope(|scope| {
-    ///     let on_rank = |rank: ThreadRanks| {
-    ///         let device = Device::flex().autodiff();
-    ///         let go_on = &mut |_| ControlFlow::Continue(());
-    ///         tuner.fit_on(&rank, model(&config, &device), &data, None, &device, go_on)
-    ///     };
     ///     let ranks = ThreadRanks::group(2).into_iter();
     ///     let threads: Vec<_> = ranks.map(|rank| scope.spawn(|| on_rank(rank))).collect();
     ///     let tuned = threads.into_iter().map(|thread| thread.join().expect("it runs"));
