@@ -8,38 +8,12 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use crate::workplace::{braintune, model, stderr, stories, workplace};
-
-const OUTPUTS: [&str; 2] = ["alignment.csv", "voxels.npz"];
+use crate::workplace::{assert_same, braintune, job, stderr, stories, workplace};
 
 /// One test at a time: ranks that wait keep a core busy.
 fn in_turn() -> MutexGuard<'static, ()> {
     static TURN: Mutex<()> = Mutex::new(());
     TURN.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-/// `encode` into `out`, as `workplace::encode` has it.
-fn job(folder: &Path, dataset: &str, out: &str, more: &[&str]) -> Vec<String> {
-    let (_, test) = stories(folder);
-    let model = model();
-    let words = [
-        "encode",
-        "--dataset",
-        dataset,
-        "--subject",
-        "SIM01",
-        "--model",
-        model.to_str().unwrap(),
-        "--test-stories",
-        &test,
-        "--window-s",
-        "4",
-        "--stride-s",
-        "2",
-        "--out",
-        out,
-    ];
-    words.iter().chain(more).map(ToString::to_string).collect()
 }
 
 /// An MPI program, started by `launcher`, whose ranks may be more than there are cores.
@@ -71,14 +45,6 @@ fn alone(folder: &Path, job: &[String]) {
     let words: Vec<&str> = job.iter().map(String::as_str).collect();
     let done = braintune(folder, &words);
     assert!(done.status.success(), "{}", stderr(&done));
-}
-
-fn assert_same(folder: &Path, one: &str, other: &str) {
-    for name in OUTPUTS {
-        let [one, other] =
-            [one, other].map(|out| std::fs::read(folder.join(out).join(name)).unwrap());
-        assert!(one == other, "{name}");
-    }
 }
 
 #[test]

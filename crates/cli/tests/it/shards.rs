@@ -4,32 +4,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
-use crate::workplace::{assert_refused, braintune, model, stderr, stories, workplace};
-
-const OUTPUTS: [&str; 2] = ["alignment.csv", "voxels.npz"];
-
-fn job(folder: &Path, out: &str) -> Vec<String> {
-    let (_, test) = stories(folder);
-    let model = model();
-    let words = [
-        "encode",
-        "--dataset",
-        "dataset",
-        "--subject",
-        "SIM01",
-        "--model",
-        model.to_str().unwrap(),
-        "--test-stories",
-        &test,
-        "--window-s",
-        "4",
-        "--stride-s",
-        "2",
-        "--out",
-        out,
-    ];
-    words.map(str::to_owned).to_vec()
-}
+use crate::workplace::{assert_refused, assert_same, braintune, job, stderr, workplace};
 
 fn run(folder: &Path, job: &[String], more: &[&str]) -> std::process::Output {
     let words: Vec<&str> = job
@@ -40,25 +15,17 @@ fn run(folder: &Path, job: &[String], more: &[&str]) -> std::process::Output {
     braintune(folder, &words)
 }
 
-fn assert_same(folder: &Path, one: &str, other: &str) {
-    for name in OUTPUTS {
-        let [one, other] =
-            [one, other].map(|out| std::fs::read(folder.join(out).join(name)).unwrap());
-        assert!(one == other, "{name}");
-    }
-}
-
 #[test]
 fn shares_and_their_merge_write_the_bytes_of_one_process() {
     let folder = workplace();
     let folder = folder.path();
-    let one = run(folder, &job(folder, "one"), &[]);
+    let one = run(folder, &job(folder, "dataset", "one", &[]), &[]);
     assert!(one.status.success(), "{}", stderr(&one));
     assert_refused(
         &braintune(folder, &["merge", "out"]),
         &["no share", "--shard i/n"],
     );
-    let job = job(folder, "out");
+    let job = job(folder, "dataset", "out", &[]);
     assert_refused(&run(folder, &job, &["--shard", "0/2"]), &["i from 1 to n"]);
     let last = run(folder, &job, &["--shard", "2/2"]);
     assert!(last.status.success(), "{}", stderr(&last));
@@ -142,11 +109,11 @@ fn the_script_for_slurm_submits_shares_and_their_merge() {
     assert!(stderr(&without).contains("usage:"), "{}", stderr(&without));
     let program = env!("CARGO_BIN_EXE_braintune");
     let mut words = ["2", "out", program].map(str::to_owned).to_vec();
-    words.extend(job(folder, "out"));
+    words.extend(job(folder, "dataset", "out", &[]));
     let found = submit(&words);
     assert!(found.status.success(), "{}", stderr(&found));
     assert!(String::from_utf8_lossy(&found.stdout).contains("submitted 2 shares as job 17"));
-    let one = run(folder, &job(folder, "one"), &[]);
+    let one = run(folder, &job(folder, "dataset", "one", &[]), &[]);
     assert!(one.status.success(), "{}", stderr(&one));
     assert_same(folder, "one", "out");
 }

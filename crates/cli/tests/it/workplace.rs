@@ -100,6 +100,40 @@ pub(crate) fn encode(folder: &Path, more: &[&str]) -> Output {
     braintune(folder, &args)
 }
 
+/// Words of `encode` of a copy of the simulated participant into `out`.
+pub(crate) fn job(folder: &Path, dataset: &str, out: &str, more: &[&str]) -> Vec<String> {
+    let (_, test) = stories(folder);
+    let model = model();
+    let words = [
+        "encode",
+        "--dataset",
+        dataset,
+        "--subject",
+        "SIM01",
+        "--model",
+        model.to_str().unwrap(),
+        "--test-stories",
+        &test,
+        "--window-s",
+        "4",
+        "--stride-s",
+        "2",
+        "--out",
+        out,
+    ];
+    words.iter().chain(more).map(ToString::to_string).collect()
+}
+
+/// Both folders hold the same results of `encode`, to the byte.
+#[track_caller]
+pub(crate) fn assert_same(folder: &Path, one: &str, other: &str) {
+    for name in ["alignment.csv", "voxels.npz"] {
+        let [one, other] =
+            [one, other].map(|out| std::fs::read(folder.join(out).join(name)).unwrap());
+        assert!(one == other, "{name}");
+    }
+}
+
 pub(crate) fn stderr(output: &Output) -> String {
     String::from_utf8_lossy(&output.stderr).into_owned()
 }
