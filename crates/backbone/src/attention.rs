@@ -47,11 +47,15 @@ pub(crate) struct AttentionContext {
 }
 
 impl MultiHeadAttention {
+    /// A bias of keys is never tuned: it adds the same to all scores of a query, which softmax does not see. Its
+    /// gradient is rounding, and Adam would make steps of that as large as any other.
     pub(crate) fn new(d_model: usize, n_heads: usize, key_bias: bool, device: &Device) -> Self {
         let linear = LinearConfig::new(d_model, d_model);
+        let mut k_proj: Linear = linear.clone().with_bias(key_bias).init(device);
+        k_proj.bias = k_proj.bias.map(Param::no_grad);
         Self {
             q_proj: linear.init(device),
-            k_proj: linear.clone().with_bias(key_bias).init(device),
+            k_proj,
             v_proj: linear.init(device),
             out_proj: linear.init(device),
             rel_attn_embed: None,

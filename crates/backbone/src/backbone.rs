@@ -78,6 +78,13 @@ impl BackboneSpec {
         self
     }
 
+    /// The longest clip it takes, seconds; `None` for any.
+    #[must_use]
+    pub fn max_s(&self) -> Option<f64> {
+        let rate = f64::from(self.sample_rate.as_hz());
+        self.max_samples.map(|most| most as f64 / rate)
+    }
+
     /// Number of hidden states, `n_layers + 1`.
     #[must_use]
     pub fn n_hidden_states(&self) -> usize {

@@ -143,9 +143,9 @@ impl Plan<'_> {
     /// Acoustic features and word rate.
     fn add_baselines(&mut self) -> Result<(), Box<dyn Error>> {
         for participant in 0..N_PARTICIPANTS {
-            for width in [489, 1] {
+            for (space, width) in [("acoustic", 489), ("word-rate", 1)] {
                 let found = cost::baseline(self.speed, &stories(), &self.ridge(1, width))?;
-                self.add("baseline", &format!("baselines {participant}"), &found);
+                self.add("baseline", &format!("{space} {participant}"), &found);
             }
         }
         Ok(())

@@ -114,9 +114,12 @@ impl CacheContents {
         };
         for found in listing {
             let path = found.map_err(io_error("read", folder))?.path();
-            match Entry::read(&path)? {
-                Some(entry) => contents.entries.push(entry),
-                None => contents.others.push(path),
+            match Entry::read(&path) {
+                // A run beside this one has given it its name, or cleaned.
+                _ if std::fs::symlink_metadata(&path).is_err() => {}
+                Ok(Some(entry)) => contents.entries.push(entry),
+                Ok(None) => contents.others.push(path),
+                Err(error) => return Err(error),
             }
         }
         contents

@@ -150,3 +150,17 @@ pub(crate) fn naming(audio: &Path, error: braintune_backbone::BackboneError) -> 
         error => error.into(),
     }
 }
+
+/// An error and its sources on one line, each said once.
+pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
+    let mut message = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        let part = error.to_string();
+        if !message.contains(&part) {
+            message = format!("{message}: {part}");
+        }
+        source = error.source();
+    }
+    message
+}

@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use crate::error::{BraintuneError, Result};
+
 /// One step forward.
 #[derive(Debug, Clone, Copy)]
 #[non_exhaustive]
@@ -78,3 +80,14 @@ pub enum Event<'a> {
 
 /// Called at every step; `Break` stops the pipeline with [`crate::BraintuneError::Cancelled`].
 pub type OnEvent<'a> = dyn FnMut(Event<'_>) -> ControlFlow<()> + 'a;
+
+/// Tells of an event and goes on.
+///
+/// # Errors
+/// [`BraintuneError::Cancelled`] where the observer wants to stop.
+pub(crate) fn tell(on: &mut OnEvent<'_>, event: Event<'_>) -> Result<()> {
+    match on(event) {
+        ControlFlow::Break(()) => Err(BraintuneError::Cancelled),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}

@@ -10,15 +10,15 @@ use std::path::{Path, PathBuf};
 
 use braintune_audio::{load_audio, probe_audio};
 use braintune_backbone::{CachedExtractor, FeatureExtractor};
-use braintune_ranks::{Alone, Ranks, Shard, share_out};
+use braintune_ranks::{Alone, Ranks, Shard};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use crate::error::{BraintuneError, Result, io_error, naming};
+use crate::error::{BraintuneError, Result, io_error, naming, with_sources};
 use crate::event::{Event, OnEvent};
 use crate::files::copy_file;
 use crate::provenance::{Provenance, file_sha256};
-use crate::together::{agree, gather, meet, together, with_sources};
+use crate::together::{agree, gather, meet, share, together};
 
 /// A recording and where its features go.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -167,16 +167,14 @@ fn prints(
 /// How long each recording is; each is looked at by one rank.
 fn seconds(recordings: &[Recording], ranks: &dyn Ranks) -> Result<Vec<f64>> {
     let mut own = None;
-    let all = share_out(ranks, &vec![1.0; recordings.len()], |place| {
-        let found = length_s(&recordings[place].audio).unwrap_or_else(|error| {
+    let all = share(ranks, &vec![1.0; recordings.len()], |place| {
+        let found = length_s(&recordings[place].audio);
+        Ok(found.unwrap_or_else(|error| {
             own.get_or_insert(error);
             0.0
-        });
-        Ok::<_, BraintuneError>(found.to_le_bytes().to_vec())
+        }))
     })?;
-    together(ranks, own.map_or(Ok(()), Err))?;
-    let number = |bytes: Vec<u8>| bytes.try_into().map_or(0.0, f64::from_le_bytes);
-    Ok(all.into_iter().map(number).collect())
+    together(ranks, own.map_or(Ok(all), Err))
 }
 
 fn length_s(audio: &Path) -> Result<f64> {
@@ -337,5 +335,6 @@ fn is_whole(path: &Path) -> std::io::Result<bool> {
         .values()
         .map(|tensor| tensor["data_offsets"][1].as_u64());
     let end = ends.flatten().max().unwrap_or(0);
-    Ok(header.contains_key("times") && size.checked_sub(8 + end) == Some(length))
+    Ok(header.contains_key("times")
+        && 8_u64.checked_add(end).and_then(|end| size.checked_sub(end)) == Some(length))
 }

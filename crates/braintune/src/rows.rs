@@ -1,13 +1,38 @@
-//! Tables that pipelines have written, read back: columns by name, and what is wrong by file and line.
+//! Tables of pipelines: written whole, and read back, columns by name and what is wrong by file and line.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use crate::error::{BraintuneError, Result, file_error};
+use crate::files::write_streamed;
 
 /// A layer beyond this is damage: no model has as many.
 const MOST_LAYERS: usize = 10_000;
+
+/// Writes a table under a temporary name and renames it.
+pub(crate) fn write_csv<R>(
+    path: &Path,
+    header: &[&str],
+    rows: impl IntoIterator<Item = R>,
+) -> Result<()>
+where
+    R: IntoIterator<Item: AsRef<[u8]>>,
+{
+    write_streamed(path, |file| {
+        let mut table = csv::Writer::from_writer(file);
+        table.write_record(header)?;
+        for row in rows {
+            table.write_record(row)?;
+        }
+        table.flush()
+    })
+}
+
+/// A cell of six digits; empty where there is no value.
+pub(crate) fn cell(value: Option<f64>) -> String {
+    value.map_or(String::new(), |value| format!("{value:.6}"))
+}
 
 /// The rows of a CSV.
 pub(crate) struct Rows {

@@ -1,16 +1,16 @@
 //! What the ranks of a job tell each other: failures, findings, and that they work on the same.
 //!
-//! All of it is called by all ranks in the same order. An error on one of them becomes one on all, so that nobody waits
-//! for a rank that has given up. Held by `tests/it/ranks.rs`, `study_ranks.rs`, `extract.rs`.
+//! All of it is called by all ranks in the same order. `together`, `first`, `agree` and `meet` make an error on one of
+//! them one on all, so that nobody waits for a rank that has given up; `gather` and `share` leave that to their callers. Held by `tests/it/ranks.rs`, `study_ranks.rs`, `extract.rs`.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, UNIX_EPOCH};
 
-use braintune_ranks::Ranks;
+use braintune_ranks::{Ranks, share_out};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{BraintuneError, Result, file_error, io_error};
+use crate::error::{BraintuneError, Result, file_error, io_error, with_sources};
 use crate::provenance::sha256_hex;
 
 /// How long another machine may take to see a new file on storage that both share.
@@ -86,6 +86,21 @@ pub(crate) fn gather<T: Serialize + DeserializeOwned>(
     tell(ranks, mine)?.iter().map(|bytes| read(bytes)).collect()
 }
 
+/// What `one` makes of each piece, made by one rank each and known to all, in the order of pieces.
+///
+/// # Errors
+/// Those of `one`, on this rank alone.
+pub(crate) fn share<T: Serialize + DeserializeOwned>(
+    ranks: &dyn Ranks,
+    costs: &[f64],
+    mut one: impl FnMut(usize) -> Result<T>,
+) -> Result<Vec<T>> {
+    let told = share_out(ranks, costs, |piece| {
+        serde_json::to_vec(&one(piece)?).map_err(|e| unread(&e))
+    })?;
+    told.iter().map(|bytes| read(bytes)).collect()
+}
+
 fn tell<T: Serialize + ?Sized>(ranks: &dyn Ranks, mine: &T) -> Result<Vec<Vec<u8>>> {
     let mine = serde_json::to_vec(mine).map_err(|e| unread(&e))?;
     Ok(ranks.all_gather(&mine)?)
@@ -99,7 +114,7 @@ fn silent() -> BraintuneError {
     BraintuneError::Input("rank 0 said nothing".to_owned())
 }
 
-pub(crate) fn unread(error: &serde_json::Error) -> BraintuneError {
+fn unread(error: &serde_json::Error) -> BraintuneError {
     BraintuneError::Input(format!(
         "what ranks tell each other cannot be read ({error}): start all of them from the same version of braintune"
     ))
@@ -224,20 +239,6 @@ fn number(found: &std::fs::Metadata) -> u64 {
 #[cfg(not(unix))]
 fn number(_: &std::fs::Metadata) -> u64 {
     0
-}
-
-/// An error and its sources on one line, each said once.
-pub(crate) fn with_sources(error: &dyn std::error::Error) -> String {
-    let mut message = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        let part = error.to_string();
-        if !message.contains(&part) {
-            message = format!("{message}: {part}");
-        }
-        source = error.source();
-    }
-    message
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! The `braintune` command. What people read goes to stderr, results are files.
 //!
-//! Exit code 0: done; 1: stopped before the end; 2: wrong usage, bad input or another failure.
+//! Exit code 0: done; 1: stopped before the end, or a step of a study failed; 2: wrong usage, bad input or another failure.
 
 // Doc comments of flags are the text of --help, read on a terminal.
 #![allow(clippy::doc_markdown)]

@@ -85,3 +85,11 @@ pub(crate) fn finite(what: &'static str, x: ArrayView2<'_, f32>) -> Result<()> {
     }
     Ok(())
 }
+
+/// A ceiling above the threshold is divided by, so it must keep 0 out.
+pub(crate) fn ceiling_threshold(threshold: f32) -> Result<()> {
+    if threshold.is_nan() || threshold < 0.0 {
+        return Err(EncodingError::Threshold { threshold });
+    }
+    Ok(())
+}

@@ -233,11 +233,12 @@ impl FirDesign {
 
     /// With columns before the delays scaled.
     pub(crate) fn scaled(&self, factors: &[f32]) -> Self {
-        let mut scaled = self.clone();
-        for (mut column, &factor) in scaled.x.axis_iter_mut(Axis(1)).zip(factors) {
-            column *= factor;
+        Self {
+            x: scaled_columns(self.x.view(), factors),
+            spaces: self.spaces.clone(),
+            story_lengths: self.story_lengths.clone(),
+            delays: self.delays.clone(),
         }
-        scaled
     }
 
     /// Features before the delays, `[n_samples, n_features]`, stories one after the other.
@@ -260,4 +261,13 @@ impl FirDesign {
         }
         DesignMatrix::from(delayed)
     }
+}
+
+/// `x` with each column multiplied by its factor.
+pub(crate) fn scaled_columns(x: ArrayView2<'_, f32>, factors: &[f32]) -> Array2<f32> {
+    let mut scaled = x.to_owned();
+    for (mut column, &factor) in scaled.axis_iter_mut(Axis(1)).zip(factors) {
+        column *= factor;
+    }
+    scaled
 }

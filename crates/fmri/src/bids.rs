@@ -38,6 +38,7 @@ use self::stories::{Heard, stories_of_task};
 use crate::dataset::RowCheck;
 use crate::files::{read_text, require_dir};
 use crate::selection::check_selection;
+use crate::voxel_mask::is_inside;
 use crate::{
     DatasetFiles, FmriError, NiftiFile, ResponseFile, Responses, Result, StoredAs, Story,
     StoryDataset, StoryTiming, Trim, VoxelMask,
@@ -469,10 +470,6 @@ fn no_image(derivatives: &Path, options: &BidsOptions, task: &str) -> FmriError 
         what: "image of a task".into(),
         path: image_path(derivatives, options, "sub-*", task),
     }
-}
-
-fn is_inside(value: f32) -> bool {
-    value.is_finite() && value != 0.0
 }
 
 /// `Name` of `dataset_description.json`, else the name of the folder.

@@ -328,7 +328,7 @@ pub enum FmriError {
     },
     /// A `TextGrid` has no tier that holds phones.
     #[error(
-        "no phone tier: expected one named `phone`, or the first of at least two, found {}",
+        "no tier of phones: expected one named `phone`, or the first of at least two, found {}",
         list(tiers)
     )]
     NoPhoneTier {

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 
 /// A way to record a brain.
 ///
-/// Responses are `[n_trs, n_voxels]` in the names of this crate, whatever the modality; the methods
-/// say what a reader of that field calls rows and columns.
+/// Responses are `[n_trs, n_voxels]` in the names of this crate, whatever the modality;
+/// [`column_name`](Self::column_name) says what a reader of that field calls a column.
 ///
 /// ```
 /// use braintune_fmri::Modality;
@@ -56,15 +56,6 @@ impl Modality {
             Self::Meg => "sensor",
             Self::Ecog => "electrode",
             Self::Eeg | Self::Fnirs => "channel",
-        }
-    }
-
-    /// What one row of responses is: `TR`, `sample`.
-    #[must_use]
-    pub const fn row_name(self) -> &'static str {
-        match self {
-            Self::Fmri => "TR",
-            Self::Eeg | Self::Meg | Self::Ecog | Self::Fnirs => "sample",
         }
     }
 }

@@ -28,6 +28,8 @@ const NO_SPEECH: [&str; 7] = [
 
 /// Silence of phone tiers, as other aligners call it.
 const NO_PHONE: [&str; 3] = ["sil", "spn", "cg"];
+/// Eleven days. What goes through a story by the second must come to an end.
+const MAX_TIME_S: f64 = 1e6;
 /// Stories have about 1 MB.
 const MAX_BYTES: u64 = 64 << 20;
 
@@ -70,6 +72,19 @@ impl Interval {
             end_s,
             text: text.into(),
         }
+    }
+
+    /// The phone that it is in a tier of phones: in capitals and without the digits of stress, such as
+    /// `OW` for `ow1`.
+    ///
+    /// None for silence, breath and noise: the labels that [`words`](TextGrid::words) leaves out, `sil`,
+    /// `spn` and `cg`.
+    #[must_use]
+    pub fn phone(&self) -> Option<String> {
+        let label = bare(&self.text);
+        let stem = label.trim_end_matches(|c: char| c.is_ascii_digit());
+        let is_phone = is_said(&label) && !NO_PHONE.contains(&label.as_str()) && !stem.is_empty();
+        is_phone.then(|| stem.to_uppercase())
     }
 }
 
@@ -128,17 +143,12 @@ impl TextGrid {
         Ok(tier.intervals.iter().filter(is_word).collect())
     }
 
-    /// The phones: the phone tier without silence, breath and noise labels, labels in capitals and
-    /// without the digits of stress, such as `OW` for `ow1`.
-    ///
-    /// The phone tier is the one named `phone`, `phones`, `phoneme` or `phonemes`, else the first of
-    /// at least two, as in the files of ds003020. Left out are the labels that
-    /// [`words`](Self::words) leaves out, `sil`, `spn` and `cg`.
+    /// The phones: the intervals of [`phone_tier`](Self::phone_tier) that are one
+    /// ([`phone`](Interval::phone)), labelled so.
     ///
     /// # Errors
     ///
-    /// [`FmriError::NoPhoneTier`] if there is none: the only tier, or one named `word`, is not taken
-    /// for it.
+    /// As [`phone_tier`](Self::phone_tier).
     ///
     /// ```
     /// use braintune_fmri::{Interval, TextGrid, Tier};
@@ -151,6 +161,22 @@ impl TextGrid {
     /// # Ok::<(), braintune_fmri::FmriError>(())
     /// ```
     pub fn phones(&self) -> Result<Vec<Interval>> {
+        let phone = |interval: &Interval| {
+            let phone = interval.phone()?;
+            Some(Interval::new(interval.start_s, interval.end_s, phone))
+        };
+        let intervals = self.phone_tier()?.intervals.iter();
+        Ok(intervals.filter_map(phone).collect())
+    }
+
+    /// The tier of phones, silence included: the one named `phone`, `phones`, `phoneme` or `phonemes`,
+    /// else the first of at least two, as in the files of ds003020.
+    ///
+    /// # Errors
+    ///
+    /// [`FmriError::NoPhoneTier`] if there is none: the only tier, or one named `word`, is not taken
+    /// for it.
+    pub fn phone_tier(&self) -> Result<&Tier> {
         let first_of_two = || match &*self.tiers {
             [first, _, ..] if !matches!(&*first.name.to_lowercase(), "word" | "words") => {
                 Some(first)
@@ -158,22 +184,10 @@ impl TextGrid {
             _ => None,
         };
         let tier = self.named(&["phone", "phones", "phoneme", "phonemes"]);
-        let tier = tier.or_else(first_of_two);
-        let tier = tier.ok_or_else(|| FmriError::NoPhoneTier {
-            tiers: self.tier_names(),
-        })?;
-        let phone = |interval: &Interval| {
-            let label = bare(&interval.text);
-            let text = label
-                .trim_end_matches(|c: char| c.is_ascii_digit())
-                .to_uppercase();
-            let is_phone = is_said(&label) && !NO_PHONE.contains(&label.as_str());
-            (is_phone && !text.is_empty()).then(|| Interval {
-                text,
-                ..interval.clone()
+        tier.or_else(first_of_two)
+            .ok_or_else(|| FmriError::NoPhoneTier {
+                tiers: self.tier_names(),
             })
-        };
-        Ok(tier.intervals.iter().filter_map(phone).collect())
     }
 
     /// The first tier with one of these names, in any case.
@@ -204,7 +218,8 @@ fn is_said(label: &str) -> bool {
 ///
 /// [`FmriError::Missing`], [`FmriError::Io`] or [`FmriError::TooLarge`] if the file cannot be read,
 /// [`FmriError::Pointer`] if it stands in for data that was not fetched, [`FmriError::TextGrid`] if it
-/// is no `TextGrid`, has no tier, or an interval ends before it begins.
+/// is no `TextGrid`, has no tier, an interval ends before it begins, or one is a million seconds or more
+/// from the onset.
 ///
 /// ```
 /// use braintune_fmri::{Interval, TextGrid, Tier, read_textgrid, write_textgrid};
@@ -289,6 +304,17 @@ fn parse(bytes: &[u8]) -> Result<TextGrid, String> {
 }
 
 fn checked_tier(name: String, intervals: Vec<Interval>) -> Result<Tier, String> {
+    // Not a number is neither below nor above.
+    let plausible = |time_s: f64| time_s.abs() < MAX_TIME_S;
+    let implausible = |said: &Interval| !(plausible(said.start_s) && plausible(said.end_s));
+    if let Some(k) = intervals.iter().position(implausible) {
+        let Interval { start_s, end_s, .. } = intervals[k];
+        return Err(format!(
+            "interval {} of tier {name} runs from {start_s:?} s to {end_s:?} s, \
+             expected times below {MAX_TIME_S} s",
+            k + 1
+        ));
+    }
     let backwards = |interval: &Interval| interval.start_s > interval.end_s;
     if let Some(k) = intervals.iter().position(backwards) {
         let Interval { start_s, end_s, .. } = intervals[k];

@@ -66,7 +66,7 @@ impl VoxelMask {
         let file = NiftiFile::open(path)?;
         file.expect_one_volume("a mask")?;
         let values = file.read_volume(0)?;
-        let inside = values.mapv(|value| value.is_finite() && value != 0.0);
+        let inside = values.mapv(is_inside);
         Self::build(path, inside.view(), file.header().affine(), order)
     }
 
@@ -223,6 +223,11 @@ impl VoxelMask {
             reason: format!("shape {:?} against {shape:?}", self.shape),
         }
     }
+}
+
+/// Whether a voxel of this value is inside a mask.
+pub(crate) fn is_inside(value: f32) -> bool {
+    value.is_finite() && value != 0.0
 }
 
 /// Whether two affines put every voxel centre within 1 % of the smallest voxel step.

@@ -96,12 +96,6 @@ pub enum TuningError {
         /// Expected and found.
         problem: String,
     },
-    /// A story without audio.
-    #[error("story {story} has no audio file")]
-    NoAudio {
-        /// The story.
-        story: String,
-    },
     /// Something that a run needs is not there.
     #[error("no {what}: {reason}")]
     Empty {

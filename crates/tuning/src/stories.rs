@@ -188,18 +188,7 @@ impl<'a> StoryBatches<'a> {
         self
     }
 
-    /// Reads all responses once, a story at a time: values that cannot be learnt are found before the first step, not
-    /// when their story comes up. `on` gets the stories that were read and their number, and can stop it.
-    ///
-    /// # Errors
-    /// [`TuningError::NotFinite`], and what reading can cause.
-    pub fn check_responses(
-        &self,
-        on: &mut dyn FnMut(usize, usize) -> ControlFlow<()>,
-    ) -> Result<ControlFlow<()>> {
-        self.check_stories(0..self.stories.len(), on)
-    }
-
+    /// Reads all responses of some stories, one after the other; [`TuningData::check`].
     fn check_stories(
         &self,
         stories: Range<usize>,
@@ -246,11 +235,7 @@ impl<'a> StoryBatches<'a> {
     }
 
     fn plan(&self, name: &str, batch_size: usize) -> Result<Plan> {
-        let Some(audio) = self.dataset.story(name)?.audio() else {
-            return Err(TuningError::NoAudio {
-                story: name.to_owned(),
-            });
-        };
+        let audio = self.dataset.story(name)?.require_audio()?;
         if let Some(sound_s) = probe_audio(audio)?.duration_s() {
             self.check_length(name, sound_s)?;
         }
@@ -328,11 +313,8 @@ impl<'a> StoryBatches<'a> {
     }
 
     fn audio_path(&self, story: usize) -> Result<&Path> {
-        let name = &self.stories[story].name;
-        let path = self.dataset.story(name)?.audio();
-        path.ok_or_else(|| TuningError::NoAudio {
-            story: name.clone(),
-        })
+        let story = self.dataset.story(&self.stories[story].name)?;
+        Ok(story.require_audio()?)
     }
 
     fn audio(&self, story: usize) -> Result<Vec<f32>> {
@@ -419,7 +401,6 @@ impl TuningData for StoryBatches<'_> {
         Ok(self.load(epoch, index)?)
     }
 
-    /// As [`check_responses`](Self::check_responses), of a share of the stories.
     fn check(
         &self,
         share: Shard,

@@ -123,7 +123,7 @@ fn from_bytes(bytes: &[u8]) -> Result<Vec<Array2<f32>>> {
     {
         return Err(other());
     }
-    let layers = values.chunks(rows * columns).map(<[f32]>::to_vec);
+    let layers = values.chunks((rows * columns).max(1)).map(<[f32]>::to_vec);
     let layers = layers.map(|values| Array2::from_shape_vec((rows, columns), values));
     layers.collect::<Result<_, _>>().map_err(|_| other())
 }

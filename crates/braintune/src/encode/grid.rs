@@ -10,7 +10,7 @@ use ndarray::{Array2, s};
 use super::features::TrFeatures;
 use super::inputs::{Inputs, StoryInput};
 use crate::error::{BraintuneError, Result};
-use crate::event::{Event, OnEvent};
+use crate::event::{Event, OnEvent, tell};
 use crate::names::repeated;
 
 /// A story whose features are asked for.
@@ -89,9 +89,7 @@ impl<'a> GridFeatures<'a> {
                 done,
                 total,
             };
-            if on(event).is_break() {
-                return Err(BraintuneError::Cancelled);
-            }
+            tell(on, event)?;
             done += 1;
             let timing = dataset.timing(&story.name)?;
             let spaces = (self.make)(&GridStory {

@@ -8,7 +8,7 @@ use std::path::PathBuf;
 use braintune_audio::probe_audio;
 use braintune_encoding::Folds;
 use braintune_fmri::{BadValues, FmriError, Responses, StoryDataset};
-use braintune_ranks::{Ranks, share_out};
+use braintune_ranks::Ranks;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -16,11 +16,11 @@ use super::config::{BadVoxels, CrossValidation, EncodeConfig};
 use super::repeats::Repeats;
 use crate::ceilings::check_ceiling;
 use crate::error::{BraintuneError, Result};
-use crate::event::{Event, OnEvent};
+use crate::event::{Event, OnEvent, tell};
 use crate::names::repeated;
 use crate::provenance::{file_sha256, sha256_hex, values_sha256};
 use crate::split::Split;
-use crate::together::{see_same_files, unread};
+use crate::together::{see_same_files, share};
 
 /// Stories of one participant, found and fit for use.
 #[derive(Debug)]
@@ -73,25 +73,20 @@ impl Inputs {
         say_left_out(&inputs.left_out, subject);
         let total = names.len();
         let mut done = 0;
-        let mut check = |place: usize| {
+        let check = |place: usize| {
             let (name, is_test) = &names[place];
             let event = Event::Checking {
                 story: name,
                 done,
                 total,
             };
-            if on(event).is_break() {
-                return Err(BraintuneError::Cancelled);
-            }
+            tell(on, event)?;
             done += 1;
             StoryInput::check(dataset, config, name, *is_test)
         };
         let stories = match split.fellows() {
             Some(ranks) if one_reads(ranks, dataset, subject, &names)? => {
-                let one = |place| serde_json::to_vec(&check(place)?).map_err(|e| unread(&e));
-                let stories = share_out(ranks, &vec![1.0; total], one)?;
-                let read = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(|e| unread(&e));
-                stories.iter().map(read).collect::<Result<Vec<_>>>()?
+                share(ranks, &vec![1.0; total], check)?
             }
             _ => (0..total).map(check).collect::<Result<Vec<_>>>()?,
         };

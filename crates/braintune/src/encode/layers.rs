@@ -139,35 +139,33 @@ impl<'a> Fits<'a> {
         units.iter().filter(is_done).count()
     }
 
-    /// Says which pieces shares of the job have not done.
-    pub(super) fn check_all_done(&self, units: &[Unit], state: State<'_>) -> Result<()> {
-        let is_missing = |unit: &&Unit| state::read(state, unit, self).is_none();
-        let missing: Vec<&Unit> = units.iter().filter(is_missing).collect();
-        let Some(first) = missing.first() else {
-            return Ok(());
-        };
-        let (layer, voxels) = (first.layer, &first.voxels);
-        Err(file_error(
-            state.out,
-            format!(
-                "{} of {} pieces of the job are missing, the first is layer {layer}, voxels {} to {}: run the shares (--shard i/n) that have not ended well, or the command without --shard, which does what is missing",
-                missing.len(),
-                units.len(),
-                voxels.start,
-                voxels.end - 1
-            ),
-        ))
-    }
-
     /// Puts the pieces of all layers together.
     pub(super) fn collect(&self, units: &[Unit], state: State<'_>) -> Result<Vec<LayerResult>> {
         let of_layers = units.chunk_by(|a, b| a.layer == b.layer);
         of_layers
-            .map(|units| self.collect_layer(units, state))
+            .map(|of_layer| self.collect_layer(of_layer, units, state))
             .collect()
     }
 
-    fn collect_layer(&self, units: &[Unit], state: State<'_>) -> Result<LayerResult> {
+    /// Says which pieces of the job are not there.
+    fn missing(&self, units: &[Unit], state: State<'_>) -> BraintuneError {
+        let is_missing = |unit: &&Unit| state::read(state, unit, self).is_none();
+        let missing: Vec<&Unit> = units.iter().filter(is_missing).collect();
+        let first = missing.first().map_or(String::new(), |unit| {
+            let (first, last) = (unit.voxels.start, unit.voxels.end - 1);
+            format!(" layer {}, voxels {first} to {last}", unit.layer)
+        });
+        file_error(
+            state.out,
+            format!(
+                "{} of {} pieces of the job are missing, the first is{first}: run the shares (--shard i/n) that have not ended well, or the command without --shard, which does what is missing",
+                missing.len(),
+                units.len(),
+            ),
+        )
+    }
+
+    fn collect_layer(&self, units: &[Unit], all: &[Unit], state: State<'_>) -> Result<LayerResult> {
         let mut statistics: Option<Statistics> = None;
         let mut layer = LayerResult {
             r: Vec::with_capacity(self.inputs.n_voxels),
@@ -176,8 +174,8 @@ impl<'a> Fits<'a> {
             stories: vec![Vec::new(); self.test_rows().len()],
         };
         for unit in units {
-            let piece =
-                state::read(state, unit, self).ok_or_else(|| state::missing(state, unit))?;
+            let piece = state::read(state, unit, self);
+            let piece = piece.ok_or_else(|| self.missing(all, state))?;
             let of_layer = match &mut statistics {
                 Some(statistics) => statistics,
                 none => none.insert(self.statistics(piece.block_len)?),

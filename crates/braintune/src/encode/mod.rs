@@ -32,7 +32,7 @@ use braintune_fmri::StoryDataset;
 pub use braintune_fmri::Regions;
 pub use config::{BadVoxels, CrossValidation, EncodeConfig};
 pub use grid::{GridFeatures, GridStory};
-pub use stories::StoryRow;
+pub(crate) use stories::StoryRow;
 pub use table::AlignmentRow;
 pub(crate) use table::{AlignmentLine, read as read_alignment};
 pub use tuned_on::TunedOn;
@@ -317,7 +317,7 @@ impl Job<'_> {
                     n_pieces: units.len(),
                 });
             }
-            Split::Merge => fits.check_all_done(&units, state)?,
+            Split::Merge => {}
             Split::Ranks(ranks) => {
                 ranks.barrier()?;
                 if !ranks.is_first() {
@@ -326,32 +326,24 @@ impl Job<'_> {
                 }
             }
         }
-        let rows = self.write(&fits, &units, &repeats, provenance)?;
+        let results = fits.collect(&units, state)?;
+        let rows = self.write(&results, &repeats, provenance)?;
+        state::clear(self.out, &units); // only clutter now
         if let Some(ranks) = self.split.fellows() {
             ranks.barrier()?;
         }
         Ok(Outcome::Computed(rows))
     }
 
-    /// Puts the pieces together into the result, and removes them.
     fn write(
         &self,
-        fits: &layers::Fits<'_>,
-        units: &[units::Unit],
+        results: &[layers::LayerResult],
         repeats: &repeats::Repeats,
         provenance: Provenance,
     ) -> Result<Vec<AlignmentRow>> {
-        let key = provenance.key.clone();
-        let state = layers::State {
-            out: self.out,
-            key: &key,
-        };
-        let results = fits.collect(units, state)?;
         let ceiling = repeats.ceiling.as_ref().map(ndarray::Array1::view);
         let names = &self.source.names;
-        let rows = output::write(self.out, &results, ceiling, self.config, names, provenance)?;
-        state::clear(self.out, units);
-        Ok(rows)
+        output::write(self.out, results, ceiling, self.config, names, provenance)
     }
 
     /// Whether the result is there already; with several ranks, after it is certain that they do the same job.
@@ -395,8 +387,7 @@ impl Job<'_> {
 /// Windows that the model cannot take are said before responses are read.
 fn check_windows(model: &PretrainedModel, windows: Windows) -> Result<()> {
     let spec = model.spec();
-    let rate = f64::from(spec.sample_rate.as_hz());
-    match spec.max_samples.map(|most| most as f64 / rate) {
+    match spec.max_s() {
         Some(most_s) if windows.length_s() > most_s => Err(BraintuneError::Input(format!(
             "windows of {} s (--window-s) are longer than the {most_s} s that {} takes",
             windows.length_s(),

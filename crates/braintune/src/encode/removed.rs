@@ -15,7 +15,7 @@ use ndarray::{Array2, ArrayView2, Axis, concatenate, s};
 
 use super::inputs::{Inputs, StoryInput};
 use crate::error::{BraintuneError, Result};
-use crate::event::{Event, OnEvent};
+use crate::event::{Event, OnEvent, tell};
 use crate::lowlevel::{FittedSpace, LowLevelSpace};
 
 /// The ridge from low-level features, prepared for every layer.
@@ -86,9 +86,7 @@ fn kept(
 ) -> Result<Array2<f32>> {
     let mut parts = Vec::with_capacity(stories.len());
     for story in stories {
-        if on(Event::Stage("low-level features")).is_break() {
-            return Err(BraintuneError::Cancelled);
-        }
+        tell(on, Event::Stage("low-level features"))?;
         let low = space.transform(dataset.story(&story.name)?, &dataset.timing(&story.name)?)?;
         parts.push(low.slice(s![story.rows.clone(), ..]).to_owned());
     }

@@ -9,7 +9,6 @@ use std::ops::Range;
 
 use braintune_encoding::pearson_r;
 use braintune_fmri::{Responses, StoryDataset};
-use braintune_ranks::share_out;
 use ndarray::{Array1, Array2, Array3, Axis, s};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -20,10 +19,10 @@ use super::inputs::{Inputs, StoryInput};
 use super::responses::{StackedResponses, mean_of};
 use crate::ceilings::{cc_max, tiles};
 use crate::error::{BraintuneError, Result};
-use crate::event::{Event, OnEvent};
+use crate::event::{Event, OnEvent, tell};
 use crate::provenance::{sha256_hex, values_sha256};
 use crate::split::Split;
-use crate::together::unread;
+use crate::together::share;
 
 /// Below this correlation the stored response to a story is not the mean of its repeats.
 const SAME: f32 = 0.99;
@@ -57,21 +56,12 @@ impl Repeats {
         let pass = Pass::new(dataset, inputs, config);
         let tiles: Vec<Range<usize>> = tiles(inputs.n_voxels, pass.values_of_voxel()).collect();
         let mut read = |tile: &Range<usize>| {
-            if on(Event::Stage("repeats of the test stories")).is_break() {
-                return Err(BraintuneError::Cancelled);
-            }
+            tell(on, Event::Stage("repeats of the test stories"))?;
             pass.tile(tile.clone(), wants_ceiling)
         };
         let done: Vec<Tile> = match split.fellows() {
             None => tiles.iter().map(read).collect::<Result<_>>()?,
-            Some(ranks) => {
-                let costs = vec![1.0; tiles.len()];
-                let one =
-                    |tile: usize| serde_json::to_vec(&read(&tiles[tile])?).map_err(|e| unread(&e));
-                let done = share_out(ranks, &costs, one)?;
-                let told = |bytes: &Vec<u8>| serde_json::from_slice(bytes).map_err(|e| unread(&e));
-                done.iter().map(told).collect::<Result<_>>()?
-            }
+            Some(ranks) => share(ranks, &vec![1.0; tiles.len()], |tile| read(&tiles[tile]))?,
         };
         pass.warn(&done);
         let hashes: Vec<&str> = done.iter().map(|tile| tile.sha256.as_str()).collect();

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::layers::{Fits, State};
 use super::units::{Unit, UnitResult};
-use crate::error::{BraintuneError, Result, file_error};
+use crate::error::{Result, file_error};
 use crate::files::{create_folder, write_atomically};
 
 /// Holds finished pieces while the job runs; a name that nothing else uses.
@@ -68,14 +68,6 @@ pub(super) fn read(state: State<'_>, unit: &Unit, fits: &Fits<'_>) -> Option<Uni
     let n_stories = fits.test_rows().len();
     let is_whole = of == state.key && result.fits(unit.voxels.len(), n_stories, fits.n_regions());
     is_whole.then_some(result)
-}
-
-/// What to say of a piece that should be there.
-pub(super) fn missing(state: State<'_>, unit: &Unit) -> BraintuneError {
-    file_error(
-        &path_of(state.out, unit),
-        "is missing or damaged: run the same command again, it goes on from what is there",
-    )
 }
 
 /// Removes what was kept: only clutter once the result is there.

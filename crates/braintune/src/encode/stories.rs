@@ -7,27 +7,27 @@ use std::path::Path;
 
 use braintune_encoding::{normalized_alignment, normalized_mean};
 use ndarray::ArrayView1;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::config::EncodeConfig;
 use super::layers::LayerResult;
+use super::table::mean;
 use crate::error::Result;
-use crate::files::write_streamed;
+use crate::rows::{cell, write_csv};
 
 /// Mean alignment of one layer in one region with one test story: a row of `stories.csv`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct StoryRow {
+#[derive(Debug, Clone, PartialEq, Deserialize)]
+pub(crate) struct StoryRow {
     /// Hidden state, 0 to `n_layers`.
-    pub layer: usize,
+    pub(crate) layer: usize,
     /// Region of interest; `all` holds every voxel.
-    pub roi: String,
+    pub(crate) roi: String,
     /// Test story.
-    pub story: String,
+    pub(crate) story: String,
     /// Mean Pearson r over the voxels.
-    pub mean_r: f64,
+    pub(crate) mean_r: f64,
     /// Mean of r / noise ceiling over those above the ceiling threshold, if there are ceilings.
-    pub mean_r_normalized: Option<f64>,
+    pub(crate) mean_r_normalized: Option<f64>,
 }
 
 pub(super) fn write_stories(
@@ -47,21 +47,17 @@ pub(super) fn write_stories(
             )?);
         }
     }
-    write_streamed(path, |file| {
-        let mut table = csv::Writer::from_writer(file);
-        table.write_record(["layer", "roi", "story", "mean_r", "mean_r_normalized"])?;
-        for row in rows {
-            let normalized = row.mean_r_normalized.map(|value| format!("{value:.6}"));
-            table.write_record([
-                &row.layer.to_string(),
-                &row.roi,
-                &row.story,
-                &format!("{:.6}", row.mean_r),
-                &normalized.unwrap_or_default(),
-            ])?;
-        }
-        table.flush()
-    })
+    let header = ["layer", "roi", "story", "mean_r", "mean_r_normalized"];
+    let cells = |row: StoryRow| {
+        [
+            row.layer.to_string(),
+            row.roi,
+            row.story,
+            cell(Some(row.mean_r)),
+            cell(row.mean_r_normalized),
+        ]
+    };
+    write_csv(path, &header, rows.into_iter().map(cells))
 }
 
 fn of_story(
@@ -77,16 +73,15 @@ fn of_story(
     let normalized = normalized.transpose()?;
     let regions = config.regions.with_all(r.len()).into_iter();
     let row = |(roi, voxels): (&str, Vec<usize>)| {
-        let mean = normalized
+        let of_ceiling = normalized
             .as_ref()
             .map(|of| normalized_mean(of.view(), &voxels));
-        let sum: f64 = voxels.iter().map(|&voxel| f64::from(r[voxel])).sum();
         Ok(StoryRow {
             layer,
             roi: roi.to_owned(),
             story: story.to_owned(),
-            mean_r: sum / voxels.len().max(1) as f64,
-            mean_r_normalized: mean.transpose()?.and_then(|mean| mean.mean),
+            mean_r: mean(voxels.iter().map(|&voxel| f64::from(r[voxel]))),
+            mean_r_normalized: of_ceiling.transpose()?.and_then(|mean| mean.mean),
         })
     };
     regions.map(row).collect()

@@ -8,9 +8,8 @@ use ndarray::{Array1, ArrayView1};
 use super::Names;
 use super::config::EncodeConfig;
 use super::layers::LayerResult;
-use crate::error::{Result, file_error};
-use crate::files::write_atomically;
-use crate::rows::{Row, Rows};
+use crate::error::Result;
+use crate::rows::{self, Row, Rows, cell};
 
 /// Mean alignment of one layer in one region: a row of `alignment.csv`.
 #[derive(Debug, Clone, PartialEq)]
@@ -120,7 +119,7 @@ pub(crate) fn read(path: &Path) -> Result<Vec<AlignmentLine>> {
     rows.iter().map(line).collect()
 }
 
-fn mean(values: impl Iterator<Item = f64>) -> f64 {
+pub(super) fn mean(values: impl Iterator<Item = f64>) -> f64 {
     let (sum, n) = values.fold((0.0, 0_usize), |(sum, n), value| (sum + value, n + 1));
     if n > 0 { sum / n as f64 } else { 0.0 }
 }
@@ -131,24 +130,19 @@ pub(super) fn write_csv(
     subject: &str,
     names: &Names,
 ) -> Result<()> {
-    let mut csv = csv::Writer::from_writer(Vec::new());
-    csv.write_record(HEADER).map_err(|e| file_error(path, e))?;
-    let cell = |value: Option<f64>| value.map_or(String::new(), |value| format!("{value:.6}"));
-    for row in rows {
-        csv.write_record([
-            subject,
-            names.of(row.layer),
-            &row.layer.to_string(),
-            &row.roi,
-            &row.n_voxels.to_string(),
-            &format!("{:.6}", row.mean_r),
-            &cell(row.mean_r_normalized),
-            &cell(row.interval.map(|(low, _)| low)),
-            &cell(row.interval.map(|(_, high)| high)),
-            &cell(row.q_value),
-        ])
-        .map_err(|e| file_error(path, e))?;
-    }
-    let bytes = csv.into_inner().map_err(|e| file_error(path, e))?;
-    write_atomically(path, &bytes)
+    let row = |row: &AlignmentRow| {
+        [
+            subject.to_owned(),
+            names.of(row.layer).to_owned(),
+            row.layer.to_string(),
+            row.roi.clone(),
+            row.n_voxels.to_string(),
+            cell(Some(row.mean_r)),
+            cell(row.mean_r_normalized),
+            cell(row.interval.map(|(low, _)| low)),
+            cell(row.interval.map(|(_, high)| high)),
+            cell(row.q_value),
+        ]
+    };
+    rows::write_csv(path, &HEADER, rows.iter().map(row))
 }

@@ -16,6 +16,7 @@ use super::partial::{has_left, left_bytes};
 use super::session::{Counts, Report, Session, watched};
 use super::there::{compare, exists};
 use super::{Checksum, FetchConfig, FetchEvent, OnFetch};
+use crate::error::with_sources;
 
 /// Files that fail one after the other until the rest is not tried.
 const FAILURES_IN_A_ROW: usize = 3;
@@ -297,7 +298,7 @@ fn fetch_all(files: &[&PlannedFile], session: &Session<'_>) -> Result<()> {
             if error.stops_all() || n >= FAILURES_IN_A_ROW {
                 halted.store(true, Ordering::SeqCst);
             }
-            session.report(Report::Failed(file.name.clone(), error.to_string()));
+            session.report(Report::Failed(file.name.clone(), with_sources(&error)));
             let mut failures = failures.lock().unwrap_or_else(PoisonError::into_inner);
             failures.push(error);
         }

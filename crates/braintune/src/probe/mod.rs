@@ -102,9 +102,9 @@ pub fn run(
         results.push(of_task);
         // After each task, so that what is done stays if a later one fails.
         tables.write(out)?;
+        figure::write(results.last().map_or(&[], Vec::as_slice), out)?;
         let inputs = record(tasks, &results, models, settings);
         Provenance::new(command.to_vec(), inputs).write(&out.join("provenance.json"))?;
-        figure::write(results.last().map_or(&[], Vec::as_slice), out)?;
     }
     Ok(results)
 }

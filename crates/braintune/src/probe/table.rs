@@ -7,7 +7,7 @@ use braintune_probing::{Penalty, ProbeSettings, Probed, paired_bootstrap};
 use super::ModelProbed;
 use crate::error::Result;
 use crate::files::{remove_if_there, write_streamed};
-use crate::rows::{Row, Rows};
+use crate::rows::{Row, Rows, write_csv};
 
 /// A row of `probes.csv` to be.
 struct Found<'a> {
@@ -72,10 +72,10 @@ impl Tables {
     }
 
     pub(super) fn write(&self, out: &Path) -> Result<()> {
-        write_csv(&out.join("probes.csv"), PROBES, &self.probes)?;
+        write_csv(&out.join("probes.csv"), &PROBES, &self.probes)?;
         let path = out.join("paired.csv");
         if self.compares {
-            return write_csv(&path, PAIRED, &self.paired);
+            return write_csv(&path, &PAIRED, &self.paired);
         }
         // That of an earlier run with more models would not belong to these results.
         remove_if_there(&path)
@@ -244,15 +244,4 @@ fn differences(
 
 fn number(value: f64) -> String {
     format!("{value:.6}")
-}
-
-fn write_csv(path: &Path, header: [&str; 10], rows: &[[String; 10]]) -> Result<()> {
-    write_streamed(path, |file| {
-        let mut table = csv::Writer::from_writer(file);
-        table.write_record(header)?;
-        for row in rows {
-            table.write_record(row)?;
-        }
-        table.flush()
-    })
 }

@@ -2,19 +2,13 @@
 
 use super::alignment::{Seen, bands, keys, line, panel_width, participants, shared};
 use super::files::slug;
-use super::view::{Summary, View};
+use super::view::{Summary, View, names};
 use crate::chart::{Figure, Line, LineChart, range_of_lines};
 use crate::study::LowLevelImpact;
 
 /// Features in order of appearance.
 pub(super) fn features<'a>(view: &View<'a>) -> Vec<&'a str> {
-    let mut features: Vec<&str> = Vec::new();
-    for impact in &view.results.low_level {
-        if !features.contains(&impact.feature.as_str()) {
-            features.push(&impact.feature);
-        }
-    }
-    features
+    names(view.results.low_level.iter().map(|impact| &impact.feature))
 }
 
 /// Mean over participants for each layer, of what `keep` picks.

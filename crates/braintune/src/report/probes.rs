@@ -2,19 +2,13 @@
 
 use super::alignment::{Seen, bands, keys, line, panel_width, participants};
 use super::files::slug;
-use super::view::{Summary, View};
+use super::view::{self, Summary, View, names};
 use crate::chart::{Figure, Ink, Key, Level, Line, LineChart};
 use crate::study::ProbeCurve;
 
 /// Tasks in order of appearance.
 pub(super) fn tasks<'a>(view: &View<'a>) -> Vec<&'a str> {
-    let mut tasks: Vec<&str> = Vec::new();
-    for probe in &view.results.probes {
-        if !tasks.contains(&probe.task.as_str()) {
-            tasks.push(&probe.task);
-        }
-    }
-    tasks
+    names(view.results.probes.iter().map(|probe| &probe.task))
 }
 
 /// Curves of a task and model under a condition: one, or one per participant whose tuned model it is.
@@ -46,12 +40,7 @@ pub(super) fn summaries(curves: &[&ProbeCurve]) -> Vec<Summary> {
 
 /// Layer where the mean over curves is highest.
 pub(super) fn peak(curves: &[&ProbeCurve]) -> Option<(usize, f64)> {
-    let summaries = summaries(curves);
-    let means = summaries
-        .iter()
-        .enumerate()
-        .filter_map(|(layer, summary)| Some((layer, summary.mean?)));
-    means.reduce(|best, next| if next.1 > best.1 { next } else { best })
+    view::peak(&summaries(curves))
 }
 
 /// One figure per model.

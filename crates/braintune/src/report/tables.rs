@@ -60,7 +60,7 @@ fn comparisons(view: &View<'_>) -> Table {
         (
             "comparisons",
             "Paired tests of conditions",
-            "Condition less reference, 95 % interval over units, two-sided p, false discovery rate q over all tests of the study; the smallest q first.",
+            "Condition less reference, 95 % interval over units, two-sided p, false discovery rate q over all tests of the study of the same measure; the smallest q first.",
         ),
         &[
             "model",
@@ -361,7 +361,11 @@ fn training(view: &View<'_>) -> Table {
         })
     });
     table(
-        ("training", "Losses", "Each step of each run."),
+        (
+            "training",
+            "Losses",
+            "Some hundred steps of each run, and all that were evaluated.",
+        ),
         &[
             "model",
             "condition",

@@ -2,7 +2,7 @@
 
 use super::alignment::panel_width;
 use super::files::slug;
-use super::view::View;
+use super::view::{View, names};
 use crate::chart::{Figure, Ink, Key, Line, LineChart, Point};
 use crate::study::TrainingCurve;
 
@@ -57,17 +57,6 @@ fn lines(curve: &TrainingCurve, i: usize) -> [Line; 2] {
             points: thinned(&validation.collect::<Vec<_>>()),
         },
     ]
-}
-
-/// Names in order of appearance.
-fn names<'a>(all: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
-    let mut names: Vec<&str> = Vec::new();
-    for name in all {
-        if !names.contains(&name.as_str()) {
-            names.push(name);
-        }
-    }
-    names
 }
 
 fn figure(view: &View<'_>, model: &str) -> Option<Figure> {

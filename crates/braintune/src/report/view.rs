@@ -63,6 +63,26 @@ pub(super) fn late_layers(n_states: usize) -> RangeInclusive<usize> {
     (n_layers + 1 - n_late.min(n_layers + 1))..=n_layers
 }
 
+/// Layer of the highest of means, with that mean.
+pub(super) fn peak(summaries: &[Summary]) -> Option<(usize, f64)> {
+    let means = summaries
+        .iter()
+        .enumerate()
+        .filter_map(|(layer, summary)| Some((layer, summary.mean?)));
+    means.reduce(|best, next| if next.1 > best.1 { next } else { best })
+}
+
+/// Names in order of appearance.
+pub(super) fn names<'a>(all: impl Iterator<Item = &'a String>) -> Vec<&'a str> {
+    let mut names: Vec<&str> = Vec::new();
+    for name in all {
+        if !names.contains(&name.as_str()) {
+            names.push(name);
+        }
+    }
+    names
+}
+
 impl<'a> View<'a> {
     pub(super) fn new(results: &'a StudyResults) -> Self {
         let normalized = |curve: &AlignmentCurve| curve.normalized.iter().any(Option::is_some);
@@ -161,12 +181,7 @@ impl<'a> View<'a> {
 
     /// The layer where the mean over participants is highest, with that mean.
     pub(super) fn peak(&self, model: &str, condition: &str, roi: &str) -> Option<(usize, f64)> {
-        let summaries = self.summaries(model, condition, roi);
-        let means = summaries
-            .iter()
-            .enumerate()
-            .filter_map(|(layer, s)| Some((layer, s.mean?)));
-        means.reduce(|best, next| if next.1 > best.1 { next } else { best })
+        peak(&self.summaries(model, condition, roi))
     }
 
     /// What the others are compared with.
@@ -202,13 +217,7 @@ impl<'a> View<'a> {
 
     /// Names of baselines, in order of appearance.
     pub(super) fn baselines(&self) -> Vec<&'a str> {
-        let mut names: Vec<&str> = Vec::new();
-        for baseline in &self.results.baselines {
-            if !names.contains(&baseline.baseline.as_str()) {
-                names.push(&baseline.baseline);
-            }
-        }
-        names
+        names(self.results.baselines.iter().map(|of| &of.baseline))
     }
 
     /// A baseline in a region: mean over participants.

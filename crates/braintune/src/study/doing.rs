@@ -6,9 +6,9 @@ use super::marker;
 use super::results::{StepRecord, StepStatus};
 use super::work::Workshop;
 use super::{Plan, Step};
-use crate::error::{BraintuneError, Result, file_error};
+use crate::error::{BraintuneError, Result, file_error, with_sources};
 use crate::event::{Event, OnEvent};
-use crate::together::{sees, with_sources};
+use crate::together::sees;
 
 /// How steps ended, by their places.
 pub(super) type Records = BTreeMap<usize, StepRecord>;

@@ -9,6 +9,7 @@ use serde::de::DeserializeOwned;
 
 use super::curves::probe_curves;
 use super::results::ProbeCurve;
+use crate::arrays::check_size;
 use crate::encode::{AlignmentLine, StoryRow, read_alignment};
 use crate::error::{Result, file_error, io_error};
 use crate::probe::read_probes;
@@ -33,7 +34,7 @@ impl Encoded {
             } else {
                 Vec::new()
             },
-            ceiling: npz(&path)?.by_name("noise_ceiling").ok(),
+            ceiling: ceiling(&path)?,
         })
     }
 
@@ -56,8 +57,20 @@ pub(super) fn correlations(folder: &Path) -> Result<Array2<f32>> {
     npz(&path)?.by_name("r").map_err(|e| file_error(&path, e))
 }
 
+/// Noise ceilings of all voxels, where there are any.
+fn ceiling(path: &Path) -> Result<Option<Array1<f32>>> {
+    let mut arrays = npz(path)?;
+    let names = arrays.names().map_err(|e| file_error(path, e))?;
+    if !names.iter().any(|name| name == "noise_ceiling") {
+        return Ok(None);
+    }
+    let found = arrays.by_name("noise_ceiling");
+    found.map(Some).map_err(|e| file_error(path, e))
+}
+
 fn npz(path: &Path) -> Result<NpzReader<std::fs::File>> {
-    let file = std::fs::File::open(path).map_err(io_error("read", path))?;
+    let mut file = std::fs::File::open(path).map_err(io_error("read", path))?;
+    check_size(path, &mut file)?;
     NpzReader::new(file).map_err(|e| file_error(path, e))
 }
 

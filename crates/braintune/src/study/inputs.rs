@@ -14,7 +14,7 @@ use super::file::{ControlName, ModelPart, PerParticipant, Study};
 use super::participant::{Participant, ceiling};
 use super::results::{Condition, ConditionKind, Excluded};
 use crate::encode::CrossValidation;
-use crate::error::{BraintuneError, Result};
+use crate::error::{BraintuneError, Result, with_sources};
 use crate::lowlevel::LowLevelSpace;
 use crate::model;
 use crate::names::repeated;
@@ -249,7 +249,7 @@ impl Inputs {
             let names = std::slice::from_ref(&who.name);
             let config = &study.tuning.config;
             let checked = voxels.check(&*self.dataset, names, &who.roles.test, config);
-            checked.map_err(|e| study.wrong(format!("[tuning]: {e}")))?;
+            checked.map_err(|e| study.wrong(format!("[tuning]: {}", with_sources(&e))))?;
         }
         Ok(())
     }
@@ -284,7 +284,7 @@ impl Model {
             beside
         } else {
             model::resolve(&part.path)
-                .map_err(|e| study.wrong(format!("model {}: {e}", part.name)))?
+                .map_err(|e| study.wrong(format!("model {}: {}", part.name, with_sources(&e))))?
         };
         let checkpoint = Checkpoint::open(&folder)?;
         let model_type = checkpoint.model_type()?.to_owned();
@@ -299,8 +299,7 @@ impl Model {
         let loaded = PretrainedModel::load(&folder, device.clone())?;
         let spec = loaded.spec();
         let window_s = study.windows()?.length_s();
-        let most_s = |most: usize| most as f64 / f64::from(spec.sample_rate.as_hz());
-        if let Some(most_s) = spec.max_samples.map(most_s).filter(|&most| window_s > most) {
+        if let Some(most_s) = spec.max_s().filter(|&most| window_s > most) {
             return Err(study.wrong(format!(
                 "[encoding]: window_s = {window_s} is longer than the {most_s} s that {} takes",
                 part.name

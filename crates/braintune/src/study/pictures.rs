@@ -13,7 +13,7 @@ use super::results::{ConditionKind, Excluded, SurfaceView};
 use super::steps::{Case, Work};
 use super::summary::Found;
 use super::surface::{Scale, Surfaces, draw};
-use crate::error::{BraintuneError, Result, io_error};
+use crate::error::{BraintuneError, Result, io_error, with_sources};
 
 /// Folder of the pictures.
 const FOLDER: &str = "surfaces";
@@ -44,7 +44,7 @@ impl Pictures {
                     continue;
                 }
                 Err(e) => {
-                    pictures.left_out(&who.name, e.to_string());
+                    pictures.left_out(&who.name, with_sources(&e));
                     continue;
                 }
             };
@@ -129,7 +129,7 @@ impl Pictures {
         match draw(values.view(), surfaces, scale, label, &path) {
             Ok(()) => self.views.push(view),
             Err(e @ BraintuneError::Io { .. }) => return Err(e),
-            Err(e) => self.left_out(&view.caption, e.to_string()),
+            Err(e) => self.left_out(&view.caption, with_sources(&e)),
         }
         Ok(())
     }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use braintune_ranks::{Alone, Ranks, Shard, share_out};
+use braintune_ranks::{Alone, Ranks, Shard};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -14,10 +14,10 @@ use super::file::Study;
 use super::inputs::Inputs;
 use super::participant::Heard;
 use super::steps::files_in;
-use crate::error::{BraintuneError, Result};
+use crate::error::{BraintuneError, Result, with_sources};
 use crate::event::{Event, OnEvent};
 use crate::provenance::file_sha256;
-use crate::together::{see_same_files, together, with_sources};
+use crate::together::{see_same_files, share, together};
 
 /// What is read by one process.
 enum Piece {
@@ -56,23 +56,23 @@ impl Inputs {
         let costs: Vec<f64> = pieces.iter().map(|piece| self.bytes(piece)).collect();
         let owners = Shard::owners(&costs, readers.n_ranks());
         let total = owners.iter().filter(|&&o| o == readers.rank()).count();
-        let all = self.share(&pieces, (readers, &costs, total), study, on)?;
-        for ((piece, bytes), owner) in pieces.into_iter().zip(&all).zip(owners) {
-            self.note(piece, bytes, owner)?;
+        let all = self.found(&pieces, (readers, &costs, total), study, on)?;
+        for ((piece, found), owner) in pieces.into_iter().zip(all).zip(owners) {
+            self.note(piece, found, owner)?;
         }
         self.note_stories()
     }
 
     /// What each piece holds, `total` of them read by this process.
-    fn share(
+    fn found(
         &self,
         pieces: &[Piece],
         (readers, costs, total): (&dyn Ranks, &[f64], usize),
         study: &Study,
         on: &mut OnEvent<'_>,
-    ) -> Result<Vec<Vec<u8>>> {
+    ) -> Result<Vec<Found>> {
         let (mut own, mut done) = (None, 0);
-        let all = share_out(readers, costs, |place| {
+        let all = share(readers, costs, |place| {
             let piece = &pieces[place];
             let story = piece.name();
             // After an error nothing more is read, but others are still to be told.
@@ -82,12 +82,11 @@ impl Inputs {
                 self.piece(piece, study)
             };
             done += 1;
-            let found = found.unwrap_or_else(|error| {
+            Ok(found.unwrap_or_else(|error| {
                 let told = Found::of(&error);
                 own.get_or_insert(error);
                 told
-            });
-            Ok::<_, BraintuneError>(serde_json::to_vec(&found).unwrap_or_default())
+            }))
         })?;
         own.map_or(Ok(all), Err)
     }
@@ -156,9 +155,8 @@ impl Inputs {
     }
 
     /// Keeps what rank `owner` found.
-    fn note(&mut self, piece: Piece, bytes: &[u8], owner: usize) -> Result<()> {
+    fn note(&mut self, piece: Piece, found: Found, owner: usize) -> Result<()> {
         let wrong = |problem: String| BraintuneError::Input(format!("rank {owner}: {problem}"));
-        let found = serde_json::from_slice(bytes).map_err(|e| wrong(e.to_string()))?;
         match (found, piece) {
             (Found::Digest(sha256), Piece::File { path, .. }) => {
                 self.digests.insert(path, sha256);

@@ -152,7 +152,7 @@ pub struct BaselineAlignment {
     pub normalized: Option<f64>,
 }
 
-/// A paired test of two conditions of a model in a layer and region, over participants or test stories.
+/// A paired test of two conditions of a model in a layer and region, over participants, or test stories of each.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Comparison {
@@ -178,7 +178,7 @@ pub struct Comparison {
     pub n_positive: usize,
     /// Two-sided p, none where there are too few units to say anything.
     pub p_value: Option<f64>,
-    /// False discovery rate over all comparisons of the study.
+    /// False discovery rate over all comparisons of the study that have the same measure.
     pub q_value: Option<f64>,
 }
 

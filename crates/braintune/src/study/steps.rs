@@ -220,16 +220,12 @@ impl Graph<'_> {
     }
 
     fn add_probe(&mut self, case: Case, probed: &Value, needs: Vec<usize>) {
-        let [model, condition, participant] = self.inputs.names(case);
         let settings = json!({
             "model_sha256": self.inputs.models[case.model].sha256,
-            "condition": condition,
+            "condition": self.inputs.conditions[case.condition].name,
             "probes": probed,
         });
-        let mut parts = vec!["probe", model, condition];
-        if self.inputs.is_tuned(case) {
-            parts.push(participant);
-        }
+        let parts = [vec!["probe"], self.inputs.state_of(case)].concat();
         self.add(Work::Probe(case), &parts, settings, needs);
     }
 
@@ -292,6 +288,12 @@ impl Inputs {
             &self.conditions[case.condition].name,
             &self.participants[case.participant].name,
         ]
+    }
+
+    /// Model and condition, and the participant where the state of the model belongs to one.
+    pub(super) fn state_of(&self, case: Case) -> Vec<&str> {
+        let n = if self.is_tuned(case) { 3 } else { 2 };
+        self.names(case).into_iter().take(n).collect()
     }
 
     /// Whether the state of the model belongs to the participant.

@@ -1,6 +1,5 @@
 //! Doing one step, through the functions that the commands of the same names call.
 
-use std::error::Error;
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
@@ -16,7 +15,7 @@ use super::file::{ControlName, SplitName, Study};
 use super::inputs::{Inputs, Model};
 use super::steps::{Case, Work};
 use crate::encode::{self, EncodeConfig, ModelFeatures, TunedOn};
-use crate::error::Result;
+use crate::error::{Result, with_sources};
 use crate::event::{Event, OnEvent};
 use crate::files::copy_file;
 use crate::folders::Folders;
@@ -143,12 +142,7 @@ impl Workshop<'_> {
     }
 
     fn probe(&self, case: Case, folder: &Path, on: &mut OnEvent<'_>) -> Result<()> {
-        let [model, condition, participant] = self.inputs.names(case);
-        let name = if self.inputs.is_tuned(case) {
-            format!("{model} {condition} {participant}")
-        } else {
-            format!("{model} {condition}")
-        };
+        let name = self.inputs.state_of(case).join(" ");
         let loaded = PretrainedModel::load(&self.checkpoint(case), self.device.clone())?;
         let probed = ProbedModel::new(name, loaded, self.cache)?;
         let tasks = self.study.probe_tasks(self.inputs)?;
@@ -255,14 +249,7 @@ impl Study {
             } else {
                 question.task(&folder, &settings)
             };
-            task.map_err(|e| {
-                let mut problem = format!("[probes]: {question}: {e}");
-                for reason in std::iter::successors(e.source(), |&e| e.source()) {
-                    problem.push_str(": ");
-                    problem.push_str(&reason.to_string());
-                }
-                self.wrong(problem)
-            })
+            task.map_err(|e| self.wrong(format!("[probes]: {question}: {}", with_sources(&e))))
         };
         questions.map(task).collect()
     }

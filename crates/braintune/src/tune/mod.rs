@@ -236,23 +236,21 @@ impl Job<'_> {
                 leave_nothing(self.out);
             }
         })?;
-        if let Some(error) = failure {
-            return Err(error);
-        }
         if result.end == TuningEnd::Cancelled {
-            return Err(BraintuneError::Cancelled);
+            return Err(failure.unwrap_or(BraintuneError::Cancelled));
         }
         let outcome = TuneOutcome {
             end: result.end,
             n_steps: result.n_steps,
             best: result.best,
         };
-        let written = log.map_or(Ok(()), |log| {
+        let write = |log: TrainingLog| {
             log.finish()?;
             let mut read = train.digests();
             read.extend(validation.map(StoryBatches::digests).unwrap_or_default());
             self.write(&result, subjects, (&read, &outcome))
-        });
+        };
+        let written = failure.map_or_else(|| log.map_or(Ok(()), write), Err);
         together::all_wrote(self.ranks, written)?;
         Ok(outcome)
     }
@@ -433,11 +431,8 @@ fn write_npy(path: &Path, values: &Array1<bool>) -> Result<()> {
 
 /// Clips are of a length that the backbone takes.
 fn check_clips(spec: &BackboneSpec, config: &TuningConfig) -> Result<()> {
-    let rate = f64::from(spec.sample_rate.as_hz());
-    let least = spec.min_samples as f64 / rate;
-    let most = spec
-        .max_samples
-        .map_or(f64::INFINITY, |most| most as f64 / rate);
+    let least = spec.min_samples as f64 / f64::from(spec.sample_rate.as_hz());
+    let most = spec.max_s().unwrap_or(f64::INFINITY);
     if (least..=most).contains(&config.clip_s) {
         return Ok(());
     }

@@ -13,7 +13,7 @@ fn a_dry_run_says_what_there_is_to_do_and_writes_nothing() {
     let dry = || {
         let study = place.study(STUDY).unwrap();
         study
-            .dry_run(&place.path("out"), &Device::flex(), &mut |_| {
+            .dry_run(&place.path("out"), &Device::flex(), None, &mut |_| {
                 ControlFlow::Continue(())
             })
             .unwrap()

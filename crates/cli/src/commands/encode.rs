@@ -251,11 +251,17 @@ fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfi
         remove: args.remove.clone(),
         ..EncodeConfig::new(&args.subject, test_stories)?
     };
+    choose(args, &mut config)?;
+    Ok(config)
+}
+
+/// What flags say in place of the defaults, or of the reference code's.
+fn choose(args: &Args, config: &mut EncodeConfig) -> anyhow::Result<()> {
     if args.compat.is_some() {
         say!(
             "compat huth differs from the defaults: delays leak over story borders, alphas are chosen on random chunks by the signed square root of R2, ceilings take the variance of a repeat as 1, voxels of low ceiling count as zeros"
         );
-        config = config.huth();
+        *config = config.clone().huth();
     }
     match (args.cv, &args.folds) {
         (Some(Cv::Story), _) => config.cv = CrossValidation::Story,
@@ -271,5 +277,5 @@ fn config(args: &Args, dataset: &dyn StoryDataset) -> anyhow::Result<EncodeConfi
         Some(Bad::Zero) => config.bad_voxels = BadVoxels::Zero,
         None => {}
     }
-    Ok(config)
+    Ok(())
 }

@@ -166,7 +166,7 @@ fn failed(found: &[(usize, Extracted)]) -> anyhow::Result<()> {
 /// What notes and names at the beginning of features of the deepest models take.
 const MAX_HEADER_BYTES: u64 = 1 << 20;
 
-/// Whether a file begins as [`write`] leaves it: the name of its first state stands in the header.
+/// Whether a file begins as `extract` leaves it: the name of its first state stands in the header.
 fn holds_features(file: &Path) -> bool {
     let mut start = Vec::new();
     let read =

@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use anyhow::bail;
 use braintune::backbone::PretrainedModel;
+use braintune::encode::EncodeConfig;
 use braintune::probe::{ModelProbed, ProbedModel, QuestionSettings};
 use braintune::probing::{ProbeKind, ProbeSettings, ProbeTask, TimitSplit, is_timit};
 use clap::ValueEnum;
@@ -61,7 +62,7 @@ pub(crate) struct Args {
     #[arg(long, value_name = "F.csv")]
     classes: Option<PathBuf>,
     /// Draws behind the 95 % intervals
-    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(2..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 2000, value_parser = clap::value_parser!(u32).range(2..=EncodeConfig::MAX_DRAWS as i64))]
     bootstraps: u32,
     /// Leave out the control on random labels
     #[arg(long)]

@@ -77,9 +77,7 @@ fn speed(text: &str) -> Result<f64, String> {
 pub(crate) fn run(args: &Args, split: Split<'_>) -> anyhow::Result<ExitCode> {
     let study = Study::read(&args.study)?;
     let out = args.out.clone().unwrap_or_else(|| study.default_out());
-    let (split, command) = args.shard.split(split, &out)?;
     let device = args.device.get()?;
-    let cache = args.cache.folder()?;
     let mut progress = Progress::new();
     if args.dry_run {
         if ranks::is_first() {
@@ -87,6 +85,8 @@ pub(crate) fn run(args: &Args, split: Split<'_>) -> anyhow::Result<ExitCode> {
         }
         return Ok(ExitCode::SUCCESS);
     }
+    let (split, command) = args.shard.split(split, &out)?;
+    let cache = args.cache.folder()?;
     let mut on = |event: Event<'_>| progress.on(event);
     let folders = Folders {
         cache: &cache,
@@ -122,13 +122,7 @@ fn dry_run(
     mut progress: Progress,
 ) -> anyhow::Result<()> {
     let mut on = |event: Event<'_>| progress.on(event);
-    let mut found = study.dry_run(out, device, &mut on)?;
-    if let Some(shard) = args.shard.shard {
-        let plan = study.plan(out, device, &mut on)?;
-        let owners = plan.owners(study, shard.count())?;
-        let mut owners = owners.into_iter();
-        found.steps.retain(|_| owners.next() == Some(shard.index()));
-    }
+    let found = study.dry_run(out, device, args.shard.shard, &mut on)?;
     drop(progress);
     describe(&found);
     if let Some(cluster) = args.cluster.cluster(&found) {

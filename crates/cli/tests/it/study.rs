@@ -157,6 +157,7 @@ fn shares_of_an_array_job_leave_the_files_of_one_process() {
     let dry = run(&["--dry-run", "--shard", "1/2"]);
     let n_own = stderr(&dry).matches(" to do ").count();
     assert!(n_own > 0 && n_own < 9, "{}", stderr(&dry));
+    assert!(!folder.path().join("study-results").exists());
     for (share, n) in [("2/2", 9 - n_own), ("1/2", n_own)] {
         let done = run(&["--shard", share]);
         assert_eq!(done.status.code(), Some(0), "{}", stderr(&done));

@@ -82,9 +82,7 @@ impl ParamGuard for BandedRidgeParams {
     fn check_ref(&self) -> Result<&BandedRidgeValidParams> {
         let BandedRidgeValidParams { ridge, weights } = &self.0;
         let n_alphas = ridge.alphas().as_slice().len();
-        if n_alphas * weights.n_candidates() > 1 && !ridge.has_folds() {
-            return Err(EncodingError::NeedsFolds { n_alphas });
-        }
+        ridge.check_folds(n_alphas.saturating_mul(weights.n_candidates()))?;
         if *ridge.alpha_sharing() != AlphaSharing::PerVoxel {
             return Err(EncodingError::BandedSharing);
         }

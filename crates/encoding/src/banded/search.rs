@@ -8,13 +8,11 @@ use std::ops::ControlFlow;
 
 use ndarray::{Array2, ArrayView2, Axis};
 
-use super::{
-    fitted::FittedBandedRidge,
-    weights::{scaled, scales},
-};
+use super::{fitted::FittedBandedRidge, weights::scales};
 use crate::{
     DesignMatrix, FeatureSpace, FirDesign, FitProgress, GridEdges, OnProgress, ResponseSource,
     Result, RidgeSolver, RidgeValidParams,
+    design::scaled_columns,
     ridge::{Source, Work},
 };
 
@@ -60,11 +58,11 @@ impl BandedSource<'_> {
                 RidgeSolver::new(ridge, Source::Fir(&x), work, on)
             }
             Self::Fir(x) => {
-                let x = scaled(x.to_design().view(), &factors);
+                let x = scaled_columns(x.to_design().view(), &factors);
                 RidgeSolver::new(ridge, Source::Matrix(x.view()), work, on)
             }
             Self::Matrix(x) => {
-                let x = scaled(x.view(), &factors);
+                let x = scaled_columns(x.view(), &factors);
                 RidgeSolver::new(ridge, Source::Matrix(x.view()), work, on)
             }
         }

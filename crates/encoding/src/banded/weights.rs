@@ -1,6 +1,6 @@
 //! Candidates of weights of feature spaces (gammas).
 
-use ndarray::{Array2, ArrayView2, Axis};
+use ndarray::{Array2, Axis};
 use rand::SeedableRng;
 use rand_chacha::ChaCha8Rng;
 use rand_distr::{Distribution, Gamma};
@@ -103,15 +103,6 @@ pub(super) fn scales(weights: &[f64], space_of_column: &[usize]) -> Vec<f32> {
     #[allow(clippy::cast_possible_truncation)] // features are f32
     let roots: Vec<f32> = weights.iter().map(|w| w.sqrt() as f32).collect();
     space_of_column.iter().map(|&space| roots[space]).collect()
-}
-
-/// `x` with its columns scaled.
-pub(super) fn scaled(x: ArrayView2<'_, f32>, factors: &[f32]) -> Array2<f32> {
-    let mut scaled = x.to_owned();
-    for (mut column, &factor) in scaled.axis_iter_mut(Axis(1)).zip(factors) {
-        column *= factor;
-    }
-    scaled
 }
 
 #[cfg(test)]

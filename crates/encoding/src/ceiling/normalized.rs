@@ -3,7 +3,7 @@
 use ndarray::{Array1, ArrayView1};
 
 use super::check_voxels;
-use crate::{EncodingError, Result};
+use crate::{EncodingError, Result, check};
 
 /// What becomes of voxels whose ceiling is too low to divide by.
 #[non_exhaustive]
@@ -52,9 +52,7 @@ pub fn normalized_alignment(
     low: LowCeiling,
 ) -> Result<Array1<f64>> {
     check_voxels("ceiling", ceiling.len(), r.len())?;
-    if threshold.is_nan() || threshold < 0.0 {
-        return Err(EncodingError::Threshold { threshold });
-    }
+    check::ceiling_threshold(threshold)?;
     let of_voxel = |(&r, &ceiling): (&f32, &f32)| match low {
         _ if ceiling > threshold => f64::from(r) / f64::from(ceiling),
         LowCeiling::Exclude => f64::NAN,

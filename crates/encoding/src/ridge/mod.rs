@@ -145,15 +145,7 @@ impl ParamGuard for RidgeParams {
     type Error = EncodingError;
 
     fn check_ref(&self) -> Result<&RidgeValidParams> {
-        let n_alphas = self.0.alphas.as_slice().len();
-        if n_alphas > 1 && self.0.folds.is_none() {
-            return Err(EncodingError::NeedsFolds { n_alphas });
-        }
-        let single = |folds: &Folds| (0..folds.n_folds()).all(|f| folds.validation(f).len() < 2);
-        let relative = self.0.score != CvScore::NegMse;
-        if n_alphas > 1 && relative && self.0.folds.as_ref().is_some_and(single) {
-            return Err(EncodingError::SingleRows);
-        }
+        self.0.check_folds(self.0.alphas.as_slice().len())?;
         Ok(&self.0)
     }
 
@@ -216,6 +208,24 @@ impl RidgeValidParams {
     #[must_use]
     pub fn alphas(&self) -> &Alphas {
         &self.alphas
+    }
+
+    /// Whether there are folds that can tell `n_choices` settings of a model apart: its alphas, or
+    /// these times what else it searches over.
+    pub(crate) fn check_folds(&self, n_choices: usize) -> Result<()> {
+        if n_choices < 2 {
+            return Ok(());
+        }
+        let Some(folds) = &self.folds else {
+            let n_alphas = self.alphas.as_slice().len();
+            return Err(EncodingError::NeedsFolds { n_alphas });
+        };
+        // One row has no variance: each of these scores is 0, and the first choice would win.
+        let relative = self.score != CvScore::NegMse;
+        if relative && (0..folds.n_folds()).all(|fold| folds.validation(fold).len() < 2) {
+            return Err(EncodingError::SingleRows);
+        }
+        Ok(())
     }
 
     pub(crate) fn has_folds(&self) -> bool {

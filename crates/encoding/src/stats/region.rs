@@ -49,9 +49,7 @@ impl Region {
         ceiling: ArrayView1<'_, f32>,
         threshold: f32,
     ) -> Result<Self> {
-        if threshold.is_nan() || threshold < 0.0 {
-            return Err(EncodingError::Threshold { threshold });
-        }
+        check::ceiling_threshold(threshold)?;
         let mut region = Self::new(voxels);
         region.check(ceiling.len())?;
         region

@@ -3,9 +3,9 @@
 use std::ops::ControlFlow;
 
 use braintune_encoding::{
-    AlphaSharing, Alphas, BandedRidge, BandedRidgeValidParams, Delays, DesignMatrix, EncodingError,
-    EncodingModel, FeatureSet, FeatureSpace, FirDesign, FittedEncodingModel, Folds, Precision,
-    Ridge, RidgeParams, Solver, SpaceWeights, check_encoding_model, correlation_split,
+    AlphaSharing, Alphas, BandedRidge, BandedRidgeValidParams, CvScore, Delays, DesignMatrix,
+    EncodingError, EncodingModel, FeatureSet, FeatureSpace, FirDesign, FittedEncodingModel, Folds,
+    Precision, Ridge, RidgeParams, Solver, SpaceWeights, check_encoding_model, correlation_split,
     partition_variance, pearson_r, r2_score, r2_split, variance_partition,
 };
 use linfa::ParamGuard;
@@ -365,6 +365,27 @@ fn bad_parameters_are_said() {
         no_folds.check(),
         Err(EncodingError::NeedsFolds { .. })
     ));
+}
+
+#[test]
+fn folds_of_single_rows_cannot_choose_by_a_relative_score() {
+    let rows: Vec<i64> = (0..20).collect();
+    let params = |alphas: &str, n_candidates, score| {
+        let folds = Folds::leave_one_group_out(&rows).unwrap();
+        let ridge = Ridge::params(alphas.parse().unwrap()).folds(folds);
+        BandedRidge::params(ridge.score(score), SpaceWeights::random(n_candidates, 1)).check()
+    };
+    for score in [CvScore::R2, CvScore::Correlation] {
+        for (alphas, n_candidates) in [("1,10", 1), ("1", 2), ("1,10", 3)] {
+            let refused = params(alphas, n_candidates, score);
+            assert!(
+                matches!(refused, Err(EncodingError::SingleRows)),
+                "{score:?} {alphas} {n_candidates}"
+            );
+        }
+    }
+    assert!(params("1,10", 3, CvScore::NegMse).is_ok());
+    assert!(params("1", 1, CvScore::R2).is_ok());
 }
 
 #[test]

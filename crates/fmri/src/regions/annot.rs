@@ -90,6 +90,11 @@ fn table(input: &mut Input<'_>) -> Result<Vec<(String, i32)>, String> {
     let highest = input.int("the number of parcels")?;
     input.string("the name of the table")?;
     let n_entries = input.int("the number of entries")?;
+    if n_entries < 1 {
+        return Err(format!(
+            "its table of colours and names has {n_entries} entries, expected 1 or more; fetch it again"
+        ));
+    }
     (0..n_entries)
         .map(|_| match input.int("the number of a parcel")? {
             index if (0..highest).contains(&index) => entry(input),

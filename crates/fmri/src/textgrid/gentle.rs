@@ -87,4 +87,27 @@ mod tests {
             assert!(parse(bad).is_err(), "{bad}");
         }
     }
+
+    #[test]
+    fn times_that_no_story_has_are_refused() {
+        for (times, says) in [
+            (
+                r#""start": 0, "end": 1e300"#,
+                "word runs from 0.0 s to 1e300 s",
+            ),
+            (
+                r#""start": -1e300, "end": 1"#,
+                "word runs from -1e300 s to 1.0 s",
+            ),
+            (
+                r#""start": 0, "end": 1, "phones": [{"phone": "ay_S", "duration": 2e6}]"#,
+                "phone runs from 0.0 s to 2000000.0 s",
+            ),
+        ] {
+            let text = format!(r#"{{"words": [{{"word": "a", {times}}}]}}"#);
+            let reason = parse(&text).unwrap_err();
+            assert!(reason.contains(says), "{reason}");
+            assert!(reason.contains("below 1000000 s"), "{reason}");
+        }
+    }
 }

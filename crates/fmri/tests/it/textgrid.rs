@@ -181,6 +181,31 @@ fn counts_that_hide_are_refused() {
     }
 }
 
+/// Times may be as large as counts in a large file, but not larger than any story.
+#[test]
+fn times_that_no_story_has_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("story.TextGrid");
+    // A comment, so that the file is large enough for a count of this size.
+    let comment = "x".repeat(6_000_003);
+    let text = format!(
+        "\"ooTextFile\"\n\"TextGrid\"\n0 2000000 <exists> 1\n\
+         \"IntervalTier\" \"word\" 0 2000000 1\n0 2000000 \"a\"\n! {comment}\n"
+    );
+    fs::write(&path, text).unwrap();
+    let message = read_textgrid(&path).unwrap_err().to_string();
+    for words in ["story.TextGrid", "tier word", "below 1000000 s"] {
+        assert!(message.contains(words), "{message}");
+    }
+    let align = dir.path().join("align.json");
+    let text = r#"{"words": [{"word": "a", "start": 0.5, "end": 1e300}]}"#;
+    fs::write(&align, text).unwrap();
+    let message = read_textgrid(&align).unwrap_err().to_string();
+    for words in ["align.json", "interval 1 of tier word", "1e300 s"] {
+        assert!(message.contains(words), "{message}");
+    }
+}
+
 #[test]
 fn missing_files_and_pointers_are_named() {
     let dir = tempfile::tempdir().unwrap();

@@ -95,6 +95,4 @@ fn modalities_are_written_as_in_a_file() {
         assert_eq!(serde_json::from_str::<Modality>(text).unwrap(), modality);
         assert_eq!(modality.to_string(), name);
     }
-    assert_eq!(Modality::default().row_name(), "TR");
-    assert_eq!(Modality::Eeg.row_name(), "sample");
 }

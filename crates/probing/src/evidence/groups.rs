@@ -16,7 +16,7 @@ use crate::{
 /// use braintune_probing::Groups;
 ///
 /// let groups = Groups::new(&["ann", "bob", "ann"])?;
-/// assert_eq!((groups.n_groups(), groups.of_item(2)), (2, 0));
+/// assert_eq!((groups.n_groups(), groups.n_items()), (2, 3));
 /// # Ok::<(), braintune_probing::ProbingError>(())
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -70,15 +70,6 @@ impl Groups {
     #[must_use]
     pub fn n_items(&self) -> usize {
         self.of_items.len()
-    }
-
-    /// Group of an item, from 0.
-    ///
-    /// # Panics
-    /// If `item` is not below [`Groups::n_items`].
-    #[must_use]
-    pub fn of_item(&self, item: usize) -> usize {
-        self.of_items[item]
     }
 }
 

@@ -1,12 +1,15 @@
 //! What any audio can ask: MFCC, filter banks, pitch and energy, frame by frame.
 //!
 //! Numbers come from the audio itself: those of the frame whose centre is nearest to the model's, `[n_rows, n_values]`;
-//! for the paper's probe the whole track of 4 s at once, `[1, 398 · 40]`. Held by `tests/it/probe.rs`.
+//! for the paper's probe the whole track of 4 s at once, `[1, 398 · 40]`. Held by `tests/it/probe.rs` and
+//! `tests/it/acoustic.rs`.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-use braintune_audio::{Fbank, Frames, Framing, Mfcc, Rms, SampleRate, Waveform, Yin, probe_audio};
+use braintune_audio::{
+    Fbank, Frames, Framing, Mfcc, Rms, SampleRate, Waveform, Yin, decode_audio, probe_audio,
+};
 use ndarray::{Array2, Axis};
 
 use super::{data_problem, files, folders, is_audio, name_of};
@@ -76,7 +79,7 @@ impl AcousticTask {
     /// file is. Files of more than 30 s are heard in pieces of 10 s. A tenth of the groups is for the test, a tenth of the others for validation.
     ///
     /// # Errors
-    /// A folder without audio, or with fewer than three files.
+    /// A folder without audio, or with fewer than three files; audio whose length cannot be read.
     pub fn of_folder(folder: &Path, question: Acoustics, seed: u64) -> Result<Self> {
         let mut found = Vec::new();
         find(folder, &mut found)?;
@@ -252,7 +255,10 @@ fn names(question: Acoustics) -> Result<Vec<String>> {
 
 /// Pieces in which a model hears a file: all of it at once, unless it is longer than Whisper takes.
 fn spans(audio: &Path) -> Result<Vec<Option<std::ops::Range<f64>>>> {
-    let length_s = probe_audio(audio)?.duration_s().unwrap_or(0.0);
+    let length_s = match probe_audio(audio)?.duration_s() {
+        Some(length_s) => length_s,
+        None => decode_audio(audio)?.duration_s(), // a FLAC that was written into a pipe
+    };
     if length_s <= LONG_S {
         return Ok(vec![None]);
     }

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::float_cmp, missing_docs)]
 #![allow(clippy::cast_possible_truncation)] // f32 is what the crate takes
 
+mod acoustic;
 mod adam;
 mod corpora;
 mod errors;

@@ -124,16 +124,43 @@ fn phonemes_come_from_a_tier_of_phones() {
     let tiers = [("phone", phones), ("word", words())];
     let found = probe(dir.path(), &tiers, StoryQuestion::Phonemes).unwrap();
     assert_eq!(found.rows(), Rows::Frames);
-    let names = found.labels().names();
-    let (_, targets) = &targets(&found)[0];
+    assert_eq!(first_classes(&found), ["h#", "dh", "ah", "h#"]);
+}
+
+/// Names of the classes in the first clip.
+fn first_classes(probe: &StoryProbe) -> Vec<String> {
+    let names = probe.labels().names();
     let name = |target: &Target| match target {
         Target::Class(class) => names[*class].clone(),
         other => panic!("{other:?}"),
     };
-    assert_eq!(
-        targets.iter().map(name).collect::<Vec<_>>(),
-        ["h#", "dh", "ah", "h#"]
-    );
+    let (_, targets) = &targets(probe)[0];
+    targets.iter().map(name).collect()
+}
+
+/// The rules of `TextGrid::phones`, so that what low-level features are made of can be probed.
+#[test]
+fn phones_may_be_in_an_unnamed_first_tier_between_breaths() {
+    let dir = tempfile::tempdir().unwrap();
+    let phones = || {
+        vec![
+            (0.0, 0.1, "sentence_start"),
+            (0.1, 0.4, "{BR}"),
+            (0.4, 0.6, "dh"),
+            (0.6, 0.7, "AH0"),
+            (0.7, 0.8, "{cg}"),
+            (0.8, 0.9, "sentence_end"),
+        ]
+    };
+    for (phone_tier, word_tier) in [("", ""), ("a", "word"), ("Phones", "word")] {
+        let tiers = [(phone_tier, phones()), (word_tier, words())];
+        let found = probe(dir.path(), &tiers, StoryQuestion::Phonemes).unwrap();
+        assert_eq!(
+            first_classes(&found),
+            ["h#", "h#", "dh", "ah", "h#", "h#"],
+            "{phone_tier}"
+        );
+    }
 }
 
 #[test]

@@ -163,7 +163,9 @@ fn layer(speed: &Speed, stories: &StorySizes, ridge: &RidgeSizes) -> Result<Laye
     let draws = ridge.n_draws as f64 * stories.n_test as f64;
     let statistics =
         draws * (v * speed.drawn_voxel_s + ridge.n_regions as f64 * speed.drawn_region_s);
-    let of_voxel = F32 * (3.0 * n as f64 + 3.0 * basis as f64 + f as f64);
+    // Responses, moment and weights in the basis, weights or predictions; scores.
+    let of_voxel = F32 * (n as f64 + precision * 2.0 * basis as f64 + n.max(f) as f64)
+        + 8.0 * ridge.alphas.as_slice().len() as f64;
     Ok(Layer {
         seconds: precision * (decompositions + fit) + statistics,
         memory_bytes: HELD * precision * estimate.fixed_bytes
@@ -220,7 +222,7 @@ pub fn tune(speed: &Speed, model: &ModelCost, sizes: &TuneSizes, stories: &Story
         memory_bytes: (PROGRAM + LOADING * model.weights_bytes)
             .max(loaded + trained.max(clips * model.pass_bytes)),
         cache_bytes: if sizes.keeps_frozen && !sizes.has_frozen {
-            (train + validation) * model.pass_bytes.min(kept_clip_bytes(model))
+            (train + validation) * model.pass_bytes.min(kept_clip_bytes(model, sizes.clip_s))
         } else {
             0.0
         },
@@ -229,9 +231,9 @@ pub fn tune(speed: &Speed, model: &ModelCost, sizes: &TuneSizes, stories: &Story
     }
 }
 
-/// Output of frozen parts for a clip of 10 s.
-fn kept_clip_bytes(model: &ModelCost) -> f64 {
-    10.0 / model.frame_s.max(1e-3) * model.width as f64 * F32
+/// Output of frozen parts for a clip.
+fn kept_clip_bytes(model: &ModelCost, clip_s: f64) -> f64 {
+    clip_s / model.frame_s.max(1e-3) * model.width as f64 * F32
 }
 
 /// Probing.

@@ -14,6 +14,7 @@ mod speed;
 use std::path::Path;
 use std::time::Instant;
 
+use braintune_ranks::{Alone, Ranks, Shard};
 use burn::tensor::Device;
 
 pub use nodes::{Cluster, OnNodes};
@@ -26,8 +27,8 @@ use super::marker::StepState;
 use crate::error::Result;
 use crate::event::OnEvent;
 
-/// Of the largest memory of earlier steps the allocator keeps two fifths, as measured, for what comes next; at most so
-/// much, bytes, as large arrays go back to the system.
+/// The allocator keeps three quarters of the largest memory of earlier steps, as measured, for what comes next; at most so
+/// much more than that takes, bytes, as large arrays go back to the system.
 const MOST_KEPT: u64 = 200_000_000;
 
 /// What a study will take.
@@ -126,7 +127,7 @@ impl DryRun {
             .filter(|step| step.state != StepState::Done)
         {
             let alone = step.memory_bytes;
-            step.memory_bytes += (most / 5 * 2).min(MOST_KEPT);
+            step.memory_bytes = alone.max((most / 4 * 3).min(alone + MOST_KEPT));
             most = most.max(alone);
         }
         Self {
@@ -161,17 +162,27 @@ impl DryRun {
 }
 
 impl Study {
-    /// Says what [`super::run`] would do and what it would take; nothing is written. Models, ridge and reading are
-    /// timed for some seconds, longer where a single pass of a model takes long.
+    /// Says what [`super::run`] would do and what it would take, or one share of it; nothing is written. Models, ridge and
+    /// reading are timed for some seconds, longer where a single pass of a model takes long.
     ///
     /// # Errors
     /// As [`Study::plan`].
-    pub fn dry_run(&self, out: &Path, device: &Device, on: &mut OnEvent<'_>) -> Result<DryRun> {
+    pub fn dry_run(
+        &self,
+        out: &Path,
+        device: &Device,
+        shard: Option<Shard>,
+        on: &mut OnEvent<'_>,
+    ) -> Result<DryRun> {
         let begun = Instant::now();
         let plan = self.plan(out, device, on)?;
         let start_s = begun.elapsed().as_secs_f64();
+        let shard = shard.unwrap_or_else(|| Alone.shard());
+        let owners = plan.owners(self, shard.count())?;
         let mut costs = Costs::measure(self, &plan.inputs, device, on)?;
-        let steps = plan.steps().map(|(step, state)| costs.of(step, state));
+        let own = plan.steps().zip(owners);
+        let own = own.filter(|(_, owner)| *owner == shard.index());
+        let steps = own.map(|((step, state), _)| costs.of(step, state));
         let steps = steps.collect::<Result<_>>()?;
         Ok(DryRun::new(steps, start_s, costs.speed.products))
     }
@@ -197,7 +208,7 @@ mod tests {
         ];
         let found = DryRun::new(steps, 1.0, 1e9);
         let memory: Vec<u64> = found.steps.iter().map(|step| step.memory_bytes).collect();
-        assert_eq!(memory, [9_000, 100, 90, 4_000_000_040, 200_000_100]);
-        assert_eq!(found.memory_bytes(), 4_000_000_040);
+        assert_eq!(memory, [9_000, 100, 75, 4_000_000_000, 200_000_100]);
+        assert_eq!(found.memory_bytes(), 4_000_000_000);
     }
 }

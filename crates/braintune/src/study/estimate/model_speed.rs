@@ -19,6 +19,7 @@ use burn::tensor::{Device, Tensor, TensorData};
 use ndarray::Array2;
 
 use super::cost::ModelCost;
+use super::speed::n_threads;
 use crate::error::Result;
 use crate::tune;
 
@@ -54,9 +55,7 @@ impl ModelCost {
             load_s,
             ..Self::default()
         };
-        let longest_s = spec.max_samples.map_or(f64::INFINITY, |n| {
-            n as f64 / f64::from(spec.sample_rate.as_hz())
-        });
+        let longest_s = spec.max_s().unwrap_or(f64::INFINITY);
         let model = if shares_convolutions {
             model.with_shared_convolutions()?
         } else {
@@ -92,7 +91,7 @@ impl ModelCost {
         device: &Device,
     ) -> Result<()> {
         self.weights_bytes = 4.0 * Module::num_params(&backbone) as f64;
-        let n_threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let n_threads = n_threads();
         let one = backbone.activation_bytes(samples_of(windows.length_s())) as f64;
         let at_once = (MOST_AT_ONCE / one.max(1.0))
             .floor()
@@ -112,10 +111,7 @@ impl ModelCost {
             )
         });
         let n_tuned = (n_until - n_frozen.min(n_until)).min(n_layers) as f64;
-        let n_frames = match backbone.spec().max_samples {
-            Some(most) => most as f64 / 16e3 / self.frame_s,
-            None => config.clip_s / self.frame_s,
-        };
+        let n_frames = backbone.spec().max_s().unwrap_or(config.clip_s) / self.frame_s;
         let of_frame = KEPT.0 * self.width as f64 + KEPT.1 * d_ffn as f64;
         self.clip_bytes = n_tuned * n_frames * of_frame * 4.0;
         self.tuned_bytes = 4.0 * (n_trained(&backbone) + (n_voxels * self.width) as f64);
@@ -224,7 +220,7 @@ fn window_s(extractor: &dyn FeatureExtractor, windows: Windows) -> Result<f64> {
         extractor.extract_rows(&sound, total - n.min(total)..total)?;
         Ok(begun.elapsed().as_secs_f64())
     };
-    let n_threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    let n_threads = n_threads();
     let few = n.min(n_threads);
     let first = timed(few)?;
     let n = if first * n as f64 / few as f64 > 3.0 * MEASURED_S {

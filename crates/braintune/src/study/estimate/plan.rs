@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 use std::time::Instant;
 
 use braintune_audio::{load_audio, probe_audio};
-use braintune_probing::{LabelSet, Recording, Rows, Split};
+use braintune_fmri::LowLevelFeature;
+use braintune_probing::{LabelSet, Part, Recording, Rows, Split};
 use burn::tensor::Device;
 
 use super::StepEstimate;
@@ -15,8 +16,8 @@ use super::cost::{
 };
 use super::speed::Speed;
 use crate::encode::EncodeConfig;
-use crate::error::{BraintuneError, Result};
-use crate::event::{Event, OnEvent};
+use crate::error::Result;
+use crate::event::{Event, OnEvent, tell};
 use crate::lowlevel::LowLevelSpace;
 use crate::provenance::{file_sha256, values_sha256};
 use crate::study::file::Study;
@@ -24,10 +25,6 @@ use crate::study::inputs::Inputs;
 use crate::study::marker::StepState;
 use crate::study::results::ConditionKind;
 use crate::study::steps::{Case, Step, Work};
-
-/// Columns of a space of sounds, and of one of labels: the largest there are.
-const SOUND_COLUMNS: usize = 489;
-const LABEL_COLUMNS: usize = 39;
 
 /// What steps cost, one after the other.
 pub(super) struct Costs<'a> {
@@ -51,10 +48,7 @@ impl<'a> Costs<'a> {
         device: &Device,
         on: &mut OnEvent<'_>,
     ) -> Result<Self> {
-        let mut say = |stage| match on(Event::Stage(stage)) {
-            std::ops::ControlFlow::Break(()) => Err(BraintuneError::Cancelled),
-            std::ops::ControlFlow::Continue(()) => Ok(()),
-        };
+        let mut say = |stage| tell(on, Event::Stage(stage));
         let part = &study.file.encoding;
         say("timing the ridge")?;
         let n_folds = inputs
@@ -90,7 +84,7 @@ impl<'a> Costs<'a> {
     pub(super) fn of(&mut self, step: &Step, state: StepState) -> Result<StepEstimate> {
         let mut estimate = StepEstimate {
             name: step.name.clone(),
-            unit: self.unit(step.work),
+            unit: self.unit(step),
             state,
             ..StepEstimate::default()
         };
@@ -119,19 +113,10 @@ impl<'a> Costs<'a> {
         Ok(estimate)
     }
 
-    /// The state of a model that a step reads; steps of one state are done by the same rank.
-    fn unit(&self, work: Work) -> String {
+    /// The unit of work that a step is part of (`share.rs`), by name.
+    fn unit(&self, step: &Step) -> String {
         let inputs = self.inputs;
-        let of_case = |case: Case| {
-            let [model, condition, participant] = inputs.names(case);
-            match inputs.conditions[case.condition].kind {
-                ConditionKind::Tuned | ConditionKind::Control => {
-                    format!("{model} {condition} {participant}")
-                }
-                _ => format!("{model} {condition}"),
-            }
-        };
-        match work {
+        match step.work {
             Work::Random { model } => {
                 let mut conditions = inputs.conditions.iter();
                 let random = conditions.find(|c| c.kind == ConditionKind::Random);
@@ -141,10 +126,8 @@ impl<'a> Costs<'a> {
             Work::Tune(case)
             | Work::Encode(case)
             | Work::Probe(case)
-            | Work::LowLevel { case, .. } => of_case(case),
-            Work::Baseline { participant, .. } => {
-                format!("baselines {}", inputs.participants[participant].name)
-            }
+            | Work::LowLevel { case, .. } => inputs.state_of(case).join(" "),
+            Work::Baseline { .. } => step.name.clone(),
         }
     }
 
@@ -241,8 +224,7 @@ impl<'a> Costs<'a> {
         estimate: &mut StepEstimate,
     ) -> Result<Cost> {
         let space = &self.inputs.baselines[space];
-        let of = |feature: &braintune_fmri::LowLevelFeature| n_columns(feature.name());
-        let width: usize = space.features().iter().map(of).sum();
+        let width = space.features().iter().copied().map(n_columns).sum();
         let mut stories = self.stories(participant)?;
         estimate.n_trs = stories.n_train + stories.n_test;
         estimate.n_voxels = stories.n_voxels;
@@ -262,6 +244,7 @@ impl<'a> Costs<'a> {
         let (train, validation) = (n_trs(&who.roles.train), n_trs(&who.roles.validation));
         let mut sizes = TuneSizes::new(train, validation, config.epochs, config.batch_size);
         sizes.micro_batch = config.micro_batch;
+        sizes.clip_s = config.clip_s;
         sizes.checkpoint_every = config.checkpoint_every;
         let used: Vec<String> = who
             .roles
@@ -310,11 +293,8 @@ impl<'a> Costs<'a> {
             n_fits: 1 + usize::from(settings.control),
             ..ProbeSizes::default()
         };
-        let frame_s = self
-            .inputs
-            .models
-            .first()
-            .map_or(0.02, |model| model.frame_s);
+        let model = self.inputs.models.first();
+        let frame_s = model.map_or(0.02, |model| model.frame_s);
         let mut heard = BTreeSet::new();
         for task in self.study.probe_tasks(self.inputs)? {
             let mut probed = ProbedTask {
@@ -325,10 +305,8 @@ impl<'a> Costs<'a> {
             let mut file = None;
             for recording in task.recordings()? {
                 let length_s = length_s(&recording)?;
-                let span = recording
-                    .span_s
-                    .as_ref()
-                    .map(|span| (whole(1e3 * span.start), whole(1e3 * span.end)));
+                let span = recording.span_s.as_ref();
+                let span = span.map(|span| (whole(1e3 * span.start), whole(1e3 * span.end)));
                 if heard.insert((recording.audio.clone(), span)) {
                     sizes.n_recordings += 1;
                     sizes.audio_s += length_s;
@@ -341,27 +319,28 @@ impl<'a> Costs<'a> {
                     sizes.longest_file_s = sizes.longest_file_s.max(file_s);
                     file = Some(recording.audio.clone());
                 }
-                let n_rows = match task.rows() {
-                    Rows::Mean => recording.parts.len(),
-                    Rows::Frames => {
-                        let of = |part: &braintune_probing::Part| {
-                            part.span_s
-                                .as_ref()
-                                .map_or(length_s, |span| span.end - span.start)
-                        };
-                        whole(recording.parts.iter().map(of).sum::<f64>() / frame_s)
-                    }
-                };
+                let n_rows = n_rows(&recording, task.rows(), length_s / frame_s, frame_s);
+                let is_train = recording.split == Split::Train;
                 probed.n_rows += n_rows;
-                probed.n_train += if recording.split == Split::Train {
-                    n_rows
-                } else {
-                    0
-                };
+                probed.n_train += if is_train { n_rows } else { 0 };
             }
             sizes.tasks.push(probed);
         }
         Ok(sizes)
+    }
+}
+
+/// Rows that a task has of a recording of `n_frames`.
+fn n_rows(recording: &Recording, rows: Rows, n_frames: f64, frame_s: f64) -> usize {
+    match rows {
+        Rows::Mean => recording.parts.len(),
+        Rows::Frames => {
+            let of = |part: &Part| {
+                let span = part.span_s.as_ref();
+                span.map_or(n_frames, |span| (span.end - span.start) / frame_s)
+            };
+            whole(recording.parts.iter().map(of).sum())
+        }
     }
 }
 
@@ -381,13 +360,16 @@ fn is_sound(space: &LowLevelSpace) -> bool {
     space.features().iter().any(|feature| feature.is_acoustic())
 }
 
-/// Columns of a low-level feature, at most.
-fn n_columns(feature: &str) -> usize {
+/// Columns of a low-level feature; of diphones and triphones about as many as hours of speech have.
+fn n_columns(feature: LowLevelFeature) -> usize {
     match feature {
-        "power-spectrum" => SOUND_COLUMNS - 41,
-        "mfcc" => 40,
-        "energy" | "word-rate" | "phoneme-rate" => 1,
-        _ => LABEL_COLUMNS,
+        LowLevelFeature::PowerSpectrum => 448,
+        LowLevelFeature::Mfcc => 40,
+        LowLevelFeature::Energy | LowLevelFeature::WordRate | LowLevelFeature::PhonemeRate => 1,
+        LowLevelFeature::Phonemes => 39,
+        LowLevelFeature::Articulation => 22,
+        LowLevelFeature::Diphones => 1_100,
+        _ => 10_000,
     }
 }
 

@@ -152,6 +152,8 @@ pub struct TuneSizes {
     pub batch: usize,
     /// Clips that go through at once.
     pub micro_batch: usize,
+    /// Seconds of a clip.
+    pub clip_s: f64,
     /// Steps between two checkpoints.
     pub checkpoint_every: usize,
     /// Whether outputs of frozen parts are kept, and are not there yet.
@@ -161,7 +163,7 @@ pub struct TuneSizes {
 }
 
 impl TuneSizes {
-    /// `epochs` of `n_train` clips in batches of `batch`, an evaluation of `n_validation` after each.
+    /// `epochs` of `n_train` clips of 10 s in batches of `batch`, an evaluation of `n_validation` after each.
     #[must_use]
     pub fn new(n_train: usize, n_validation: usize, epochs: usize, batch: usize) -> Self {
         Self {
@@ -170,6 +172,7 @@ impl TuneSizes {
             epochs,
             batch,
             micro_batch: 8,
+            clip_s: 10.0,
             checkpoint_every: 50,
             ..Self::default()
         }

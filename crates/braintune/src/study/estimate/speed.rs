@@ -1,8 +1,8 @@
 //! How fast this machine is, measured in a few seconds on what a study does.
 //!
-//! Windows go through the extractor that `encode` has, several at once; a clip of tuning through forward and backward
-//! pass and the optimiser; decompositions as many at a time as there are threads. Sizes that would take long are
-//! measured small and extended by what the work grows with (`cost.rs`).
+//! Arithmetic of the ridge, of statistics and of probes, and low-level features; models are measured in `model_speed.rs`.
+//! Decompositions are timed as many at a time as there are threads. Sizes that would take long are measured small and
+//! extended by what the work grows with (`cost.rs`).
 
 use std::time::Instant;
 
@@ -61,7 +61,7 @@ impl Speed {
     /// # Errors
     /// None but bugs: sizes are fixed.
     pub fn measure(alphas: &Alphas, n_folds: usize) -> Result<Self> {
-        let n_threads = rayon_threads();
+        let n_threads = n_threads();
         let mut decompositions = Vec::with_capacity(SIDES.len());
         for side in SIDES {
             decompositions.push((side, decomposition_s(side, n_threads)?));
@@ -115,9 +115,9 @@ fn shorter<T>(mut work: impl FnMut() -> Result<T>) -> Result<f64> {
     Ok(shortest)
 }
 
-/// Threads that the ridge has.
-fn rayon_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, std::num::NonZero::get)
+/// Threads that windows and the ridge have.
+pub(super) fn n_threads() -> usize {
+    rayon::current_num_threads()
 }
 
 /// Numbers from -1 to 1 without a pattern, from their place.

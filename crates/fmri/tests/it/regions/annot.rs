@@ -74,6 +74,14 @@ fn what_is_wrong_with_an_annotation_is_said() {
         ),
         (vec![0, 1, -2, 5, 4, name, 1, 5], "it names parcel 5 of 5"),
         (
+            vec![1, 0, 0, 1, -2, 5, 4, name, 0],
+            "has 0 entries, expected 1 or more",
+        ),
+        (
+            vec![1, 0, 0, 1, -2, 5, 4, name, -3],
+            "has -3 entries, expected 1 or more",
+        ),
+        (
             vec![0, 1, 1, 4, name, 4, name, 256, 0, 0, 0],
             "has a colour of 256",
         ),
