@@ -105,9 +105,30 @@ const RESAMPLED: f64 = 6.0;
 pub fn baseline(speed: &Speed, stories: &StorySizes, ridge: &RidgeSizes) -> Result<Cost> {
     let mut cost = fits(speed, stories, ridge)?;
     cost.other_s += stories.audio_s * (speed.decode_s + speed.low_level_s);
-    let features = PROGRAM + kept_features(stories, ridge) + 2.0 * stories.sound_bytes();
+    let features = PROGRAM + kept_features(stories, ridge) + low_level_bytes(stories);
     cost.memory_bytes = cost.memory_bytes.max(features);
     Ok(cost)
+}
+
+/// What [`encode`] takes on what is left of layers without features of sounds.
+pub(super) fn without_sounds(
+    speed: &Speed,
+    mut encoded: Cost,
+    model: &ModelCost,
+    stories: &StorySizes,
+    ridge: &RidgeSizes,
+) -> Cost {
+    encoded.other_s += stories.audio_s * (speed.low_level_s + speed.decode_s);
+    let features = 2.0 * kept_features(stories, ridge) + low_level_bytes(stories);
+    let memory = PROGRAM + model.weights_bytes + features;
+    encoded.memory_bytes = encoded.memory_bytes.max(memory);
+    encoded
+}
+
+/// A story's sound, and its spectra: 257 bins in double precision, 100 times a second.
+fn low_level_bytes(stories: &StorySizes) -> f64 {
+    const SPECTRA: f64 = 257.0 * 8.0 * 100.0;
+    2.0 * stories.sound_bytes() + stories.story_s() * SPECTRA
 }
 
 /// Reading, fits and statistics of every layer.
@@ -169,13 +190,13 @@ fn layer(speed: &Speed, stories: &StorySizes, ridge: &RidgeSizes) -> Result<Laye
     Ok(Layer {
         seconds: precision * (decompositions + fit) + statistics,
         memory_bytes: HELD * precision * estimate.fixed_bytes
-            + (v * of_voxel).min(ridge.memory_budget)
+            + HELD * (v * of_voxel).min(ridge.memory_budget)
             + ridge.n_draws as f64 * stories.n_test as f64 * ridge.n_regions as f64 * 8.0 / 256.0,
     })
 }
 
-/// What a fit holds of all that [`FitEstimate`](braintune_encoding::FitEstimate) counts, which is never there at once:
-/// measured on 1,956 columns and 26 folds.
+/// What a fit holds of all that [`FitEstimate`](braintune_encoding::FitEstimate) and its voxels count, which is never
+/// there at once: measured on 1,956 columns and 26 folds.
 const HELD: f64 = 0.85;
 /// Voxels that the length of blocks is judged by, fitted twice.
 const JUDGED: usize = 256;
@@ -210,7 +231,10 @@ pub fn tune(speed: &Speed, model: &ModelCost, sizes: &TuneSizes, stories: &Story
     let written = checkpoints * checkpoint_bytes + (epochs + 1.0) * model.weights_bytes;
     let clips = sizes.micro_batch.min(sizes.batch).max(1) as f64;
     let trained = 4.0 * model.tuned_bytes + clips * model.clip_bytes;
-    let loaded = PROGRAM + model.weights_bytes + stories.sound_bytes();
+    // Sound and responses of a story and of the next one, which is read ahead; responses as they are stored, too.
+    let read = 2.0 * stories.sound_bytes()
+        + 4.0 * stories.response_bytes() / stories.n_stories.max(1) as f64;
+    let loaded = PROGRAM + model.weights_bytes + read;
     Cost {
         pass_s,
         other_s: model.load_s

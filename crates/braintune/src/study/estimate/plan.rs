@@ -93,13 +93,12 @@ impl<'a> Costs<'a> {
             Work::Tune(case) => self.tune(case, &mut estimate)?,
             Work::Encode(case) => self.encode(case, &mut estimate)?,
             Work::LowLevel { space, case } => {
-                let mut cost = self.encode(case, &mut estimate)?;
-                let stories = self.stories(case.participant)?;
+                let cost = self.encode(case, &mut estimate)?;
                 if is_sound(&self.inputs.low_level[space]) {
-                    cost.other_s +=
-                        stories.audio_s * (self.speed.low_level_s + self.speed.decode_s);
+                    self.without_sounds(case, cost)?
+                } else {
+                    cost
                 }
-                cost
             }
             Work::Baseline { space, participant } => {
                 self.baseline(space, participant, &mut estimate)?
@@ -193,6 +192,16 @@ impl<'a> Costs<'a> {
         estimate.n_voxels = stories.n_voxels;
         estimate.n_windows = windows.n_new;
         cost::encode(&self.speed, (model, windows), &stories, &ridge)
+    }
+
+    fn without_sounds(&self, case: Case, encoded: Cost) -> Result<Cost> {
+        let (model, stories) = (&self.models[case.model], self.stories(case.participant)?);
+        let width = self.inputs.models[case.model].width;
+        let ridge = self.ridge(case.participant, model.n_states, width)?;
+        let speed = &self.speed;
+        Ok(cost::without_sounds(
+            speed, encoded, model, &stories, &ridge,
+        ))
     }
 
     /// Windows of stories that no earlier step extracts, and the others.

@@ -84,7 +84,12 @@ impl StorySizes {
 
     /// Of the sound of a story of mean length.
     pub(super) fn sound_bytes(&self) -> f64 {
-        self.audio_s / self.n_stories.max(1) as f64 * SOUND
+        self.story_s() * SOUND
+    }
+
+    /// Seconds of a story of mean length.
+    pub(super) fn story_s(&self) -> f64 {
+        self.audio_s / self.n_stories.max(1) as f64
     }
 
     pub(super) fn response_bytes(&self) -> f64 {
