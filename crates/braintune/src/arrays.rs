@@ -189,12 +189,25 @@ fn try_read<T: ReadableElement>(path: &Path) -> Result<Option<Array<T, IxDyn>>> 
     }
 }
 
-/// A header must not ask for more values than the file has bytes: readers make room first, and some
-/// multiply the sizes without looking.
+/// Longest header that is read, bytes: `NumPy` refuses longer ones unless told otherwise.
+const MAX_HEADER: u64 = 10_000;
+
+/// Bytes of the header of a `.npy` file, as its start says; none of another file.
+fn header_bytes(start: &[u8]) -> Option<u64> {
+    let rest = start.strip_prefix(b"\x93NUMPY")?;
+    let (&[version, _], length) = rest.split_first_chunk()?;
+    match version {
+        1 => Some(u16::from_le_bytes(*length.first_chunk()?).into()),
+        _ => Some(u32::from_le_bytes(*length.first_chunk()?).into()),
+    }
+}
+
+/// A header must not be longer than any is, nor ask for more values than the file has bytes: readers make room first,
+/// and some multiply the sizes without looking.
 pub(crate) fn check_size(path: &Path, file: &mut File) -> Result<()> {
     let mut start = Vec::new();
     Read::by_ref(file)
-        .take(4096)
+        .take(MAX_HEADER + 12)
         .read_to_end(&mut start)
         .and_then(|_| file.rewind())
         .map_err(io_error("read", path))?;
@@ -208,6 +221,12 @@ pub(crate) fn check_size(path: &Path, file: &mut File) -> Result<()> {
             path,
             format!("is a {kind} pointer, not the data: run {hint}"),
         ));
+    }
+    if let Some(length) = header_bytes(&start).filter(|&length| length > MAX_HEADER) {
+        let problem = format!(
+            "is damaged: its header says that it is {length} bytes long, of arrays of numbers it is at most {MAX_HEADER}"
+        );
+        return Err(file_error(path, problem));
     }
     let header = String::from_utf8_lossy(&start).replace('"', "'");
     let shapes = header.split("'shape'").skip(1);
@@ -234,6 +253,27 @@ mod tests {
     use ndarray::{Array2, array};
 
     use super::*;
+
+    #[test]
+    fn a_header_longer_than_any_is_refused() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x.npy");
+        for start in [
+            &b"\x93NUMPY\x03\0v!\0{'shape': (4,), }\n"[..],
+            b"\x93NUMPY\x01\0\x11\x27{",
+        ] {
+            std::fs::write(&path, start).expect("it is written");
+            let error = read_matrix(&path).expect_err("too long").to_string();
+            assert!(
+                error.contains("x.npy") && error.contains("bytes long"),
+                "{error}"
+            );
+        }
+        let at_most = [b"\x93NUMPY\x01\0\x10\x27", [b' '; 20].as_slice()].concat();
+        std::fs::write(&path, at_most).expect("it is written");
+        let error = read_matrix(&path).expect_err("no header").to_string();
+        assert!(!error.contains("bytes long"), "{error}");
+    }
 
     #[test]
     fn values_that_f32_would_round_away_are_refused_and_offsets_it_bears_are_not() {
