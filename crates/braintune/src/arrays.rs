@@ -192,6 +192,24 @@ fn try_read<T: ReadableElement>(path: &Path) -> Result<Option<Array<T, IxDyn>>> 
 /// Longest header that is read, bytes: `NumPy` refuses longer ones unless told otherwise.
 const MAX_HEADER: u64 = 10_000;
 
+/// Brackets within brackets of a header: those of arrays of numbers have two, and each takes the reader's parser twice as
+/// long as the one before.
+const MAX_DEPTH: usize = 8;
+
+/// How deep brackets are nested.
+fn depth(header: &[u8]) -> usize {
+    let (mut depth, mut most) = (0_usize, 0);
+    for byte in header {
+        match byte {
+            b'[' | b'(' | b'{' => depth += 1,
+            b']' | b')' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(depth);
+    }
+    most
+}
+
 /// Bytes of the header of a `.npy` file, as its start says; none of another file.
 fn header_bytes(start: &[u8]) -> Option<u64> {
     let rest = start.strip_prefix(b"\x93NUMPY")?;
@@ -200,6 +218,25 @@ fn header_bytes(start: &[u8]) -> Option<u64> {
         1 => Some(u16::from_le_bytes(*length.first_chunk()?).into()),
         _ => Some(u32::from_le_bytes(*length.first_chunk()?).into()),
     }
+}
+
+/// The header of a `.npy` file can be parsed in a moment.
+fn check_header(path: &Path, start: &[u8]) -> Result<()> {
+    let Some(length) = header_bytes(start) else {
+        return Ok(());
+    };
+    if length > MAX_HEADER {
+        let problem = format!(
+            "is damaged: its header says that it is {length} bytes long, of arrays of numbers it is at most {MAX_HEADER}"
+        );
+        return Err(file_error(path, problem));
+    }
+    let end = usize::try_from(length).map_or(start.len(), |n| start.len().min(n + 10));
+    if depth(&start[..end]) > MAX_DEPTH {
+        let problem = "is damaged: its header has more brackets within brackets than that of any array of numbers";
+        return Err(file_error(path, problem));
+    }
+    Ok(())
 }
 
 /// A header must not be longer than any is, nor ask for more values than the file has bytes: readers make room first,
@@ -222,12 +259,7 @@ pub(crate) fn check_size(path: &Path, file: &mut File) -> Result<()> {
             format!("is a {kind} pointer, not the data: run {hint}"),
         ));
     }
-    if let Some(length) = header_bytes(&start).filter(|&length| length > MAX_HEADER) {
-        let problem = format!(
-            "is damaged: its header says that it is {length} bytes long, of arrays of numbers it is at most {MAX_HEADER}"
-        );
-        return Err(file_error(path, problem));
-    }
+    check_header(path, &start)?;
     let header = String::from_utf8_lossy(&start).replace('"', "'");
     let shapes = header.split("'shape'").skip(1);
     let mut shapes =
@@ -273,6 +305,20 @@ mod tests {
         std::fs::write(&path, at_most).expect("it is written");
         let error = read_matrix(&path).expect_err("no header").to_string();
         assert!(!error.contains("bytes long"), "{error}");
+    }
+
+    #[test]
+    fn a_header_of_brackets_is_refused_at_once() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("x.npy");
+        let header = format!("{{'descr': 's',{}{}", "[".repeat(26), " ".repeat(79));
+        let bytes = [b"\x93NUMPY\x01\0v\0", header.as_bytes()].concat();
+        std::fs::write(&path, bytes).expect("it is written");
+        let error = read_matrix(&path).expect_err("no header").to_string();
+        assert!(
+            error.contains("x.npy") && error.contains("brackets"),
+            "{error}"
+        );
     }
 
     #[test]
