@@ -3,14 +3,13 @@
 //! `out/dataset`, `out/model` and `out/study.toml` are written, then the study runs into `out/results`, where the report
 //! is. Held by `tests/it/demo.rs`.
 
-use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};
 
 use braintune_simulation::{SimulationConfig, simulate, write_tiny_hubert};
 use burn::tensor::Device;
 
-use crate::error::{BraintuneError, Result, file_error};
-use crate::event::{Event, OnEvent};
+use crate::error::{Result, file_error};
+use crate::event::{Event, OnEvent, tell};
 use crate::files::{create_folder, write_atomically};
 use crate::folders::Folders;
 use crate::study::{self, Estimate, Study, StudyOutcome, StudyResults};
@@ -51,7 +50,7 @@ pub fn participants(seed: u64) -> SimulationConfig {
 /// What the file system says; a folder that holds another simulation; being stopped.
 pub fn prepare(config: &SimulationConfig, out: &Path, on: &mut OnEvent<'_>) -> Result<PathBuf> {
     const STAGE: &str = "simulating participants";
-    stage(on, STAGE)?;
+    tell(on, Event::Stage(STAGE))?;
     let file = out.join("study.toml");
     if std::fs::read(&file).is_ok_and(|found| found != STUDY.as_bytes()) {
         let problem = "is not the demo's and would be replaced: give another --out, or remove it; to run a study of your own, braintune study";
@@ -96,13 +95,6 @@ pub fn run(
         results,
         outcome,
     })
-}
-
-fn stage(on: &mut OnEvent<'_>, name: &str) -> Result<()> {
-    match on(Event::Stage(name)) {
-        ControlFlow::Continue(()) => Ok(()),
-        ControlFlow::Break(()) => Err(BraintuneError::Cancelled),
-    }
 }
 
 /// What the demo's study found, in two lines: alignment of the last layer, and where probes of meaning are best.

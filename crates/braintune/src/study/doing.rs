@@ -7,7 +7,7 @@ use super::results::{StepRecord, StepStatus};
 use super::work::Workshop;
 use super::{Plan, Step};
 use crate::error::{BraintuneError, Result, file_error, with_sources};
-use crate::event::{Event, OnEvent};
+use crate::event::{Event, OnEvent, tell};
 use crate::together::sees;
 
 /// How steps ended, by their places.
@@ -29,9 +29,7 @@ impl Workshop<'_> {
             total: plan.steps.len(),
             is_done,
         };
-        if on(event).is_break() {
-            return Err(BraintuneError::Cancelled);
-        }
+        tell(on, event)?;
         let is_missing = |need: &&usize| {
             let record = records.get(need);
             record.is_none_or(|record| record.status != StepStatus::Done)

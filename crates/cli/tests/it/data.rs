@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use braintune::fmri::{Ds003020, Responses, StoryDataset};
 
-use super::workplace::{assert_refused, braintune, model, stderr, stories, workplace};
+use super::workplace::{assert_refused, braintune, stderr, words, workplace};
 
 fn fixture(path: &str) -> String {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fmri/tests/fixtures");
@@ -199,32 +199,11 @@ fn as_plain_folder(root: &Path) {
 #[test]
 fn the_layout_of_a_dataset_changes_no_result() {
     let folder = workplace();
-    let (_, test) = stories(folder.path());
-    let model = model().display().to_string();
     let encode = |dataset: &str, out: &str| {
-        let args = [
-            "encode",
-            "--dataset",
-            dataset,
-            "--subject",
-            "SIM01",
-            "--model",
-            &model,
-            "--test-stories",
-            &test,
-            "--window-s",
-            "2",
-            "--stride-s",
-            "2",
-            "--permutations",
-            "20",
-            "--bootstraps",
-            "20",
-            "--test-trim",
-            "10,5",
-            "--out",
-            out,
-        ];
+        let words = words(folder.path(), (dataset, out), "2");
+        let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
+        args.extend(["--permutations", "20", "--bootstraps", "20"]);
+        args.extend(["--test-trim", "10,5"]);
         let done = braintune(folder.path(), &args);
         assert!(done.status.success(), "{}", stderr(&done));
     };

@@ -75,33 +75,22 @@ pub(crate) fn stories(folder: &Path) -> (Vec<String>, String) {
 
 /// `encode` of the simulated participant with the small model into `out/`.
 pub(crate) fn encode(folder: &Path, more: &[&str]) -> Output {
-    let (_, test) = stories(folder);
-    let model = model();
-    let mut args = vec![
-        "encode",
-        "--dataset",
-        "dataset",
-        "--subject",
-        "SIM01",
-        "--model",
-        model.to_str().unwrap(),
-        "--test-stories",
-        &test,
-        "--window-s",
-        "2",
-        "--stride-s",
-        "2",
-        "--test-trim",
-        "10,5",
-        "--out",
-        "out",
-    ];
+    let words = words(folder, ("dataset", "out"), "2");
+    let mut args: Vec<&str> = words.iter().map(String::as_str).collect();
+    args.extend(["--test-trim", "10,5"]);
     args.extend(more);
     braintune(folder, &args)
 }
 
 /// Words of `encode` of a copy of the simulated participant into `out`.
 pub(crate) fn job(folder: &Path, dataset: &str, out: &str, more: &[&str]) -> Vec<String> {
+    let mut words = words(folder, (dataset, out), "4");
+    words.extend(more.iter().map(ToString::to_string));
+    words
+}
+
+/// Words of `encode` of a copy of the simulated participant into `out`, with windows of so many seconds.
+pub(crate) fn words(folder: &Path, (dataset, out): (&str, &str), window_s: &str) -> Vec<String> {
     let (_, test) = stories(folder);
     let model = model();
     let words = [
@@ -115,13 +104,13 @@ pub(crate) fn job(folder: &Path, dataset: &str, out: &str, more: &[&str]) -> Vec
         "--test-stories",
         &test,
         "--window-s",
-        "4",
+        window_s,
         "--stride-s",
         "2",
         "--out",
         out,
     ];
-    words.iter().chain(more).map(ToString::to_string).collect()
+    words.map(str::to_owned).to_vec()
 }
 
 /// Both folders hold the same results of `encode`, to the byte.
